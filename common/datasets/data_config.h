@@ -1,0 +1,61 @@
+// The `data` section of every paper's configuration.
+#ifndef COMMON_DATASETS_DATA_CONFIG_H_
+#define COMMON_DATASETS_DATA_CONFIG_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/config/config.h"
+#include "common/datasets/augment_options.h"
+#include "nlohmann/json.hpp"
+
+namespace seg {
+
+// Size of a generated set (pack "synthetic:NAME"). The splits are disjoint and
+// depend on `seed` alone, not on each other's sizes.
+struct SyntheticConfig {
+  int64_t height = 96;
+  int64_t width = 128;
+  int64_t train = 256;  // samples in the split of that name
+  int64_t val = 64;
+  int64_t test = 64;
+  int64_t seed = 1;
+};
+
+struct DataConfig {
+  // A folder under the data root, a path to a folder, or "synthetic:scenes".
+  std::string pack = "synthetic:scenes";
+  // Resizing of every sample, in training and in evaluation. At most one of:
+  // exact size (both resize_height and resize_width), length of the longer
+  // side, length of the shorter side (these two keep the proportions). 0: off.
+  int64_t resize_height = 0;
+  int64_t resize_width = 0;
+  int64_t resize_longer = 0;
+  int64_t resize_shorter = 0;
+  // Decoded (and resized) samples are kept in memory up to this many MiB,
+  // shared by all workers. 0: no cache.
+  int64_t cache_mb = 512;
+  int64_t workers = 1;     // loading threads; 0 loads in the caller's thread
+  AugmentOptions augment;  // training only
+  SyntheticConfig synthetic;
+
+  // Allowed ranges, keys relative to this struct ("augment.scale_min").
+  static std::vector<KeyRule> Rules();
+};
+
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(AugmentOptions, crop_height,
+                                                crop_width, scale_min,
+                                                scale_max, flip, rotation,
+                                                brightness, contrast,
+                                                saturation, hue)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(SyntheticConfig, height, width,
+                                                train, val, test, seed)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DataConfig, pack, resize_height,
+                                                resize_width, resize_longer,
+                                                resize_shorter, cache_mb,
+                                                workers, augment, synthetic)
+
+}  // namespace seg
+
+#endif  // COMMON_DATASETS_DATA_CONFIG_H_

@@ -1,0 +1,58 @@
+// The data interface that trainers, evaluators and tools share: a sample, what
+// is known about a data set, and random access to its samples.
+#ifndef COMMON_DATASETS_DATASET_H_
+#define COMMON_DATASETS_DATASET_H_
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ATen/core/Tensor.h"
+#include "absl/status/statusor.h"
+#include "common/io/image.h"
+
+namespace seg {
+
+struct Sample {
+  std::string id;    // unique within the data set, e.g. "seq1/frame0003"
+  std::string path;  // the image's file; "scenes:SEED:INDEX" when synthetic
+  at::Tensor image;  // uint8 [3,H,W], RGB, contiguous
+  at::Tensor mask;   // uint8 [H,W], class ids or the ignore label; undefined
+                     // when the data set has no masks
+};
+
+struct DatasetInfo {
+  std::string name;
+  std::string title;                     // one line for people; may be empty
+  std::vector<std::string> class_names;  // by class id, 0 .. num_classes()-1
+  Palette palette;                       // a colour per class
+  int64_t ignore_label = 255;            // never below num_classes()
+  // Class ids that a horizontal flip must swap (left eye, right eye).
+  std::vector<std::pair<int64_t, int64_t>> flip_pairs;
+  bool has_masks = true;
+
+  int64_t num_classes() const {
+    return static_cast<int64_t>(class_names.size());
+  }
+};
+
+// A finite, ordered collection of samples. Thread safe: every method is const
+// and may run on any number of threads at once. Get is a function of the index:
+// the same index gives equal bytes each time. The tensors of a returned sample
+// may be shared with a cache and must not be written to.
+class Dataset {
+ public:
+  virtual ~Dataset() = default;
+  virtual const DatasetInfo& info() const = 0;
+  virtual int64_t size() const = 0;
+  // index in [0, size()). Cheap: opens no file.
+  virtual std::string id(int64_t index) const = 0;
+  // Errors name the file, what was expected, what was found and a remedy.
+  // OutOfRange for an index outside [0, size()).
+  virtual absl::StatusOr<Sample> Get(int64_t index) const = 0;
+};
+
+}  // namespace seg
+
+#endif  // COMMON_DATASETS_DATASET_H_

@@ -1,0 +1,29 @@
+// From a configuration to a data set.
+#ifndef COMMON_DATASETS_OPEN_H_
+#define COMMON_DATASETS_OPEN_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "common/datasets/data_config.h"
+#include "common/datasets/dataset.h"
+
+namespace seg {
+
+// Opens one split of `config.pack`, resized and cached as `config` says.
+//   config.pack: "synthetic:scenes" (then `data_root` is not used), a folder
+//     name under `data_root`, or a path (absolute, or with a slash in it).
+//   split: "train", "val", "test", or any NAME with a NAME.txt in the pack;
+//     "all" is every image of the pack, in the order of the ids, when there is
+//     no all.txt.
+// An empty split opens as a data set of size 0.
+// Errors: NotFound (pack, split; names what is there), InvalidArgument (options
+// that exclude each other, malformed dataset.yaml), one line with a remedy.
+absl::StatusOr<std::shared_ptr<const Dataset>> OpenDataset(
+    const DataConfig& config, const std::string& data_root,
+    const std::string& split);
+
+}  // namespace seg
+
+#endif  // COMMON_DATASETS_OPEN_H_
