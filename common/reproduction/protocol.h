@@ -1,0 +1,75 @@
+// PAPER/protocol.yaml: the experiments that //tools:reproduce runs.
+//
+//   paper: crfgrad
+//   metrics:                       # metric name in reported.yaml -> eval
+//   --json
+//     mean IoU: {key: /metrics/mean_iou, scale: 100}
+//   experiments:                   # in an order in which they can be run
+//     - name: fcn8s                # [a-z0-9_-]+, unique; results/NAME.json
+//       config: configs/weizmann_fcn8s.yaml   # inside the paper's folder
+//       overrides: [train.steps=2000]         # to train, optional
+//       seeds: [0, 1, 2]
+//       data: weizmann_horse (random split 150/50/128)
+//       split: test                # optional, default test
+//       answers: [weizmann/fcn8s]  # reported ids
+//     - name: full
+//       config: configs/weizmann_full.yaml
+//       init_from: fcn8s           # weights of the same seed: best, else last
+//       eval_overrides: [model.iterations=5]  # to eval, optional
+//       answers:
+//         - weizmann/full
+//         - {row: weizmann/full_boundary, key: /metrics/boundary_iou, scale:
+//         100}
+//     - name: full_ten_steps
+//       eval_of: full              # no training: another experiment's weights
+//       eval_overrides: [model.iterations=10]
+//       ...
+//     - name: camvid_full
+//       stands_in_for: [cityscapes/crfgrad]   # other data than the row's
+//
+// `answers` and `stands_in_for` take ids (the row's metric is looked up in
+// `metrics`) or {row, key, scale}. Keys are JSON pointers. An experiment with
+// `eval_of` has no config, overrides or init_from of its own.
+#ifndef COMMON_REPRODUCTION_PROTOCOL_H_
+#define COMMON_REPRODUCTION_PROTOCOL_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/reproduction/ledger.h"
+
+namespace seg {
+
+struct ProtocolAnswer {
+  std::string row;
+  std::string metric;  // JSON pointer
+  double scale = 1;
+};
+
+struct Experiment {
+  std::string name, config, init_from, eval_of, data, split = "test";
+  std::vector<std::string> overrides, eval_overrides;
+  std::vector<int64_t> seeds;
+  std::vector<ProtocolAnswer> answers, stands_in_for;
+};
+
+struct Protocol {
+  std::string paper;
+  std::vector<Experiment> experiments;
+
+  const Experiment* Find(const std::string& name) const;  // null: none
+};
+
+// `ledger` resolves the answers; an id that it lacks is an error with the
+// nearest one.
+absl::StatusOr<Protocol> ParseProtocol(const std::string& yaml,
+                                       const std::string& file,
+                                       const Ledger& ledger);
+absl::StatusOr<Protocol> ReadProtocol(const std::string& path,
+                                      const Ledger& ledger);
+
+}  // namespace seg
+
+#endif  // COMMON_REPRODUCTION_PROTOCOL_H_
