@@ -1,0 +1,86 @@
+// Typed configurations: YAML text -> JSON tree -> plain struct, strictly.
+//
+// A configuration is a plain struct with default values, bound by nlohmann's
+// NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT and checked before binding:
+// keys and leaf types against the tree of the defaults (the macros alone would
+// take 3.7 for an int, true for 1 and wrap 5e9), ranges against KeyRules.
+//
+//   struct DemoConfig {
+//     double lr = 0.01;
+//     std::string mode = "fast";
+//     static std::vector<seg::KeyRule> Rules() {
+//       return {{"lr", 0.0, 10.0}, seg::OneOf("mode", {"fast", "slow"})};
+//     }
+//   };
+//   NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DemoConfig, lr, mode)
+//
+//   DemoConfig config;
+//   SEG_RETURN_IF_ERROR(seg::ParseConfig(yaml, "demo.yaml", {"lr=0.1"},
+//   &config));
+#ifndef SEGPAPERS_COMMON_CONFIG_CONFIG_H_
+#define SEGPAPERS_COMMON_CONFIG_CONFIG_H_
+
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/base/status_macros.h"
+#include "nlohmann/json.hpp"
+
+namespace seg {
+
+// What the value at `key` (dotted path) may be. For a list the rule holds for
+// each element.
+struct KeyRule {
+  std::string key;
+  double min = -std::numeric_limits<double>::infinity();
+  double max = std::numeric_limits<double>::infinity();
+  std::vector<std::string> one_of = {};  // for strings; empty: any
+};
+
+// A rule for a string that takes one of a few values.
+KeyRule OneOf(std::string key, std::vector<std::string> values);
+
+// `rules` of a nested struct, with "prefix." before each key, added to `into`.
+void AddRules(const std::string& prefix, const std::vector<KeyRule>& rules,
+              std::vector<KeyRule>* into);
+
+// Reads YAML (one document, mappings with plain keys, no aliases or anchors)
+// into JSON. Scalars follow YAML 1.2's core schema: null, booleans, integers,
+// floats (.inf and .nan too), else strings; quoted scalars are strings. `name`
+// is the file for messages. Errors: kInvalidArgument with line and reason.
+absl::StatusOr<nlohmann::json> ParseYaml(const std::string& text,
+                                         const std::string& name);
+
+// The inverse, for printing: block style, keys sorted, one leaf a line. Parsing
+// the text gives an equal tree.
+std::string ToYaml(const nlohmann::json& tree);
+
+// Lays `text` and then each override `key.path=value` (value in YAML) over the
+// tree `defaults`. Errors, all kInvalidArgument: unknown key (names the nearest
+// valid one), wrong leaf type (path, expected, got), value outside its rule
+// (path, allowed range). Integers are taken where a float is expected; nothing
+// else is converted. The elements of a list follow its first default element.
+absl::StatusOr<nlohmann::json> MergeConfig(
+    const nlohmann::json& defaults, const std::vector<KeyRule>& rules,
+    const std::string& text, const std::string& name,
+    const std::vector<std::string>& overrides);
+
+// MergeConfig on the defaults in `*config`, then binds the result to it.
+template <typename Config>
+absl::Status ParseConfig(const std::string& text, const std::string& name,
+                         const std::vector<std::string>& overrides,
+                         Config* config) {
+  SEG_ASSIGN_OR_RETURN(const nlohmann::json tree,
+                       MergeConfig(nlohmann::json(*config), Config::Rules(),
+                                   text, name, overrides));
+  *config = tree.get<Config>();
+  return absl::OkStatus();
+}
+
+}  // namespace seg
+
+#endif  // SEGPAPERS_COMMON_CONFIG_CONFIG_H_

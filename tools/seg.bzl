@@ -1,0 +1,79 @@
+"""Macros for every C++ target of this repository. All compiler options sit here."""
+
+_COPTS = [
+    "-std=c++17",
+    "-fopenmp",
+    "-Wall",
+    "-Wextra",
+    "-Wno-unused-parameter",
+]
+_LINKOPTS = ["-fopenmp"]
+
+def seg_cc_library(name, copts = [], linkopts = [], **kwargs):
+    """A library; give `alwayslink = True` to one that registers operators."""
+    native.cc_library(
+        name = name,
+        copts = _COPTS + copts,
+        linkopts = _LINKOPTS + linkopts,
+        linkstatic = True,
+        **kwargs
+    )
+
+def seg_cc_binary(name, copts = [], linkopts = [], **kwargs):
+    native.cc_binary(
+        name = name,
+        copts = _COPTS + copts,
+        linkopts = _LINKOPTS + linkopts,
+        **kwargs
+    )
+
+def seg_cc_test(name, size = "small", deps = [], copts = [], linkopts = [], **kwargs):
+    """A GoogleTest binary; `main` comes with it."""
+    native.cc_test(
+        name = name,
+        size = size,
+        copts = _COPTS + copts,
+        linkopts = _LINKOPTS + linkopts,
+        # One object a source: a shared build would compile everything twice.
+        linkstatic = True,
+        deps = deps + ["//third_party/googletest"],
+        **kwargs
+    )
+
+def seg_cc_benchmark(name, deps = [], **kwargs):
+    """A Google Benchmark binary: built by //..., run by hand."""
+    seg_cc_binary(
+        name = name,
+        testonly = True,
+        deps = deps + ["//third_party/benchmark"],
+        **kwargs
+    )
+
+def seg_fuzz_test(name, srcs, deps = [], corpus = [], **kwargs):
+    """A libFuzzer target under --config=fuzz, else a test that runs the corpus.
+
+    Args:
+      name: the test; `bazel run --config=fuzz :name` fuzzes.
+      srcs: one file that defines LLVMFuzzerTestOneInput.
+      deps: what the source includes.
+      corpus: files that the plain test feeds once each.
+      **kwargs: passed to cc_test.
+    """
+    native.cc_test(
+        name = name,
+        size = "small",
+        srcs = srcs + select({
+            "//tools:fuzz": [],
+            "//conditions:default": ["//tools:fuzz_corpus_main.cc"],
+        }),
+        copts = _COPTS,
+        linkopts = _LINKOPTS + select({
+            "//tools:fuzz": ["-fsanitize=fuzzer"],
+            "//conditions:default": [],
+        }),
+        linkstatic = True,
+        args = ["$(rootpath %s)" % f for f in corpus],
+        data = corpus,
+        deps = deps,
+        **kwargs
+    )
