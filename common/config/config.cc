@@ -1,0 +1,235 @@
+#include "common/config/config.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <numeric>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+
+namespace seg {
+namespace {
+
+using nlohmann::json;
+
+size_t EditDistance(const std::string& a, const std::string& b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), 0);
+  for (size_t i = 0; i < a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i + 1;
+    for (size_t j = 0; j < b.size(); ++j) {
+      const size_t next = std::min(
+          {row[j] + 1, row[j + 1] + 1, diagonal + (a[i] == b[j] ? 0 : 1)});
+      diagonal = row[j + 1];
+      row[j + 1] = next;
+    }
+  }
+  return row.back();
+}
+
+void CollectKeys(const json& tree, const std::string& prefix,
+                 std::vector<std::string>* keys) {
+  for (const auto& [key, value] : tree.items()) {
+    keys->push_back(prefix + key);
+    if (value.is_object()) CollectKeys(value, prefix + key + ".", keys);
+  }
+}
+
+// How far two dotted keys are apart: by their whole, or by their last part for
+// one that was written under the wrong section.
+size_t KeyDistance(const std::string& wanted, const std::string& key) {
+  const auto last = [](const std::string& k) {
+    return k.substr(k.rfind('.') + 1);
+  };
+  return std::min(EditDistance(wanted, key),
+                  EditDistance(last(wanted), last(key)) + 1);
+}
+
+std::string NearestKey(const json& defaults, const std::string& wanted) {
+  std::vector<std::string> keys;
+  CollectKeys(defaults, "", &keys);
+  if (keys.empty()) return "";
+  return *std::min_element(keys.begin(), keys.end(),
+                           [&](const std::string& a, const std::string& b) {
+                             return KeyDistance(wanted, a) <
+                                    KeyDistance(wanted, b);
+                           });
+}
+
+std::string TypeName(const json& value) {
+  if (value.is_null()) return "nothing";
+  if (value.is_boolean()) return "true or false";
+  if (value.is_number_integer()) return "an integer";
+  if (value.is_number()) return "a number";
+  if (value.is_string()) return "a string";
+  return value.is_array() ? "a list" : "a section";
+}
+
+std::string Show(const json& value) {
+  std::string text = ToYaml(value);
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  while (!text.empty() && text.back() == ' ') text.pop_back();
+  constexpr size_t kMaxShown = 60;
+  return text.size() > kMaxShown ? text.substr(0, kMaxShown) + "..." : text;
+}
+
+class Merger {
+ public:
+  Merger(const json& defaults, const std::vector<KeyRule>& rules,
+         std::string name)
+      : root_(defaults), rules_(rules), name_(std::move(name)) {}
+
+  // Checks `value` against the default at `path` and lays it over `*target`.
+  absl::Status Merge(const json& defaults, const json& value,
+                     const std::string& path, json* target) const {
+    if (defaults.is_object()) {
+      if (value.is_null()) return absl::OkStatus();  // an empty section
+      if (!value.is_object()) return WrongType(path, "a section", value);
+      for (const auto& [key, child] : value.items()) {
+        const std::string child_path =
+            path.empty() ? key : absl::StrCat(path, ".", key);
+        const auto found = defaults.find(key);
+        if (found == defaults.end()) return UnknownKey(child_path);
+        SEG_RETURN_IF_ERROR(Merge(*found, child, child_path, &(*target)[key]));
+      }
+      return absl::OkStatus();
+    }
+    if (defaults.is_array()) {
+      if (!value.is_array()) return WrongType(path, "a list", value);
+      json list = json::array();
+      for (const json& element : value) {
+        // An empty default list says nothing of its elements' type; binding
+        // to the struct has the last word there.
+        const json& model = defaults.empty() ? element : defaults[0];
+        json merged = model;
+        SEG_RETURN_IF_ERROR(Merge(model, element, path, &merged));
+        list.push_back(std::move(merged));
+      }
+      *target = std::move(list);
+      return absl::OkStatus();
+    }
+    return MergeLeaf(defaults, value, path, target);
+  }
+
+  absl::Status UnknownKey(const std::string& path) const {
+    const std::string nearest = NearestKey(root_, path);
+    return Error(absl::StrCat(
+        "unknown key '", path, "'",
+        nearest.empty() ? ""
+                        : absl::StrCat("; did you mean '", nearest, "'?")));
+  }
+
+ private:
+  absl::Status Error(const std::string& what) const {
+    return absl::InvalidArgumentError(absl::StrCat(name_, ": ", what));
+  }
+
+  absl::Status WrongType(const std::string& path, const std::string& expected,
+                         const json& got) const {
+    return Error(absl::StrCat(path.empty() ? "the document" : path,
+                              ": expected ", expected, ", got ", TypeName(got),
+                              " (", Show(got), ")"));
+  }
+
+  absl::Status MergeLeaf(const json& defaults, const json& value,
+                         const std::string& path, json* target) const {
+    bool fits = false;
+    if (defaults.is_boolean()) fits = value.is_boolean();
+    if (defaults.is_string()) fits = value.is_string();
+    if (defaults.is_number_float()) fits = value.is_number();
+    if (defaults.is_number_integer()) fits = value.is_number_integer();
+    if (!fits) return WrongType(path, TypeName(defaults), value);
+    SEG_RETURN_IF_ERROR(CheckRules(defaults, value, path));
+    *target = defaults.is_number_float() ? json(value.get<double>()) : value;
+    return absl::OkStatus();
+  }
+
+  absl::Status CheckRules(const json& defaults, const json& value,
+                          const std::string& path) const {
+    const bool is_number = value.is_number();
+    for (const KeyRule& rule : rules_) {
+      if (rule.key != path) continue;
+      if (is_number) {
+        const double number = value.get<double>();
+        if (!(number >= rule.min && number <= rule.max)) {
+          return Error(absl::StrCat(path, ": must lie in [", rule.min, ", ",
+                                    rule.max, "], got ", Show(value)));
+        }
+      }
+      if (value.is_string() && !rule.one_of.empty() &&
+          std::find(rule.one_of.begin(), rule.one_of.end(),
+                    value.get<std::string>()) == rule.one_of.end()) {
+        return Error(absl::StrCat(path, ": must be one of ",
+                                  absl::StrJoin(rule.one_of, ", "), "; got '",
+                                  value.get<std::string>(), "'"));
+      }
+    }
+    if (is_number && std::isnan(value.get<double>())) {
+      return Error(absl::StrCat(path, ": must be a number, got .nan"));
+    }
+    return absl::OkStatus();
+  }
+
+  const json& root_;
+  const std::vector<KeyRule>& rules_;
+  const std::string name_;
+};
+
+}  // namespace
+
+KeyRule OneOf(std::string key, std::vector<std::string> values) {
+  KeyRule rule;
+  rule.key = std::move(key);
+  rule.one_of = std::move(values);
+  return rule;
+}
+
+void AddRules(const std::string& prefix, const std::vector<KeyRule>& rules,
+              std::vector<KeyRule>* into) {
+  for (KeyRule rule : rules) {
+    rule.key = absl::StrCat(prefix, ".", rule.key);
+    into->push_back(std::move(rule));
+  }
+}
+
+absl::StatusOr<json> MergeConfig(const json& defaults,
+                                 const std::vector<KeyRule>& rules,
+                                 const std::string& text,
+                                 const std::string& name,
+                                 const std::vector<std::string>& overrides) {
+  json merged = defaults;
+  SEG_ASSIGN_OR_RETURN(const json file, ParseYaml(text, name));
+  SEG_RETURN_IF_ERROR(
+      Merger(defaults, rules, name).Merge(defaults, file, "", &merged));
+  for (const std::string& override_text : overrides) {
+    const size_t equals = override_text.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "override '", override_text, "': expected key.path=value"));
+    }
+    SEG_ASSIGN_OR_RETURN(
+        json value, ParseYaml(override_text.substr(equals + 1),
+                              absl::StrCat("override '", override_text, "'")));
+    const std::vector<std::string> parts =
+        absl::StrSplit(override_text.substr(0, equals), '.');
+    for (auto part = parts.rbegin(); part != parts.rend(); ++part) {
+      json parent = json::object();
+      parent[*part] = std::move(value);
+      value = std::move(parent);
+    }
+    SEG_RETURN_IF_ERROR(
+        Merger(defaults, rules, absl::StrCat("override '", override_text, "'"))
+            .Merge(defaults, value, "", &merged));
+  }
+  return merged;
+}
+
+}  // namespace seg

@@ -1,0 +1,107 @@
+// What every main shares: flags, paths, threads, errors and exit codes.
+//
+//   int main(int argc, char** argv) {
+//     return seg::RunMain(argc, argv, seg::Command::kTrain, "crfgrad",
+//                         [](const seg::MainArgs& args) -> absl::Status {
+//       crfgrad::Config config;
+//       SEG_RETURN_IF_ERROR(seg::LoadConfig(args, &config));
+//       ...
+//     });
+//   }
+//
+// Flags (Abseil flags, read only here; DESIGN of the command line in README):
+//   all      --config --data_root --device --seed --threads --print_config
+//            and trailing key.path=value overrides
+//   train    + --work_dir --resume --init_from --dry_run
+//   eval     + --checkpoint --split --out --json
+//   predict  + --checkpoint --input --out --probabilities --overlay
+// Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130
+// interrupted. stdout carries results only; an error is one line on stderr.
+#ifndef SEGPAPERS_COMMON_CONFIG_MAIN_H_
+#define SEGPAPERS_COMMON_CONFIG_MAIN_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "c10/core/Device.h"
+#include "common/config/config.h"
+
+namespace seg {
+
+enum class Command { kTrain, kEval, kPredict };
+
+struct MainArgs {
+  std::string paper;   // folder of the paper, "crfgrad"
+  std::string config;  // empty: the paper's configs/demo.yaml, or the run's own
+  std::string data_root;
+  std::string device;
+  int64_t seed = 0;
+  int64_t threads = 0;  // 0: one a core
+  bool print_config = false;
+  std::vector<std::string> overrides;
+  // train
+  std::string work_dir;
+  bool resume = false;
+  std::string init_from;
+  bool dry_run = false;
+  // eval, predict
+  std::string checkpoint;
+  std::string split;
+  std::string input;
+  std::string out;
+  bool json = false;
+  bool probabilities = false;
+  bool overlay = false;
+};
+
+// Parses the command line, changes into BUILD_WORKING_DIRECTORY when `bazel
+// run` set it (so relative paths mean what the user sees), sets the number of
+// threads, runs `body` and turns its Status, or a LibTorch error, into an exit
+// code and one line. kCancelled means interrupted.
+int RunMain(int argc, char** argv, Command command, const std::string& paper,
+            const std::function<absl::Status(const MainArgs&)>& body);
+
+// Marks `status` as the user's: RunMain answers it with exit code 2.
+absl::Status UsageError(absl::Status status);
+
+// "auto" (CUDA when this build and machine have it), "cpu", "cuda" or "cuda:N".
+// Errors (usage): another word, or CUDA that is not there, with the remedy.
+absl::StatusOr<c10::Device> ResolveDevice(const std::string& device);
+
+namespace config_internal {
+
+// Text and name of the configuration file that `args` means.
+struct ConfigText {
+  std::string text;
+  std::string name;
+};
+absl::StatusOr<ConfigText> ReadConfigText(const MainArgs& args);
+
+// Prints to stdout; the status that makes RunMain stop with exit code 0.
+absl::Status PrintAndStop(const nlohmann::json& tree);
+
+}  // namespace config_internal
+
+// Reads --config (else the paper's configs/demo.yaml), lays the overrides over
+// it and binds it. With --print_config prints the resolved configuration to
+// stdout instead, and returns a status that ends the program with exit code 0.
+template <typename Config>
+absl::Status LoadConfig(const MainArgs& args, Config* config) {
+  SEG_ASSIGN_OR_RETURN(const config_internal::ConfigText file,
+                       config_internal::ReadConfigText(args));
+  absl::Status status =
+      ParseConfig(file.text, file.name, args.overrides, config);
+  if (!status.ok()) return UsageError(std::move(status));
+  if (args.print_config) {
+    return config_internal::PrintAndStop(nlohmann::json(*config));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace seg
+
+#endif  // SEGPAPERS_COMMON_CONFIG_MAIN_H_

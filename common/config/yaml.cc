@@ -1,0 +1,289 @@
+// YAML text to a JSON tree and back.
+#include <yaml-cpp/yaml.h>
+
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
+#include <limits>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "common/config/config.h"
+#include "yaml-cpp/eventhandler.h"
+
+namespace seg {
+namespace {
+
+using nlohmann::json;
+
+// Configurations are a few levels deep; the limit keeps hostile text from
+// exhausting the stack.
+constexpr size_t kMaxDepth = 32;
+
+absl::Status YamlError(const std::string& name, const YAML::Mark& mark,
+                       const std::string& what) {
+  return absl::InvalidArgumentError(
+      absl::StrCat(name, ":", mark.line + 1, ": ", what));
+}
+
+// Core schema of YAML 1.2 for a plain scalar.
+json PlainScalar(const std::string& text) {
+  if (text.empty() || text == "~" || text == "null") return nullptr;
+  if (text == "true") return true;
+  if (text == "false") return false;
+  const std::string body =
+      text[0] == '-' || text[0] == '+' ? text.substr(1) : text;
+  const double sign = text[0] == '-' ? -1.0 : 1.0;
+  if (body == ".inf") return sign * std::numeric_limits<double>::infinity();
+  if (text == ".nan") return std::numeric_limits<double>::quiet_NaN();
+  const bool digits_only =
+      !body.empty() &&
+      body.find_first_not_of("0123456789") == std::string::npos;
+  int64_t integer = 0;
+  if (digits_only && absl::SimpleAtoi(text, &integer)) return integer;
+  // strtod would also take hexadecimal, "inf" and "nan".
+  double real = 0;
+  if (!body.empty() && body.find_first_of("0123456789") <= 1 &&
+      body.find_first_not_of("0123456789.eE+-") == std::string::npos &&
+      absl::SimpleAtod(text, &real)) {
+    return real;
+  }
+  return text;
+}
+
+// Builds the tree from the parser's events. (YAML::Load would resolve aliases,
+// merge duplicate keys and recurse without limit.)
+class TreeBuilder : public YAML::EventHandler {
+ public:
+  explicit TreeBuilder(std::string name) : name_(std::move(name)) {}
+
+  const absl::Status& status() const { return status_; }
+  json Take() { return std::move(root_); }
+
+  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentEnd() override {}
+
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    OnScalar(mark, "?", anchor, "");
+  }
+
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
+    Fail(mark, "aliases are not allowed");
+  }
+
+  void OnScalar(const YAML::Mark& mark, const std::string& tag,
+                YAML::anchor_t anchor, const std::string& value) override {
+    if (!CheckNode(mark, tag, anchor)) return;
+    if (!stack_.empty() && stack_.back().value.is_object() &&
+        !stack_.back().has_key) {
+      Frame& top = stack_.back();
+      if (top.value.contains(value)) {
+        return Fail(mark, absl::StrCat("duplicate key '", value, "'"));
+      }
+      top.key = value;
+      top.has_key = true;
+      return;
+    }
+    // yaml-cpp marks a quoted scalar by the tag "!".
+    Add(tag == "!" ? json(value) : PlainScalar(value));
+  }
+
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag,
+                       YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
+    Push(mark, tag, anchor, json::array());
+  }
+  void OnSequenceEnd() override { Pop(); }
+
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag,
+                  YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
+    Push(mark, tag, anchor, json::object());
+  }
+  void OnMapEnd() override { Pop(); }
+
+ private:
+  struct Frame {
+    json value;
+    std::string key;
+    bool has_key = false;
+  };
+
+  void Fail(const YAML::Mark& mark, const std::string& what) {
+    if (status_.ok()) status_ = YamlError(name_, mark, what);
+  }
+
+  bool CheckNode(const YAML::Mark& mark, const std::string& tag,
+                 YAML::anchor_t anchor) {
+    if (anchor != 0) Fail(mark, "anchors are not allowed");
+    if (tag != "?" && tag != "!" && !tag.empty()) {
+      Fail(mark, absl::StrCat("tag '", tag, "' is not allowed"));
+    }
+    return status_.ok();
+  }
+
+  void Push(const YAML::Mark& mark, const std::string& tag,
+            YAML::anchor_t anchor, json value) {
+    if (CheckNode(mark, tag, anchor)) {
+      if (stack_.size() >= kMaxDepth) {
+        Fail(mark, absl::StrCat("nested deeper than ", kMaxDepth, " levels"));
+      } else if (!stack_.empty() && stack_.back().value.is_object() &&
+                 !stack_.back().has_key) {
+        Fail(mark, "a key must be a plain word");
+      }
+    }
+    // After a failure the frames still have to match their ends.
+    stack_.push_back({std::move(value), "", false});
+  }
+
+  void Pop() {
+    json value = std::move(stack_.back().value);
+    stack_.pop_back();
+    if (status_.ok()) Add(std::move(value));
+  }
+
+  void Add(json value) {
+    if (stack_.empty()) {
+      root_ = std::move(value);
+    } else if (Frame& top = stack_.back(); top.value.is_array()) {
+      top.value.push_back(std::move(value));
+    } else {
+      top.value[top.key] = std::move(value);
+      top.has_key = false;
+    }
+  }
+
+  std::string name_;
+  absl::Status status_;
+  json root_;
+  std::vector<Frame> stack_;
+};
+
+// Refuses text whose nesting would exhaust the stack of yaml-cpp's own
+// recursive parser before an event reaches us. Counts flow brackets in a row
+// and the indicators that open a block node inside one line.
+absl::Status CheckNesting(const std::string& text, const std::string& name) {
+  constexpr size_t kMaxIndent = 256;
+  size_t depth = 0;
+  size_t line = 1;
+  size_t indicators = 0;
+  size_t indent = 0;
+  bool at_start = true;
+  for (const char c : text) {
+    if (c == '\n') {
+      ++line;
+      indicators = indent = 0;
+      at_start = true;
+      continue;
+    }
+    if (at_start && c == ' ') {
+      ++indent;
+    } else {
+      at_start = false;
+    }
+    if (c == '[' || c == '{') ++depth;
+    if ((c == ']' || c == '}') && depth > 0) --depth;
+    if (c == '-' || c == '?' || c == ':') ++indicators;
+    if (depth > 2 * kMaxDepth || indent > kMaxIndent ||
+        indicators > kMaxIndent) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          name, ":", line, ": nested deeper than ", kMaxDepth, " levels"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+bool NeedsQuotes(const std::string& text) {
+  if (!PlainScalar(text).is_string()) return true;
+  if (text.find_first_of("\n\t\"\\#:{}[],&*!|>'%@`") != std::string::npos) {
+    return true;
+  }
+  return text.front() == ' ' || text.back() == ' ' || text.front() == '-' ||
+         text.front() == '?' || text == "yes" || text == "no";
+}
+
+std::string Scalar(const json& value) {
+  if (value.is_string()) {
+    const std::string& text = value.get_ref<const std::string&>();
+    // A JSON string is a YAML double-quoted scalar.
+    return NeedsQuotes(text) ? value.dump() : text;
+  }
+  if (value.is_number_float()) {
+    const double number = value.get<double>();
+    if (std::isnan(number)) return ".nan";
+    if (std::isinf(number)) return number > 0 ? ".inf" : "-.inf";
+  }
+  return value.dump();
+}
+
+bool IsFlat(const json& list) {
+  for (const json& element : list) {
+    if (element.is_object()) return false;
+    if (element.is_array() && !IsFlat(element)) return false;
+  }
+  return true;
+}
+
+std::string FlowList(const json& list) {
+  std::string out = "[";
+  for (const json& element : list) {
+    if (out.size() > 1) out += ", ";
+    out += element.is_array() ? FlowList(element) : Scalar(element);
+  }
+  return out + "]";
+}
+
+void Emit(const json& tree, size_t indent, std::string* out) {
+  for (const auto& [key, value] : tree.items()) {
+    absl::StrAppend(out, std::string(indent, ' '), Scalar(json(key)), ":");
+    if (value.is_object() && !value.empty()) {
+      *out += "\n";
+      Emit(value, indent + 2, out);
+    } else if (value.is_object()) {
+      *out += " {}\n";
+    } else if (value.is_array() && IsFlat(value)) {
+      absl::StrAppend(out, " ", FlowList(value), "\n");
+    } else if (value.is_array()) {
+      // JSON is YAML's flow style: enough for the rare list of mappings.
+      absl::StrAppend(out, " ", value.dump(), "\n");
+    } else {
+      absl::StrAppend(out, " ", Scalar(value), "\n");
+    }
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<json> ParseYaml(const std::string& text,
+                               const std::string& name) {
+  SEG_RETURN_IF_ERROR(CheckNesting(text, name));
+  TreeBuilder builder(name);
+  try {
+    std::istringstream stream(text);
+    YAML::Parser parser(stream);
+    if (!parser.HandleNextDocument(builder)) return json(nullptr);
+    SEG_RETURN_IF_ERROR(builder.status());
+    TreeBuilder second(name);
+    if (parser.HandleNextDocument(second)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(name, ": holds more than one document"));
+    }
+  } catch (const YAML::Exception& e) {
+    return YamlError(name, e.mark, e.msg);
+  }
+  return builder.Take();
+}
+
+std::string ToYaml(const json& tree) {
+  if (!tree.is_object()) {
+    return (tree.is_array() ? FlowList(tree) : Scalar(tree)) + "\n";
+  }
+  std::string out;
+  Emit(tree, 0, &out);
+  return out;
+}
+
+}  // namespace seg
