@@ -1,0 +1,40 @@
+// A small backbone that trains from scratch in seconds: demos and tests.
+//
+//   x [N,3,H,W] -> conv 3x3/2 -> (conv 3x3/2, conv 3x3) -> (conv 3x3/2,
+//   conv 3x3) -> features at strides 2, 4, 8 with 16, 32, 48 channels
+//
+// Every convolution is followed by batch norm (eps 1e-5, momentum 0.1) and
+// ReLU; padding 1, so a level has ceil(H / stride) rows. He initialisation.
+// 48 848 parameters. Same input normalisation as EfficientNet-Lite. Runs in
+// channels_last.
+#ifndef COMMON_BACKBONES_TINY_BACKBONE_H_
+#define COMMON_BACKBONES_TINY_BACKBONE_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "ATen/core/Tensor.h"
+#include "torch/nn/module.h"
+#include "torch/nn/modules/batchnorm.h"
+#include "torch/nn/modules/conv.h"
+#include "torch/nn/pimpl.h"
+
+namespace seg {
+
+class TinyBackboneImpl : public torch::nn::Module {
+ public:
+  TinyBackboneImpl();
+  // The three feature maps, finest (stride 2) first.
+  std::vector<at::Tensor> forward(const at::Tensor& x);
+  // Channels of the three levels, finest first.
+  static std::vector<int64_t> channels();
+
+ private:
+  std::vector<torch::nn::Conv2d> convs_;     // "conv0" .. "conv4"
+  std::vector<torch::nn::BatchNorm2d> bns_;  // "bn0" .. "bn4"
+};
+TORCH_MODULE(TinyBackbone);
+
+}  // namespace seg
+
+#endif  // COMMON_BACKBONES_TINY_BACKBONE_H_
