@@ -4,9 +4,9 @@
 // Images are uint8 [3,H,W] RGB; masks are integer [H,W] class ids (any
 // integer dtype, any strides). A class id beyond the palette takes its colour
 // from VocPalette(). Pixels that carry `ignore_label` keep the photograph
-// (blend) or are drawn mid grey (colour mask). All results are new, contiguous
-// uint8 tensors on the CPU. Wrong shapes or dtypes throw (TORCH_CHECK).
-// Everything is O(pixels).
+// (blend) or get VOC's void colour (flat colours). All results are new,
+// contiguous uint8 tensors on the CPU. Wrong shapes or dtypes throw
+// (TORCH_CHECK). Everything is O(pixels).
 #ifndef COMMON_REPORTING_OVERLAY_H_
 #define COMMON_REPORTING_OVERLAY_H_
 
@@ -18,8 +18,8 @@
 
 namespace seg {
 
-// The same type as seg::Palette in common/io/image.h (an alias may be declared
-// twice), so that drawing needs no image codec.
+// seg::Palette of common/io/image.h; an alias may be declared twice, and
+// drawing needs no image codec.
 using Palette = std::vector<std::array<uint8_t, 3>>;
 
 // The colours of the PASCAL VOC devkit (VOClabelcolormap): class c gets the
@@ -29,8 +29,8 @@ Palette VocPalette(int64_t num_classes = 256);
 struct OverlayOptions {
   // Weight of the class colour; the photograph gets 1 - opacity. In [0,1].
   double opacity = 0.55;
-  // Draw the border between regions in the class colour at full strength,
-  // edged in white, so that thin parts stay visible.
+  // Draw the pixels that touch another class (4-neighbours) in their class
+  // colour at full strength, so that thin parts stay visible.
   bool boundaries = true;
   // Class left unpainted (e.g. 0 where background should show the photograph
   // as it is); -1 paints every class.
