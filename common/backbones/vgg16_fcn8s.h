@@ -10,15 +10,17 @@
 //   crop at 31 to the size of the input
 //
 // The factors 0.01 and 1e-4 are those of the at-once training.
+// At the image border the released network fades: no score cell lies outside,
+// so the deconvolutions lose up to the first 25 pixels' coarse scores. Kept.
 // Initial values: VGG layers He normal (they are meant to be loaded), score
 // layers zero (Caffe's default), upscore* bilinear and frozen
 // (requires_grad = false, Caffe's lr_mult 0; set it to true to learn them).
-// 134.3 M parameters at 21 classes (537 MB), of which 119.5 M in fc6 and fc7.
+// 134.5 M parameters at 21 classes (538 MB), of which 119.5 M in fc6 and fc7.
 //
 // Input: RGB normalised with ImageNet mean and deviation as torchvision's
 // vgg16 weights want it: (x/255 - [.485,.456,.406]) / [.229,.224,.225].
-#ifndef COMMON_BACKBONES_VGG16_FCN8S_H_
-#define COMMON_BACKBONES_VGG16_FCN8S_H_
+#ifndef SEGPAPERS_COMMON_BACKBONES_VGG16_FCN8S_H_
+#define SEGPAPERS_COMMON_BACKBONES_VGG16_FCN8S_H_
 
 #include <cstdint>
 #include <vector>
@@ -74,4 +76,4 @@ absl::StatusOr<TensorMap> Vgg16BackboneTensors(const TensorMap& tensors);
 
 }  // namespace seg
 
-#endif  // COMMON_BACKBONES_VGG16_FCN8S_H_
+#endif  // SEGPAPERS_COMMON_BACKBONES_VGG16_FCN8S_H_
