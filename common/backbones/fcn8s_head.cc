@@ -7,6 +7,10 @@
 namespace seg {
 namespace {
 
+// Small, so that training starts near the loss of equal scores even on features
+// without a final batch norm scale (those of EfficientNet-Lite reach 30).
+constexpr double kInitialDeviation = 0.01;
+
 at::Tensor Upsample(const at::Tensor& x, int64_t height, int64_t width) {
   if (x.size(2) == height && x.size(3) == width) return x;
   return at::upsample_bilinear2d(x, {height, width}, /*align_corners=*/false);
@@ -21,11 +25,14 @@ Fcn8sHeadImpl::Fcn8sHeadImpl(const Fcn8sHeadOptions& options)
   TORCH_CHECK(options.num_classes() >= 1,
               "Fcn8sHead: num_classes must be >= 1, got ",
               options.num_classes());
+  const at::NoGradGuard no_grad;
   for (const int64_t in : options.in_channels()) {
+    torch::nn::Conv2d score(
+        torch::nn::Conv2dOptions(in, options.num_classes(), 1));
+    score->weight.normal_(0, kInitialDeviation);
+    score->bias.zero_();
     scores_.push_back(
-        register_module("score" + std::to_string(scores_.size()),
-                        torch::nn::Conv2d(torch::nn::Conv2dOptions(
-                            in, options.num_classes(), 1))));
+        register_module("score" + std::to_string(scores_.size()), score));
   }
 }
 

@@ -8,7 +8,7 @@
 //
 // Works for any number of levels and any sizes; with EfficientNet-Lite it gets
 // the levels at strides 8, 16 and 32. Upsampling is bilinear with half-pixel
-// centres (align_corners = false).
+// centres (align_corners = false). Initial weights N(0, 0.01^2), biases 0.
 #ifndef SEGPAPERS_COMMON_BACKBONES_FCN8S_HEAD_H_
 #define SEGPAPERS_COMMON_BACKBONES_FCN8S_HEAD_H_
 
