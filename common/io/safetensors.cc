@@ -7,7 +7,9 @@
 #include "ATen/ATen.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/io/byte_order.h"
 #include "common/io/file.h"
+#include "common/io/quote.h"
 #include "common/io/raw_tensor_convert.h"
 #include "common/io/safetensors_header.h"
 #include "nlohmann/json.hpp"
@@ -28,7 +30,7 @@ absl::StatusOr<Item> MakeItem(const std::string& name,
                               const at::Tensor& tensor) {
   const auto invalid = [&](const std::string& what) {
     return absl::InvalidArgumentError(
-        absl::StrCat("safetensors: \"", name, "\" ", what));
+        absl::StrCat("safetensors: ", Quote(name), " ", what));
   };
   if (name == kMetadataKey) return invalid("is not allowed as a name");
   if (!tensor.defined()) return invalid("is an undefined tensor");
@@ -121,9 +123,7 @@ absl::StatusOr<std::string> SerializeSafetensors(const TensorMap& tensors,
   }
   std::string bytes;
   bytes.reserve(8 + text.size() + size);
-  for (int i = 0; i < 8; ++i) {
-    bytes.push_back(static_cast<char>(text.size() >> (8 * i) & 0xff));
-  }
+  AppendLittle(text.size(), 8, &bytes);
   bytes += text;
   for (const Item& item : items) {
     if (item.tensor.nbytes() == 0) continue;

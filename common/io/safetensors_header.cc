@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/io/byte_order.h"
+#include "common/io/quote.h"
 #include "nlohmann/json.hpp"
 
 namespace seg {
@@ -39,14 +41,6 @@ constexpr TypeName kTypeNames[] = {
     {"C64", RawType::kComplex64},
 };
 
-uint64_t LoadU64(absl::string_view bytes) {
-  uint64_t value = 0;
-  for (int i = 7; i >= 0; --i) {
-    value = value << 8 | static_cast<uint8_t>(bytes[i]);
-  }
-  return value;
-}
-
 // Reads the header as a stream of events: keeps what the format has, stops at
 // the first thing that it does not have, and sees duplicate keys, which a
 // parsed object would hide. Depth and memory stay bounded whatever comes.
@@ -70,7 +64,7 @@ class HeaderReader : public nlohmann::json_sax<Json> {
     return Unexpected("a negative number");
   }
   bool number_float(double, const std::string& text) override {
-    return Unexpected("the number " + text);
+    return Unexpected("the number " + text.substr(0, 40));
   }
   bool binary(Json::binary_t&) override { return Unexpected("binary"); }
   bool number_unsigned(uint64_t value) override;
@@ -113,7 +107,7 @@ class HeaderReader : public nlohmann::json_sax<Json> {
       case State::kMetadata:
         return absl::StrCat("in __metadata__");
       default:
-        return absl::StrCat("in \"", entries.back().name, "\".", key_);
+        return absl::StrCat("in ", Quote(entries.back().name), ".", key_);
     }
   }
 
@@ -156,7 +150,7 @@ bool HeaderReader::key(std::string& value) {
   key_ = std::move(value);
   if (state_ == State::kMetadata) {
     if (!metadata.emplace(key_, "").second) {
-      return Fail(absl::StrCat("duplicate key \"", key_, "\" ", Where()));
+      return Fail(absl::StrCat("duplicate key ", Quote(key_), " ", Where()));
     }
   } else if (state_ == State::kTensor) {
     Entry& entry = entries.back();
@@ -165,12 +159,13 @@ bool HeaderReader::key(std::string& value) {
                  : key_ == "data_offsets" ? &entry.has_offsets
                                           : nullptr;
     if (seen == nullptr) {
-      return Fail(absl::StrCat("unknown key \"", key_, "\" in \"", entry.name,
-                               "\", expected dtype, shape, data_offsets"));
+      return Fail(absl::StrCat("unknown key ", Quote(key_), " in ",
+                               Quote(entry.name),
+                               ", expected dtype, shape, data_offsets"));
     }
     if (*seen) {
-      return Fail(
-          absl::StrCat("duplicate key \"", key_, "\" in \"", entry.name, "\""));
+      return Fail(absl::StrCat("duplicate key ", Quote(key_), " in ",
+                               Quote(entry.name)));
     }
     *seen = true;
   }
@@ -198,8 +193,8 @@ bool HeaderReader::end_object() {
   if (state_ == State::kTensor) {
     const Entry& entry = entries.back();
     if (!entry.has_dtype || !entry.has_shape || entry.offsets.size() != 2) {
-      return Fail(absl::StrCat("\"", entry.name,
-                               "\" lacks dtype, shape or two data_offsets"));
+      return Fail(absl::StrCat(Quote(entry.name),
+                               " lacks dtype, shape or two data_offsets"));
     }
   }
   state_ = state_ == State::kTop ? State::kDone : State::kTop;
@@ -231,28 +226,28 @@ absl::StatusOr<RawTensor> CheckEntry(const HeaderReader::Entry& entry,
       std::find_if(std::begin(kTypeNames), std::end(kTypeNames),
                    [&](const TypeName& t) { return entry.dtype == t.name; });
   if (type == std::end(kTypeNames)) {
-    return Invalid(absl::StrCat("\"", entry.name, "\" has unknown dtype \"",
-                                entry.dtype, "\""));
+    return Invalid(absl::StrCat(Quote(entry.name), " has unknown dtype ",
+                                Quote(entry.dtype)));
   }
   tensor.type = type->type;
   tensor.shape = entry.shape;
   const absl::StatusOr<int64_t> count = CountElements(entry.shape);
   if (!count.ok()) {
     return Invalid(
-        absl::StrCat("\"", entry.name, "\": ", count.status().message()));
+        absl::StrCat(Quote(entry.name), ": ", count.status().message()));
   }
   const int64_t begin = entry.offsets[0];
   const int64_t end = entry.offsets[1];
   const int64_t total = static_cast<int64_t>(data.size());
   if (begin > end || end > total) {
-    return Invalid(absl::StrCat("\"", entry.name, "\" has data_offsets [",
-                                begin, ", ", end, "] outside the ", total,
+    return Invalid(absl::StrCat(Quote(entry.name), " has data_offsets [", begin,
+                                ", ", end, "] outside the ", total,
                                 " bytes of data; is the file truncated?"));
   }
   int64_t size = 0;
   if (!MultiplyChecked(*count, RawTypeSize(tensor.type), &size) ||
       size != end - begin) {
-    return Invalid(absl::StrCat("\"", entry.name, "\" is ", entry.dtype, " ",
+    return Invalid(absl::StrCat(Quote(entry.name), " is ", entry.dtype, " ",
                                 ShapeString(entry.shape), " but has ",
                                 end - begin, " bytes"));
   }
@@ -272,7 +267,7 @@ absl::Status CheckCover(std::vector<HeaderReader::Entry>* entries,
   for (const HeaderReader::Entry& entry : *entries) {
     if (entry.offsets[0] != end) {
       return Invalid(absl::StrCat(
-          "\"", entry.name, "\" begins at byte ", entry.offsets[0],
+          Quote(entry.name), " begins at byte ", entry.offsets[0],
           entry.offsets[0] < end ? " and overlaps the tensor before it, which "
                                    "ends at "
                                  : " and leaves a hole after byte ",
@@ -298,7 +293,7 @@ const char* SafetensorsTypeName(RawType type) {
 
 bool LooksLikeSafetensors(absl::string_view bytes) {
   if (bytes.size() <= kPrefix) return false;
-  const uint64_t length = LoadU64(bytes);
+  const uint64_t length = LoadLittle(bytes, 0, 8);
   return length > 0 && length <= uint64_t{kMaxSafetensorsHeader} &&
          bytes[kPrefix] == '{';
 }
@@ -308,7 +303,7 @@ absl::StatusOr<SafetensorsFile> ParseSafetensorsFile(absl::string_view bytes) {
     return Invalid(absl::StrCat("file of ", bytes.size(),
                                 " bytes is too short for the header length"));
   }
-  const uint64_t length = LoadU64(bytes);
+  const uint64_t length = LoadLittle(bytes, 0, 8);
   if (length > uint64_t{kMaxSafetensorsHeader}) {
     return Invalid(absl::StrCat("header length ", length,
                                 " is above the limit of ",
@@ -333,7 +328,7 @@ absl::StatusOr<SafetensorsFile> ParseSafetensorsFile(absl::string_view bytes) {
     absl::StatusOr<RawTensor> tensor = CheckEntry(entry, data);
     if (!tensor.ok()) return tensor.status();
     if (!file.tensors.emplace(entry.name, *std::move(tensor)).second) {
-      return Invalid(absl::StrCat("duplicate tensor \"", entry.name, "\""));
+      return Invalid(absl::StrCat("duplicate tensor ", Quote(entry.name)));
     }
   }
   absl::Status cover =
