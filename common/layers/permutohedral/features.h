@@ -1,6 +1,7 @@
 // Feature vectors of pixels for the permutohedral lattice, and lattices of a
 // batch of images. Pixels are numbered row by row: p = y W + x.
-#pragma once
+#ifndef COMMON_LAYERS_PERMUTOHEDRAL_FEATURES_H_
+#define COMMON_LAYERS_PERMUTOHEDRAL_FEATURES_H_
 
 #include <cstdint>
 
@@ -36,3 +37,5 @@ LatticeVector BuildSpatialLattices(int64_t batch, int64_t height, int64_t width,
                                    double theta);
 
 }  // namespace seg
+
+#endif  // COMMON_LAYERS_PERMUTOHEDRAL_FEATURES_H_

@@ -15,7 +15,8 @@
 // and a symmetric filter gives a symmetric operator.
 //
 // Build: O(P d^2) for P points, plus one look-up for each new (point, vertex).
-#pragma once
+#ifndef COMMON_LAYERS_PERMUTOHEDRAL_LATTICE_H_
+#define COMMON_LAYERS_PERMUTOHEDRAL_LATTICE_H_
 
 #include <cstdint>
 #include <map>
@@ -140,7 +141,14 @@ class PermutohedralLattice {
   mutable std::map<std::pair<bool, int64_t>, std::vector<double>> norm_double_;
 };
 
+template <>
+const float* PermutohedralLattice::weights<float>() const;
+template <>
+const double* PermutohedralLattice::weights<double>() const;
+
 using LatticePtr = std::shared_ptr<const PermutohedralLattice>;
 using LatticeVector = std::vector<LatticePtr>;  // one lattice an image
 
 }  // namespace seg
+
+#endif  // COMMON_LAYERS_PERMUTOHEDRAL_LATTICE_H_

@@ -13,7 +13,8 @@
 //
 // Deterministic: the result does not depend on the number of threads. A second
 // derivative is refused with a message.
-#pragma once
+#ifndef COMMON_LAYERS_PERMUTOHEDRAL_PERMUTOHEDRAL_H_
+#define COMMON_LAYERS_PERMUTOHEDRAL_PERMUTOHEDRAL_H_
 
 #include "ATen/core/Tensor.h"
 #include "common/layers/permutohedral/features.h"
@@ -24,7 +25,8 @@ namespace seg {
 
 // Approximates sum_j exp(-|f_i - f_j|^2 / 2) values[j] by d+1 blurs
 // [1/2 1 1/2] along the axes and the factor 1 / (1 + 2^-d) of densecrf
-// (Kraehenbuehl and Koltun 2011). Returns values' shape, contiguous.
+// (Kraehenbuehl and Koltun 2011); without normalisation up to a constant below
+// one that depends on d (0.87 for d=2). Returns values' shape, contiguous.
 //
 // The blurs do not commute where vertices are missing; `reverse` runs them in
 // the opposite order, which is the exact adjoint and what the backward uses.
@@ -52,3 +54,5 @@ at::Tensor PermutohedralFilter(
     LatticeNormalization normalization = LatticeNormalization::kSymmetric);
 
 }  // namespace seg
+
+#endif  // COMMON_LAYERS_PERMUTOHEDRAL_PERMUTOHEDRAL_H_

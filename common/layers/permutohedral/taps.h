@@ -7,7 +7,8 @@
 // one zero, in lexicographic order with axis 0 slowest; tap 0 is the centre.
 // For s = 1 the tuple read as a binary number, axis 0 first, is the tap's
 // index.
-#pragma once
+#ifndef COMMON_LAYERS_PERMUTOHEDRAL_TAPS_H_
+#define COMMON_LAYERS_PERMUTOHEDRAL_TAPS_H_
 
 #include <cstdint>
 #include <vector>
@@ -41,3 +42,5 @@ at::Tensor PermutohedralGaussianTaps(int64_t dim, int64_t support);
 at::Tensor TiedPermutohedralFilter(const at::Tensor& filter, int64_t dim);
 
 }  // namespace seg
+
+#endif  // COMMON_LAYERS_PERMUTOHEDRAL_TAPS_H_

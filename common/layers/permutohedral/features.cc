@@ -1,0 +1,94 @@
+#include "common/layers/permutohedral/features.h"
+
+#include <algorithm>
+
+#include "ATen/ATen.h"
+#include "ATen/Parallel.h"
+#include "ATen/core/grad_mode.h"
+
+namespace seg {
+namespace {
+
+// Fills the planes x / theta and y / theta. Divides as densecrf does: the
+// quotient decides ranks, so a product with 1 / theta is not the same.
+void FillPositions(int64_t height, int64_t width, float theta, float* x,
+                   float* y) {
+  for (int64_t i = 0; i < height; ++i) {
+    for (int64_t j = 0; j < width; ++j) {
+      *x++ = static_cast<float>(j) / theta;
+      *y++ = static_cast<float>(i) / theta;
+    }
+  }
+}
+
+}  // namespace
+
+at::Tensor BilateralFeatures(const at::Tensor& image, double theta_pos,
+                             double theta_col, BilateralOrder order) {
+  TORCH_CHECK(image.dim() == 3 && image.size(0) == 3,
+              "BilateralFeatures: image must be [3,H,W], got ", image.sizes());
+  TORCH_CHECK(theta_pos > 0 && theta_col > 0,
+              "BilateralFeatures: theta_pos and theta_col must be > 0, got ",
+              theta_pos, " and ", theta_col);
+  at::NoGradGuard no_grad;
+  const int64_t height = image.size(1);
+  const int64_t width = image.size(2);
+  const bool rgb = order == BilateralOrder::kXYRGB;
+  const at::Tensor planes = at::empty(
+      {5, height, width}, at::TensorOptions(image.device()).dtype(at::kFloat));
+  TORCH_CHECK(image.device().is_cpu(),
+              "BilateralFeatures: image must be on the CPU, got ",
+              image.device());
+  float* x = planes[rgb ? 0 : 1].data_ptr<float>();
+  float* y = planes[rgb ? 1 : 0].data_ptr<float>();
+  FillPositions(height, width, static_cast<float>(theta_pos), x, y);
+  at::Tensor colour = planes.narrow(0, 2, 3);
+  colour.copy_(rgb ? image : image.flip(0));
+  colour.div_(static_cast<float>(theta_col));
+  return planes.view({5, height * width}).t();
+}
+
+at::Tensor SpatialFeatures(int64_t height, int64_t width, double theta) {
+  TORCH_CHECK(height >= 0 && width >= 0 && theta > 0,
+              "SpatialFeatures: height, width must be >= 0 and theta > 0, got ",
+              height, ", ", width, ", ", theta);
+  at::NoGradGuard no_grad;
+  const at::Tensor planes = at::empty({2, height * width}, at::kFloat);
+  FillPositions(height, width, static_cast<float>(theta),
+                planes[0].data_ptr<float>(), planes[1].data_ptr<float>());
+  return planes.t();
+}
+
+LatticeVector BuildBilateralLattices(const at::Tensor& images, double theta_pos,
+                                     double theta_col, int64_t threads,
+                                     BilateralOrder order) {
+  TORCH_CHECK(images.dim() == 4 && images.size(1) == 3,
+              "BuildBilateralLattices: images must be [N,3,H,W], got ",
+              images.sizes());
+  TORCH_CHECK(threads >= 0,
+              "BuildBilateralLattices: threads must be >= 0, got ", threads);
+  const int64_t batch = images.size(0);
+  const int64_t available = at::get_num_threads();
+  const int64_t used = std::max<int64_t>(
+      1, threads == 0 ? available : std::min(threads, available));
+  LatticeVector lattices(batch);
+  at::parallel_for(
+      0, batch, (batch + used - 1) / used, [&](int64_t begin, int64_t end) {
+        for (int64_t n = begin; n < end; ++n) {
+          lattices[n] = PermutohedralLattice::Build(
+              BilateralFeatures(images[n], theta_pos, theta_col, order));
+        }
+      });
+  return lattices;
+}
+
+LatticeVector BuildSpatialLattices(int64_t batch, int64_t height, int64_t width,
+                                   double theta) {
+  TORCH_CHECK(batch >= 0, "BuildSpatialLattices: batch must be >= 0, got ",
+              batch);
+  if (batch == 0) return {};
+  return LatticeVector(batch, PermutohedralLattice::Build(
+                                  SpatialFeatures(height, width, theta)));
+}
+
+}  // namespace seg

@@ -1,0 +1,242 @@
+#include "common/layers/permutohedral/row_kernels.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "common/layers/permutohedral/row_kernels.cc"
+#ifndef HWY_DISABLED_TARGETS
+#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
+#endif
+#include "hwy/foreach_target.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace seg {
+namespace permutohedral {
+namespace HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+// Rows of 1, 2 and 4 numbers are one (partial) vector; longer ones are walked
+// by whole vectors and finished by vectors of 8.
+template <typename T, size_t kCap>
+struct RowTags {
+  using Full = hn::CappedTag<T, kCap>;
+  using Tail = hn::CappedTag<T, (kCap < 8 ? kCap : 8)>;
+};
+
+template <class D, typename T>
+HWY_INLINE void Accumulate(D d, T weight, const T* HWY_RESTRICT x,
+                           T* HWY_RESTRICT out) {
+  hn::StoreU(hn::MulAdd(hn::Set(d, weight), hn::LoadU(d, x), hn::LoadU(d, out)),
+             d, out);
+}
+
+template <size_t kCap, typename T>
+HWY_ATTR void SplatScatterT(const int32_t* HWY_RESTRICT vertices,
+                            const T* HWY_RESTRICT weights, int64_t corners,
+                            const T* x, int64_t begin, int64_t end, int64_t row,
+                            T* out) {
+  const typename RowTags<T, kCap>::Full full;
+  const typename RowTags<T, kCap>::Tail tail;
+  const int64_t step = static_cast<int64_t>(hn::Lanes(full));
+  const int64_t tail_step = static_cast<int64_t>(hn::Lanes(tail));
+  for (int64_t p = begin; p < end; ++p, x += row) {
+    for (int64_t r = p * corners; r < (p + 1) * corners; ++r) {
+      T* target = out + int64_t{vertices[r]} * row;
+      int64_t c = 0;
+      for (; c + step <= row; c += step) {
+        Accumulate(full, weights[r], x + c, target + c);
+      }
+      for (; c < row; c += tail_step) {
+        Accumulate(tail, weights[r], x + c, target + c);
+      }
+    }
+  }
+}
+
+template <class D, typename T>
+HWY_INLINE void GatherChunk(D d, const int32_t* HWY_RESTRICT point,
+                            const int32_t* HWY_RESTRICT slot, int64_t begin,
+                            int64_t end, const T* HWY_RESTRICT weights,
+                            const T* HWY_RESTRICT x, int64_t row,
+                            T* HWY_RESTRICT out) {
+  auto sum = hn::Zero(d);
+  for (int64_t i = begin; i < end; ++i) {
+    sum = hn::MulAdd(hn::Set(d, weights[slot[i]]),
+                     hn::LoadU(d, x + int64_t{point[i]} * row), sum);
+  }
+  hn::StoreU(sum, d, out);
+}
+
+template <size_t kCap, typename T>
+HWY_ATTR void SplatGatherT(const int32_t* list_begin, const int32_t* point,
+                           const int32_t* slot, const T* weights, const T* x,
+                           int64_t begin, int64_t end, int64_t row, T* out) {
+  const typename RowTags<T, kCap>::Full full;
+  const typename RowTags<T, kCap>::Tail tail;
+  const int64_t step = static_cast<int64_t>(hn::Lanes(full));
+  const int64_t tail_step = static_cast<int64_t>(hn::Lanes(tail));
+  for (int64_t v = begin; v < end; ++v) {
+    int64_t c = 0;
+    for (; c + step <= row; c += step) {
+      GatherChunk(full, point, slot, list_begin[v], list_begin[v + 1], weights,
+                  x + c, row, out + v * row + c);
+    }
+    for (; c < row; c += tail_step) {
+      GatherChunk(tail, point, slot, list_begin[v], list_begin[v + 1], weights,
+                  x + c, row, out + v * row + c);
+    }
+  }
+}
+
+template <class D, typename T>
+HWY_INLINE void BlurChunk(D d, const T* HWY_RESTRICT in,
+                          const T* HWY_RESTRICT left,
+                          const T* HWY_RESTRICT right, T* HWY_RESTRICT out) {
+  const auto sides = hn::Add(hn::LoadU(d, left), hn::LoadU(d, right));
+  hn::StoreU(hn::MulAdd(hn::Set(d, T(0.5)), sides, hn::LoadU(d, in)), d, out);
+}
+
+template <size_t kCap, typename T>
+HWY_ATTR void BlurAxisT(const int32_t* HWY_RESTRICT pairs,
+                        const T* HWY_RESTRICT in, int64_t begin, int64_t end,
+                        int64_t row, T* HWY_RESTRICT out) {
+  const typename RowTags<T, kCap>::Full full;
+  const typename RowTags<T, kCap>::Tail tail;
+  const int64_t step = static_cast<int64_t>(hn::Lanes(full));
+  const int64_t tail_step = static_cast<int64_t>(hn::Lanes(tail));
+  for (int64_t v = begin; v < end; ++v) {
+    const T* left = in + int64_t{pairs[2 * v]} * row;
+    const T* right = in + int64_t{pairs[2 * v + 1]} * row;
+    int64_t c = 0;
+    for (; c + step <= row; c += step) {
+      BlurChunk(full, in + v * row + c, left + c, right + c, out + v * row + c);
+    }
+    for (; c < row; c += tail_step) {
+      BlurChunk(tail, in + v * row + c, left + c, right + c, out + v * row + c);
+    }
+  }
+}
+
+template <class D, typename T>
+HWY_INLINE void SliceChunk(D d, const int32_t* HWY_RESTRICT vertex,
+                           const T* HWY_RESTRICT weight, int64_t corners,
+                           const T* HWY_RESTRICT rows, int64_t row,
+                           T* HWY_RESTRICT out) {
+  auto sum = hn::Mul(hn::Set(d, weight[0]),
+                     hn::LoadU(d, rows + int64_t{vertex[0]} * row));
+  for (int64_t r = 1; r < corners; ++r) {
+    sum = hn::MulAdd(hn::Set(d, weight[r]),
+                     hn::LoadU(d, rows + int64_t{vertex[r]} * row), sum);
+  }
+  hn::StoreU(sum, d, out);
+}
+
+template <size_t kCap, typename T>
+HWY_ATTR void SliceRowsT(const int32_t* vertices, const T* weights,
+                         int64_t corners, const T* rows, int64_t begin,
+                         int64_t end, int64_t row, T* out) {
+  const typename RowTags<T, kCap>::Full full;
+  const typename RowTags<T, kCap>::Tail tail;
+  const int64_t step = static_cast<int64_t>(hn::Lanes(full));
+  const int64_t tail_step = static_cast<int64_t>(hn::Lanes(tail));
+  for (int64_t p = begin; p < end; ++p, out += row) {
+    const int32_t* vertex = vertices + p * corners;
+    const T* weight = weights + p * corners;
+    int64_t c = 0;
+    for (; c + step <= row; c += step) {
+      SliceChunk(full, vertex, weight, corners, rows + c, row, out + c);
+    }
+    for (; c < row; c += tail_step) {
+      SliceChunk(tail, vertex, weight, corners, rows + c, row, out + c);
+    }
+  }
+}
+
+// One entry a row length class, element type and kernel; HWY_EXPORT takes plain
+// functions only.
+#define SEG_BY_ROW(KERNEL, ...)       \
+  switch (row) {                      \
+    case 1:                           \
+      return KERNEL<1>(__VA_ARGS__);  \
+    case 2:                           \
+      return KERNEL<2>(__VA_ARGS__);  \
+    case 4:                           \
+      return KERNEL<4>(__VA_ARGS__);  \
+    default:                          \
+      return KERNEL<16>(__VA_ARGS__); \
+  }
+#define SEG_KERNELS(T, SUFFIX)                                                \
+  void SplatScatter##SUFFIX(const int32_t* vertices, const T* weights,        \
+                            int64_t corners, const T* x, int64_t begin,       \
+                            int64_t end, int64_t row, T* out) {               \
+    SEG_BY_ROW(SplatScatterT, vertices, weights, corners, x, begin, end, row, \
+               out)                                                           \
+  }                                                                           \
+  void SplatGather##SUFFIX(const int32_t* list_begin, const int32_t* point,   \
+                           const int32_t* slot, const T* weights, const T* x, \
+                           int64_t begin, int64_t end, int64_t row, T* out) { \
+    SEG_BY_ROW(SplatGatherT, list_begin, point, slot, weights, x, begin, end, \
+               row, out)                                                      \
+  }                                                                           \
+  void BlurAxis##SUFFIX(const int32_t* pairs, const T* in, int64_t begin,     \
+                        int64_t end, int64_t row, T* out) {                   \
+    SEG_BY_ROW(BlurAxisT, pairs, in, begin, end, row, out)                    \
+  }                                                                           \
+  void SliceRows##SUFFIX(const int32_t* vertices, const T* weights,           \
+                         int64_t corners, const T* rows, int64_t begin,       \
+                         int64_t end, int64_t row, T* out) {                  \
+    SEG_BY_ROW(SliceRowsT, vertices, weights, corners, rows, begin, end, row, \
+               out)                                                           \
+  }
+SEG_KERNELS(float, F)
+SEG_KERNELS(double, D)
+#undef SEG_KERNELS
+#undef SEG_BY_ROW
+
+}  // namespace HWY_NAMESPACE
+}  // namespace permutohedral
+}  // namespace seg
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace seg {
+namespace permutohedral {
+
+#define SEG_DISPATCH(T, SUFFIX)                                                \
+  HWY_EXPORT(SplatScatter##SUFFIX);                                            \
+  HWY_EXPORT(SplatGather##SUFFIX);                                             \
+  HWY_EXPORT(BlurAxis##SUFFIX);                                                \
+  HWY_EXPORT(SliceRows##SUFFIX);                                               \
+  template <>                                                                  \
+  void SplatScatter(const int32_t* vertices, const T* weights,                 \
+                    int64_t corners, const T* x, int64_t begin, int64_t end,   \
+                    int64_t row, T* out) {                                     \
+    HWY_DYNAMIC_DISPATCH(SplatScatter##SUFFIX)                                 \
+    (vertices, weights, corners, x, begin, end, row, out);                     \
+  }                                                                            \
+  template <>                                                                  \
+  void SplatGather(const int32_t* list_begin, const int32_t* point,            \
+                   const int32_t* slot, const T* weights, const T* x,          \
+                   int64_t begin, int64_t end, int64_t row, T* out) {          \
+    HWY_DYNAMIC_DISPATCH(SplatGather##SUFFIX)                                  \
+    (list_begin, point, slot, weights, x, begin, end, row, out);               \
+  }                                                                            \
+  template <>                                                                  \
+  void BlurAxis(const int32_t* pairs, const T* in, int64_t begin, int64_t end, \
+                int64_t row, T* out) {                                         \
+    HWY_DYNAMIC_DISPATCH(BlurAxis##SUFFIX)(pairs, in, begin, end, row, out);   \
+  }                                                                            \
+  template <>                                                                  \
+  void SliceRows(const int32_t* vertices, const T* weights, int64_t corners,   \
+                 const T* rows, int64_t begin, int64_t end, int64_t row,       \
+                 T* out) {                                                     \
+    HWY_DYNAMIC_DISPATCH(SliceRows##SUFFIX)                                    \
+    (vertices, weights, corners, rows, begin, end, row, out);                  \
+  }
+SEG_DISPATCH(float, F)
+SEG_DISPATCH(double, D)
+#undef SEG_DISPATCH
+
+}  // namespace permutohedral
+}  // namespace seg
+#endif  // HWY_ONCE
