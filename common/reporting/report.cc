@@ -260,6 +260,13 @@ std::vector<ReportChart> ChartsFromRecords(
       series.y.push_back(value);
     }
   }
+  // What only training has (the learning rate, say) comes after the losses and
+  // the metrics.
+  std::stable_partition(
+      charts.begin(), charts.end(), [](const ReportChart& chart) {
+        return chart.options.title == "loss" || chart.series.size() > 1 ||
+               chart.series[0].name != "train";
+      });
   // A curve with many points is logged every few steps, hence noisy.
   for (ReportChart& chart : charts) {
     for (Series& series : chart.series) series.smooth = series.y.size() > 60;

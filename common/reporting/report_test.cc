@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <fstream>
 #include <limits>
 #include <sstream>
@@ -135,8 +136,8 @@ TEST(ChartsFromRecordsTest, GroupsByTheLastPartOfTheKey) {
   EXPECT_THAT(charts[0].series[0].x, ::testing::ElementsAre(0, 20));
   EXPECT_TRUE(std::isnan(charts[0].series[0].y[1]));
   EXPECT_EQ(charts[0].series[1].name, "val");
-  EXPECT_EQ(charts[1].options.title, "lr");
-  EXPECT_EQ(charts[2].options.title, "mean_iou");
+  EXPECT_EQ(charts[1].options.title, "mean_iou");
+  EXPECT_EQ(charts[2].options.title, "lr");
   EXPECT_TRUE(ChartsFromRecords({}).empty());
 }
 

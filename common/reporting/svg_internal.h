@@ -10,8 +10,8 @@
 namespace seg {
 namespace svg_internal {
 
-constexpr double kCharWidth = 6.4;  // mean advance of 12 px sans-serif text
-constexpr double kSmallChar = 5.9;  // of 11 px
+constexpr double kCharWidth = 7.2;  // advance of 12 px text in a wide font
+constexpr double kSmallChar = 6.6;  // of 11 px
 
 // Number of characters; each byte that is not UTF-8 counts as one.
 int64_t TextLength(const std::string& text);

@@ -91,9 +91,9 @@ TEST(LinePlotTest, DrawsAHandComputedLine) {
   options.y_min = 0;
   options.y_max = 1;
   const std::string svg = LinePlot({Line("", {0, 1, 2}, {0, 1, 0.5})}, options);
-  // Ticks 0.0 to 1.0: three characters of 5.9 px and 8 px of space to the left,
-  // 10 px to the right: x = 25.7, 112.9, 200. y from 100 (bottom) to 14.
-  EXPECT_THAT(svg, HasSubstr("d=\"M25.7,100L112.9,14L200,57\""));
+  // Ticks 0.0 to 1.0: three characters of 6.6 px and 8 px of space to the left,
+  // 10 px to the right: x = 27.8, 113.9, 200. y from 100 (bottom) to 14.
+  EXPECT_THAT(svg, HasSubstr("d=\"M27.8,100L113.9,14L200,57\""));
   EXPECT_THAT(svg, HasSubstr("viewBox=\"0 0 210 122\""));
   EXPECT_THAT(svg, HasSubstr(">0.5</text>"));
 }

@@ -72,14 +72,14 @@ std::string BarPlot(const std::vector<Bar>& bars,
     const double v = bars[i].value * options.scale;
     body += TextAt(left - 8, y + kRow / 2 + 4, "end", "", labels[i]);
     if (!std::isfinite(v)) {
-      body += TextAt(px(0) + 6, y + kRow / 2 + 4, "start", "soft", values[i]);
+      body += TextAt(width - 2, y + kRow / 2 + 4, "end", "soft", values[i]);
       continue;
     }
     const double from = px(std::min(0.0, v)), to = px(std::max(0.0, v));
     absl::StrAppend(&body, "<rect class=\"f0\" x=\"", Px(from), "\" y=\"",
                     Px(y + (kRow - kThick) / 2), "\" width=\"", Px(to - from),
                     "\" height=\"", Px(kThick), "\"/>\n");
-    body += TextAt(to + 6, y + kRow / 2 + 4, "start", "", values[i]);
+    body += TextAt(width - 2, y + kRow / 2 + 4, "end", "", values[i]);
   }
   body += LineAt(px(0), top, px(0), bottom, "axis");
   if (reference) {
