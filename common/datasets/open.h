@@ -24,6 +24,11 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenDataset(
     const DataConfig& config, const std::string& data_root,
     const std::string& split);
 
+// The folder of a pack: `pack` as a path when it has a slash in it and exists,
+// else under `data_root`. NotFound lists the packs there are.
+absl::StatusOr<std::string> FindPack(const std::string& pack,
+                                     const std::string& data_root);
+
 }  // namespace seg
 
 #endif  // COMMON_DATASETS_OPEN_H_

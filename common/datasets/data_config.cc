@@ -1,0 +1,22 @@
+#include "common/datasets/data_config.h"
+
+namespace seg {
+
+std::vector<KeyRule> DataConfig::Rules() {
+  constexpr double kSide = 16384;
+  return {
+      {"resize_height", 0, kSide},       {"resize_width", 0, kSide},
+      {"resize_longer", 0, kSide},       {"resize_shorter", 0, kSide},
+      {"cache_mb", 0, 1 << 30},          {"workers", 0, 256},
+      {"augment.crop_height", 0, kSide}, {"augment.crop_width", 0, kSide},
+      {"augment.scale_min", 0.05, 20},   {"augment.scale_max", 0.05, 20},
+      {"augment.rotation", 0, 180},      {"augment.brightness", 0, 1},
+      {"augment.contrast", 0, 1},        {"augment.saturation", 0, 1},
+      {"augment.hue", 0, 0.5},           {"synthetic.height", 16, 4096},
+      {"synthetic.width", 16, 4096},     {"synthetic.train", 0, 1e9},
+      {"synthetic.val", 0, 1e9},         {"synthetic.test", 0, 1e9},
+      {"synthetic.seed", 0, 9e15},
+  };
+}
+
+}  // namespace seg

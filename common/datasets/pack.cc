@@ -1,0 +1,280 @@
+#include "common/datasets/pack.h"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ATen/ATen.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/base/status_macros.h"
+#include "common/io/file.h"
+
+namespace seg {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kImageExtensions[] = {".jpg", ".jpeg", ".png",
+                                            ".JPG", ".JPEG", ".PNG"};
+
+std::string Join(const std::string& folder, const std::string& name) {
+  return (fs::path(folder) / name).string();
+}
+
+bool IsFile(const std::string& path) {
+  std::error_code error;
+  return fs::is_regular_file(path, error);
+}
+
+// Why `id` may not name a file of the pack; empty when it may.
+std::string BadId(const std::string& id) {
+  if (id.front() == '/') return "is an absolute path";
+  for (const char c : id) {
+    if (c == '\\') return "contains a backslash; separate folders by /";
+    if (static_cast<unsigned char>(c) < 32) {
+      return "contains a control character";
+    }
+  }
+  for (size_t begin = 0; begin <= id.size();) {
+    const size_t end = std::min(id.find('/', begin), id.size());
+    const std::string part = id.substr(begin, end - begin);
+    if (part.empty() || part == ".") return "has an empty or '.' folder";
+    if (part == "..") return "contains '..', which leaves the pack";
+    begin = end + 1;
+  }
+  return "";
+}
+
+class PackDataset : public Dataset {
+ public:
+  PackDataset(std::string folder, DatasetInfo info,
+              std::vector<std::string> ids)
+      : folder_(std::move(folder)),
+        info_(std::move(info)),
+        ids_(std::move(ids)) {}
+
+  const DatasetInfo& info() const override { return info_; }
+  int64_t size() const override { return static_cast<int64_t>(ids_.size()); }
+  std::string id(int64_t index) const override { return ids_[index]; }
+  absl::StatusOr<Sample> Get(int64_t index) const override {
+    if (index < 0 || index >= size()) {
+      return absl::OutOfRangeError(absl::StrCat(
+          info_.name, ": sample ", index, " asked for, there are ", size()));
+    }
+    return ReadPackSample(folder_, info_, ids_[index]);
+  }
+
+ private:
+  std::string folder_;
+  DatasetInfo info_;
+  std::vector<std::string> ids_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::vector<SplitEntry>> ReadSplitFile(const std::string& path) {
+  SEG_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+  std::vector<SplitEntry> entries;
+  int64_t line = 0;
+  size_t begin = text.compare(0, 3, "\xEF\xBB\xBF") == 0 ? 3 : 0;  // UTF-8 mark
+  while (begin < text.size()) {
+    ++line;
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    std::string id = text.substr(begin, end - begin);
+    begin = end + 1;
+    // A comment starts at the line's start or after a blank.
+    for (size_t i = 0; i < id.size(); ++i) {
+      if (id[i] == '#' && (i == 0 || id[i - 1] == ' ' || id[i - 1] == '\t')) {
+        id.resize(i);
+        break;
+      }
+    }
+    id.erase(0, std::min(id.find_first_not_of(" \t\r"), id.size()));
+    id.erase(id.find_last_not_of(" \t\r") + 1);
+    if (id.empty()) continue;
+    const std::string reason = BadId(id);
+    if (!reason.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ":", line, ": the ID '", id, "' ", reason));
+    }
+    entries.push_back({id, line});
+  }
+  return entries;
+}
+
+std::vector<std::string> ListSplits(const std::string& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end;
+       it.increment(error)) {
+    const fs::path path = it->path();
+    if (path.extension() != ".txt" || !IsFile(path.string())) continue;
+    const auto entries = ReadSplitFile(path.string());
+    if (!entries.ok()) continue;
+    const std::string name = path.stem().string();
+    const bool usual = name == "train" || name == "val" || name == "test";
+    if (entries->empty() ? usual
+                         : FindImage(folder, entries->front().id).ok()) {
+      names.push_back(name);
+    }
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+absl::StatusOr<std::vector<std::string>> ListImageIds(
+    const std::string& folder) {
+  const fs::path root = fs::path(folder) / "images";
+  std::error_code error;
+  if (!fs::is_directory(root, error)) {
+    return absl::NotFoundError(absl::StrCat(
+        root.string(), ": not found; a pack keeps its pictures there"));
+  }
+  std::vector<std::string> ids;
+  fs::recursive_directory_iterator it(
+      root, fs::directory_options::follow_directory_symlink, error);
+  for (const fs::recursive_directory_iterator end; !error && it != end;
+       it.increment(error)) {
+    const fs::path& path = it->path();
+    const std::string extension = path.extension().string();
+    if (std::find(std::begin(kImageExtensions), std::end(kImageExtensions),
+                  extension) == std::end(kImageExtensions)) {
+      continue;
+    }
+    ids.push_back(
+        path.lexically_relative(root).replace_extension().generic_string());
+  }
+  if (error) {
+    return absl::UnavailableError(absl::StrCat(
+        root.string(), ": cannot list the folder: ", error.message()));
+  }
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  return ids;
+}
+
+absl::StatusOr<std::string> FindImage(const std::string& folder,
+                                      const std::string& id) {
+  const std::string stem = Join(folder, "images/" + id);
+  std::vector<std::string> found;
+  for (const char* extension : kImageExtensions) {
+    if (IsFile(stem + extension)) found.push_back(stem + extension);
+  }
+  if (found.size() == 1) return found[0];
+  if (found.empty()) {
+    std::string hint = "add the picture or take the ID out of the list";
+    if (IsFile(stem)) hint = "IDs are written without the file's extension";
+    return absl::NotFoundError(
+        absl::StrCat(stem, ".{jpg,jpeg,png}: not found; ", hint));
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat(absl::StrJoin(found, " and "),
+                   ": both exist for one ID; remove or rename one"));
+}
+
+std::string MaskPath(const std::string& folder, const std::string& id) {
+  return Join(folder, "masks/" + id + ".png");
+}
+
+absl::Status CheckLabels(const std::string& path, const at::Tensor& mask,
+                         const DatasetInfo& info) {
+  std::array<bool, 256> known;
+  for (int64_t i = 0; i < 256; ++i) {
+    known[i] = i < info.num_classes() || i == info.ignore_label;
+  }
+  const at::Tensor whole = mask.contiguous();
+  const uint8_t* labels = whole.data_ptr<uint8_t>();
+  const int64_t width = whole.size(1);
+  for (int64_t i = 0; i < whole.numel(); ++i) {
+    if (known[labels[i]]) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        path, ": label ", static_cast<int>(labels[i]), " at row ", i / width,
+        ", column ", i % width, " is no class (0..", info.num_classes() - 1,
+        ") and not the ignore label (", info.ignore_label,
+        "); add the class to dataset.yaml or relabel"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Sample> ReadPackSample(const std::string& folder,
+                                      const DatasetInfo& info,
+                                      const std::string& id) {
+  Sample sample;
+  sample.id = id;
+  SEG_ASSIGN_OR_RETURN(sample.path, FindImage(folder, id));
+  SEG_ASSIGN_OR_RETURN(sample.image, ReadImage(sample.path));
+  if (!info.has_masks) return sample;
+  const std::string mask_path = MaskPath(folder, id);
+  SEG_ASSIGN_OR_RETURN(sample.mask, ReadMask(mask_path));
+  if (sample.mask.size(0) != sample.image.size(1) ||
+      sample.mask.size(1) != sample.image.size(2)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        mask_path, ": expected the size of its image, ", sample.image.size(2),
+        "x", sample.image.size(1), ", got ", sample.mask.size(1), "x",
+        sample.mask.size(0), "; resize the mask by nearest neighbour"));
+  }
+  SEG_RETURN_IF_ERROR(CheckLabels(mask_path, sample.mask, info));
+  return sample;
+}
+
+absl::StatusOr<std::shared_ptr<const Dataset>> OpenPack(
+    const std::string& folder, const std::string& split) {
+  SEG_ASSIGN_OR_RETURN(DatasetInfo info, ReadPackInfo(folder));
+  const std::string list = Join(folder, split + ".txt");
+  std::vector<std::string> ids;
+  std::map<std::string, int64_t> line_of;
+  if (split.empty() || !BadId(split).empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        folder, ": split '", split, "' is not a name like train or val"));
+  }
+  if (split == "all" && !IsFile(list)) {
+    SEG_ASSIGN_OR_RETURN(ids, ListImageIds(folder));
+  } else {
+    if (!IsFile(list)) {
+      const std::vector<std::string> splits = ListSplits(folder);
+      return absl::NotFoundError(absl::StrCat(
+          list, ": no such split; ",
+          splits.empty()
+              ? "the pack has no lists, write one (an ID a line)"
+              : absl::StrCat("the pack has ", absl::StrJoin(splits, ", ")),
+          "; 'all' takes every image"));
+    }
+    SEG_ASSIGN_OR_RETURN(const std::vector<SplitEntry> entries,
+                         ReadSplitFile(list));
+    for (const SplitEntry& entry : entries) {
+      const auto [it, fresh] = line_of.emplace(entry.id, entry.line);
+      if (!fresh) {
+        return absl::InvalidArgumentError(
+            absl::StrCat(list, ":", entry.line, ": the ID '", entry.id,
+                         "' is already in line ", it->second));
+      }
+      ids.push_back(entry.id);
+    }
+  }
+  for (const std::string& id : ids) {
+    const auto where = [&] {
+      return line_of.empty() ? std::string()
+                             : absl::StrCat(list, ":", line_of[id], ": ");
+    };
+    const absl::StatusOr<std::string> image = FindImage(folder, id);
+    if (!image.ok()) {
+      return absl::Status(image.status().code(),
+                          absl::StrCat(where(), image.status().message()));
+    }
+    if (info.has_masks && !IsFile(MaskPath(folder, id))) {
+      return absl::NotFoundError(absl::StrCat(
+          where(), MaskPath(folder, id),
+          ": not found; add the mask, take the ID out of the list, or set "
+          "has_masks: false in dataset.yaml if there are none at all"));
+    }
+  }
+  return std::make_shared<PackDataset>(folder, std::move(info), std::move(ids));
+}
+
+}  // namespace seg

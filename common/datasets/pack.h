@@ -1,0 +1,83 @@
+// Data on disk in pack form: any folder with
+//   dataset.yaml            name, classes, colours, ignore label
+//   images/ID.jpg|jpeg|png  8-bit pictures
+//   masks/ID.png            class ids, of the picture's size (optional)
+//   train.txt, NAME.txt     one ID a line; blank lines and # comments allowed
+// An ID may contain folders ("seq1/frame0003") but never leaves the pack.
+//
+// dataset.yaml:
+//   name: camvid                  default: the folder's name
+//   title: "CamVid, 11 classes"   default: empty
+//   ignore_label: 255             default 255; from the number of classes to
+//   255 has_masks: true               default true; false: masks/ is not looked
+//   at flip_pairs: [[4, 5], [6, 7]]  default none; ids that a mirror image
+//   swaps classes:                      required when there are masks
+//     - {id: 0, name: sky, color: [70, 130, 180]}   color default: VOC's
+//     colours
+// Unknown keys and wrong types are errors. Every error is one line: file, what
+// was expected, what was found, what to do.
+#ifndef COMMON_DATASETS_PACK_H_
+#define COMMON_DATASETS_PACK_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/datasets/dataset.h"
+
+namespace seg {
+
+// Reads and checks FOLDER/dataset.yaml.
+absl::StatusOr<DatasetInfo> ReadPackInfo(const std::string& folder);
+
+// Parses and checks the text of a dataset.yaml. `path`: for messages;
+// `folder_name`: the default of `name`.
+absl::StatusOr<DatasetInfo> ParsePackInfo(const std::string& text,
+                                          const std::string& path,
+                                          const std::string& folder_name);
+
+struct SplitEntry {
+  std::string id;
+  int64_t line = 0;  // from 1
+};
+
+// Reads a split list. Errors: unreadable file, an ID that leaves the pack.
+// Duplicates are not looked for here.
+absl::StatusOr<std::vector<SplitEntry>> ReadSplitFile(const std::string& path);
+
+// NAMEs of the NAME.txt whose first ID has an image, and of empty ones called
+// train, val or test; sorted.
+std::vector<std::string> ListSplits(const std::string& folder);
+
+// IDs of all files with an image extension below FOLDER/images, sorted.
+absl::StatusOr<std::vector<std::string>> ListImageIds(
+    const std::string& folder);
+
+// FOLDER/images/ID.{jpg,jpeg,png} that exists (upper case too). NotFound names
+// the candidates; FailedPrecondition when there are several.
+absl::StatusOr<std::string> FindImage(const std::string& folder,
+                                      const std::string& id);
+// FOLDER/masks/ID.png.
+std::string MaskPath(const std::string& folder, const std::string& id);
+
+// InvalidArgument "PATH: ..." unless every label is a class id or the ignore
+// label; names the first offending pixel.
+absl::Status CheckLabels(const std::string& path, const at::Tensor& mask,
+                         const DatasetInfo& info);
+
+// Decodes one sample and checks it: sizes agree, labels are known.
+absl::StatusOr<Sample> ReadPackSample(const std::string& folder,
+                                      const DatasetInfo& info,
+                                      const std::string& id);
+
+// Opens a split: every image and mask must exist (contents are checked by Get).
+// `split` "all" without an all.txt: every image.
+absl::StatusOr<std::shared_ptr<const Dataset>> OpenPack(
+    const std::string& folder, const std::string& split);
+
+}  // namespace seg
+
+#endif  // COMMON_DATASETS_PACK_H_

@@ -1,0 +1,142 @@
+#include "common/datasets/views.h"
+
+#include <algorithm>
+#include <cmath>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+#include "common/datasets/transforms.h"
+
+namespace seg {
+namespace {
+
+class Resized : public Dataset {
+ public:
+  Resized(std::shared_ptr<const Dataset> base, DataConfig config)
+      : base_(std::move(base)), config_(std::move(config)) {}
+
+  const DatasetInfo& info() const override { return base_->info(); }
+  int64_t size() const override { return base_->size(); }
+  std::string id(int64_t index) const override { return base_->id(index); }
+  absl::StatusOr<Sample> Get(int64_t index) const override {
+    SEG_ASSIGN_OR_RETURN(const Sample sample, base_->Get(index));
+    const ImageSize to =
+        ResizedSize(config_, {sample.image.size(1), sample.image.size(2)});
+    if (to.height * to.width > kMaxPixels) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          sample.path, ": ", sample.image.size(2), "x", sample.image.size(1),
+          " would become ", to.width, "x", to.height,
+          " pixels by data.resize_*; ask for a smaller size"));
+    }
+    return ResizeSample(sample, to.height, to.width);
+  }
+
+ private:
+  std::shared_ptr<const Dataset> base_;
+  DataConfig config_;
+};
+
+class Cached : public Dataset {
+ public:
+  Cached(std::shared_ptr<const Dataset> base, int64_t max_bytes)
+      : base_(std::move(base)),
+        free_bytes_(max_bytes),
+        samples_(base_->size()) {}
+
+  const DatasetInfo& info() const override { return base_->info(); }
+  int64_t size() const override { return base_->size(); }
+  std::string id(int64_t index) const override { return base_->id(index); }
+  absl::StatusOr<Sample> Get(int64_t index) const override {
+    if (index < 0 || index >= size()) return base_->Get(index);
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      if (samples_[index].image.defined()) return samples_[index];
+    }
+    // Read outside the lock. Two threads may read the same sample at once; both
+    // get equal bytes and the first is kept.
+    SEG_ASSIGN_OR_RETURN(Sample sample, base_->Get(index));
+    const int64_t bytes =
+        sample.image.numel() +
+        (sample.mask.defined() ? sample.mask.numel() : int64_t{0});
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (!samples_[index].image.defined() && bytes <= free_bytes_) {
+      free_bytes_ -= bytes;
+      samples_[index] = sample;
+    }
+    return sample;
+  }
+
+ private:
+  std::shared_ptr<const Dataset> base_;
+  mutable std::mutex mutex_;
+  mutable int64_t free_bytes_;
+  mutable std::vector<Sample> samples_;
+};
+
+}  // namespace
+
+absl::Status ValidateResize(const DataConfig& config) {
+  if ((config.resize_height == 0) != (config.resize_width == 0)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "data.resize_height, data.resize_width: ", config.resize_height, ", ",
+        config.resize_width,
+        ", expected both positive or both 0; to keep the proportions set "
+        "resize_longer or resize_shorter instead"));
+  }
+  const int modes = (config.resize_height != 0) + (config.resize_longer != 0) +
+                    (config.resize_shorter != 0);
+  if (modes > 1) {
+    return absl::InvalidArgumentError(
+        "data.resize_*: expected at most one of resize_height with "
+        "resize_width, resize_longer, resize_shorter");
+  }
+  for (const int64_t side : {config.resize_height, config.resize_width,
+                             config.resize_longer, config.resize_shorter}) {
+    if (side < 0 || side > 16384) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("data.resize_*: ", side, ", expected 0 .. 16384"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+ImageSize ResizedSize(const DataConfig& config, ImageSize size) {
+  if (config.resize_height > 0) {
+    return {config.resize_height, config.resize_width};
+  }
+  int64_t wanted = 0;
+  int64_t side = 0;
+  if (config.resize_longer > 0) {
+    wanted = config.resize_longer;
+    side = std::max(size.height, size.width);
+  } else if (config.resize_shorter > 0) {
+    wanted = config.resize_shorter;
+    side = std::min(size.height, size.width);
+  } else {
+    return size;
+  }
+  const auto scaled = [&](int64_t n) {  // round(n * wanted / side)
+    return std::max<int64_t>(1, (2 * n * wanted + side) / (2 * side));
+  };
+  return {scaled(size.height), scaled(size.width)};
+}
+
+std::shared_ptr<const Dataset> ResizedDataset(
+    std::shared_ptr<const Dataset> dataset, const DataConfig& config) {
+  if (config.resize_height == 0 && config.resize_longer == 0 &&
+      config.resize_shorter == 0) {
+    return dataset;
+  }
+  return std::make_shared<Resized>(std::move(dataset), config);
+}
+
+std::shared_ptr<const Dataset> CachedDataset(
+    std::shared_ptr<const Dataset> dataset, int64_t max_bytes) {
+  return std::make_shared<Cached>(std::move(dataset), max_bytes);
+}
+
+}  // namespace seg
