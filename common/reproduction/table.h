@@ -14,7 +14,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/reproduction/claims.h"
 #include "common/reproduction/ledger.h"
+#include "common/reproduction/results.h"
 
 namespace seg {
 

@@ -1,0 +1,162 @@
+#include "common/reproduction/ledger.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "common/testing/status_matchers.h"
+
+namespace seg {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+constexpr absl::StatusCode kInvalid = absl::StatusCode::kInvalidArgument;
+
+constexpr char kLedger[] = R"(
+paper: demo
+rows:
+  - id: set/a
+    table: Table 1
+    dataset: Set
+    method: A
+    metric: mean IoU
+    unit: "%"
+    direction: higher
+    value: 80.0
+  - id: set/b
+    table: Table 1
+    dataset: Set
+    method: B
+    metric: parameters
+    unit: "1"
+    direction: lower
+    value: 60.65
+    recalled: true
+    reason: "needs a GPU: trains for a week"
+claims:
+  - id: a_beats_b
+    text: A beats B.
+    source: Table 1
+    better: set/a
+    worse: set/b
+    verdicts:
+      - data: set (split of ours)
+        verdict: not held
+        tried: more steps
+      - {data: scenes, verdict: held, measured_by: reproduction_test}
+  - id: fast
+    text: It is fast.
+    source: Fig. 1
+    statistic: {row: set/a, metric: /metrics/ms, below: 5}
+  - id: listed
+    text: Named experiments.
+    source: Fig. 2
+    statistic: {experiments: [x, y], metric: /m, above: 0.5}
+  - id: pretty
+    text: It looks good.
+    source: Fig. 3
+    reason: "judged by eye: pictures"
+)";
+
+std::string Replaced(const std::string& from, const std::string& to) {
+  std::string text = kLedger;
+  const size_t at = text.find(from);
+  EXPECT_NE(at, std::string::npos) << from;
+  return text.replace(at, from.size(), to);
+}
+
+TEST(ParseLedgerTest, ReadsRowsAndClaims) {
+  ASSERT_OK_AND_ASSIGN(const Ledger ledger, ParseLedger(kLedger, "r.yaml"));
+  EXPECT_EQ(ledger.paper, "demo");
+  ASSERT_EQ(ledger.rows.size(), 2u);
+  EXPECT_EQ(ledger.rows[0].value, 80);
+  EXPECT_EQ(ledger.rows[0].decimals, 1);
+  EXPECT_TRUE(ledger.rows[0].higher_is_better);
+  EXPECT_FALSE(ledger.rows[0].recalled);
+  EXPECT_EQ(ledger.rows[1].decimals, 2);
+  EXPECT_FALSE(ledger.rows[1].higher_is_better);
+  EXPECT_TRUE(ledger.rows[1].recalled);
+  EXPECT_EQ(ledger.rows[1].reason, "needs a GPU: trains for a week");
+  ASSERT_EQ(ledger.claims.size(), 4u);
+  const Claim& pair = ledger.claims[0];
+  EXPECT_EQ(pair.better, "set/a");
+  EXPECT_FALSE(pair.has_bound);
+  ASSERT_EQ(pair.verdicts.size(), 2u);
+  EXPECT_EQ(pair.verdicts[0].verdict, Verdict::kNotHeld);
+  EXPECT_EQ(pair.verdicts[0].tried, "more steps");
+  EXPECT_TRUE(pair.verdicts[1].measured_by_test);
+  const Claim* fast = ledger.FindClaim("fast");
+  ASSERT_NE(fast, nullptr);
+  EXPECT_TRUE(fast->has_bound);
+  EXPECT_FALSE(fast->higher_is_better);
+  EXPECT_EQ(fast->bound, 5);
+  EXPECT_EQ(ledger.FindClaim("listed")->experiments.size(), 2u);
+  EXPECT_EQ(ledger.FindRow("nowhere"), nullptr);
+}
+
+struct BadCase {
+  std::string from, to, message;
+};
+
+class BadLedgerTest : public ::testing::TestWithParam<BadCase> {};
+
+TEST_P(BadLedgerTest, NamesFileRowKeyAndRemedy) {
+  EXPECT_THAT(ParseLedger(Replaced(GetParam().from, GetParam().to), "r.yaml"),
+              StatusIs(kInvalid, AllOf(HasSubstr("r.yaml"),
+                                       HasSubstr(GetParam().message))));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Cases, BadLedgerTest,
+    ::testing::Values(
+        BadCase{"    method: A\n", "",
+                "rows[0] (set/a): method: missing; add it (a text)"},
+        BadCase{"method: A", "methd: A", "rows[0] (set/a): method: missing"},
+        BadCase{"recalled: true", "recaled: true",
+                "(set/b): recaled: unknown key; did you mean recalled?"},
+        BadCase{"value: 80.0", "value: eighty",
+                "(set/a): value: expected a number, got \"eighty\""},
+        BadCase{"value: 80.0", "value: .nan", "(set/a): value: must be finite"},
+        BadCase{"direction: higher", "direction: up",
+                "direction: expected higher or lower"},
+        BadCase{"id: set/b", "id: set/a", "'set/a' occurs twice"},
+        BadCase{"id: set/b", "id: Set B", "must consist of a-z 0-9"},
+        BadCase{"needs a GPU:", "no time:",
+                "reason: must start with 'data not obtainable'"},
+        BadCase{"worse: set/b", "worse: set/bb",
+                "no row has the id 'set/bb'; did you mean set/b?"},
+        BadCase{"verdict: not held", "verdict: lost",
+                "verdicts[0]: verdict: expected held, not held or undecided"},
+        BadCase{"measured_by: reproduction_test", "measured_by: eye",
+                "measured_by: expected results or reproduction_test"},
+        BadCase{"data: scenes", "data: set (split of ours)",
+                "has two verdicts; keep one"},
+        BadCase{"below: 5", "below: 5, above: 1",
+                "give above or below, not both"},
+        BadCase{", below: 5", "", "statistic: below: missing"},
+        BadCase{"metric: /metrics/ms", "metric: ms",
+                "expected a JSON pointer such as /metrics/mean_iou, got 'ms'"},
+        BadCase{"experiments: [x, y]", "experiments: []",
+                "experiments: must not be empty"},
+        BadCase{"    worse: set/b", "    worse: set/b\n    statistic: {}",
+                "a pair or a statistic, not both"},
+        BadCase{"paper: demo", "paper: demo\nextra: 1",
+                "extra: unknown key; remove it"},
+        BadCase{"    method: A\n", "    method: A\n    method: B\n",
+                "duplicate key"},
+        BadCase{"rows:", "rows: [1", "r.yaml"},
+        BadCase{"text: It is fast.", "text: ''", "text: must not be empty"}));
+
+TEST(ParseLedgerTest, RefusesWhatIsNoLedger) {
+  EXPECT_THAT(ParseLedger("", "e.yaml"),
+              StatusIs(kInvalid, HasSubstr("e.yaml: expected keys")));
+  EXPECT_THAT(ParseLedger("paper: p", "e.yaml"),
+              StatusIs(kInvalid, HasSubstr("e.yaml: rows: missing")));
+  EXPECT_THAT(ParseLedger("paper: p\nrows: [7]", "e.yaml"),
+              StatusIs(kInvalid, HasSubstr("rows[0]: expected keys")));
+  EXPECT_FALSE(ReadLedger("/nonexistent/reported.yaml").ok());
+}
+
+}  // namespace
+}  // namespace seg

@@ -1,0 +1,246 @@
+#include "common/reproduction/protocol.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/base/status_macros.h"
+#include "common/config/config.h"
+#include "common/io/file.h"
+#include "common/reproduction/strict_json.h"
+#include "nlohmann/json.hpp"
+
+namespace seg {
+namespace {
+
+using nlohmann::json;
+
+struct Metric {
+  std::string key;
+  double scale = 1;
+};
+using Metrics = std::map<std::string, Metric>;
+
+void ReadKeyAndScale(Fields* fields, Metric* metric) {
+  metric->key = fields->String("key");
+  if (fields->ok() && metric->key[0] != '/') {
+    fields->Fail("key", absl::StrCat("expected a JSON pointer such as "
+                                     "/metrics/mean_iou, got '",
+                                     metric->key, "'"));
+  }
+  if (fields->Has("scale")) metric->scale = fields->Number("scale");
+}
+
+absl::StatusOr<Metrics> ParseMetrics(const json& node,
+                                     const std::string& where) {
+  Metrics metrics;
+  for (auto it = node.begin(); it != node.end(); ++it) {
+    Fields fields(it.value(), absl::StrCat(where, ": ", it.key()));
+    ReadKeyAndScale(&fields, &metrics[it.key()]);
+    SEG_RETURN_IF_ERROR(fields.Finish());
+  }
+  return metrics;
+}
+
+absl::StatusOr<std::vector<ProtocolAnswer>> ParseAnswers(
+    const json& list, const std::string& where, const Ledger& ledger,
+    const Metrics& metrics) {
+  std::vector<ProtocolAnswer> out;
+  std::set<std::string> seen;
+  for (size_t i = 0; i < list.size(); ++i) {
+    const std::string place = absl::StrCat(where, "[", i, "]");
+    ProtocolAnswer answer;
+    const bool by_id = list[i].is_string();
+    if (by_id) {
+      answer.row = list[i].get<std::string>();
+    } else {
+      Fields fields(list[i], place);
+      answer.row = fields.String("row");
+      Metric metric;
+      ReadKeyAndScale(&fields, &metric);
+      SEG_RETURN_IF_ERROR(fields.Finish());
+      answer.metric = metric.key;
+      answer.scale = metric.scale;
+    }
+    const ReportedRow* row = ledger.FindRow(answer.row);
+    if (row == nullptr) {
+      std::vector<std::string> ids;
+      for (const ReportedRow& r : ledger.rows) ids.push_back(r.id);
+      const std::string near = NearestName(answer.row, ids);
+      return absl::InvalidArgumentError(absl::StrCat(
+          place, ": ", ledger.file, " has no row '", answer.row, "'",
+          near.empty() ? "" : "; did you mean " + near + "?"));
+    }
+    if (by_id) {
+      const auto it = metrics.find(row->metric);
+      if (it == metrics.end()) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            place, ": row ", row->id, " has the metric '", row->metric,
+            "'; say under metrics where eval --json prints it, or write "
+            "{row, key, scale} here"));
+      }
+      answer.metric = it->second.key;
+      answer.scale = it->second.scale;
+    }
+    if (!seen.insert(answer.row).second) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(place, ": ", answer.row, " occurs twice"));
+    }
+    out.push_back(answer);
+  }
+  return out;
+}
+
+// A reference to an experiment further up, which trains.
+void CheckEarlier(const std::string& key, const std::string& name,
+                  const Protocol& protocol, Fields* fields) {
+  if (!fields->ok() || name.empty()) return;
+  const Experiment* earlier = protocol.Find(name);
+  if (earlier == nullptr) {
+    std::vector<std::string> names;
+    for (const Experiment& e : protocol.experiments) names.push_back(e.name);
+    fields->Fail(
+        key, absl::StrCat("expected an experiment further up (",
+                          absl::StrJoin(names, ", "), "), got '", name, "'"));
+  } else if (!earlier->eval_of.empty()) {
+    fields->Fail(key, absl::StrCat(name, " trains nothing; name ",
+                                   earlier->eval_of, " instead"));
+  }
+}
+
+absl::StatusOr<Experiment> ParseExperiment(const json& node, std::string where,
+                                           const Protocol& protocol,
+                                           const Ledger& ledger,
+                                           const Metrics& metrics) {
+  Fields fields(node, where);
+  Experiment e;
+  e.name = fields.String("name");
+  if (fields.ok()) {
+    where = absl::StrCat(where, " (", e.name, ")");
+    fields.set_where(where);
+    if (e.name == "verdicts" ||
+        e.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_-") !=
+            std::string::npos) {
+      fields.Fail("name", absl::StrCat("'", e.name,
+                                       "' must consist of a-z 0-9 _ - only, "
+                                       "and not be 'verdicts'"));
+    }
+    if (protocol.Find(e.name) != nullptr) {
+      fields.Fail("name", absl::StrCat("'", e.name, "' occurs twice"));
+    }
+  }
+  if (fields.Has("eval_of")) {
+    e.eval_of = fields.String("eval_of");
+    CheckEarlier("eval_of", e.eval_of, protocol, &fields);
+    for (const char* key : {"config", "overrides", "init_from"}) {
+      if (fields.Has(key)) {
+        fields.Fail(key, "has no meaning with eval_of; remove one of them");
+      }
+    }
+    if (const Experiment* other = protocol.Find(e.eval_of)) {
+      e.config = other->config;
+      e.overrides = other->overrides;
+    }
+  } else {
+    e.config = fields.String("config");
+    if (fields.Has("overrides")) e.overrides = fields.Strings("overrides");
+    if (fields.Has("init_from")) {
+      e.init_from = fields.String("init_from");
+      CheckEarlier("init_from", e.init_from, protocol, &fields);
+    }
+  }
+  if (fields.Has("eval_overrides")) {
+    e.eval_overrides = fields.Strings("eval_overrides");
+  }
+  for (const auto* list : {&e.overrides, &e.eval_overrides}) {
+    for (const std::string& item : *list) {
+      if (item.empty() || item[0] == '-' ||
+          item.find('=') == std::string::npos) {
+        fields.Fail(list == &e.overrides ? "overrides" : "eval_overrides",
+                    absl::StrCat("expected key.path=value, got '", item, "'"));
+      }
+    }
+  }
+  e.data = fields.String("data");
+  if (fields.Has("split")) e.split = fields.String("split");
+  e.seeds = fields.Integers("seeds");
+  if (fields.ok() && e.seeds.empty()) fields.Fail("seeds", "must not be empty");
+  if (std::set<int64_t>(e.seeds.begin(), e.seeds.end()).size() !=
+      e.seeds.size()) {
+    fields.Fail("seeds", "a seed occurs twice");
+  }
+  for (const char* key : {"init_from", "eval_of"}) {
+    if (!fields.Has(key)) continue;
+    const Experiment* other =
+        protocol.Find(e.init_from.empty() ? e.eval_of : e.init_from);
+    for (int64_t seed : e.seeds) {
+      if (other != nullptr &&
+          std::find(other->seeds.begin(), other->seeds.end(), seed) ==
+              other->seeds.end()) {
+        fields.Fail("seeds", absl::StrCat(other->name, " has no seed ", seed,
+                                          " to start from; add it there"));
+      }
+    }
+  }
+  SEG_RETURN_IF_ERROR(fields.status());
+  const json empty = json::array();
+  SEG_ASSIGN_OR_RETURN(
+      e.answers,
+      ParseAnswers(fields.Has("answers") ? fields.List("answers") : empty,
+                   where + ": answers", ledger, metrics));
+  SEG_ASSIGN_OR_RETURN(
+      e.stands_in_for,
+      ParseAnswers(
+          fields.Has("stands_in_for") ? fields.List("stands_in_for") : empty,
+          where + ": stands_in_for", ledger, metrics));
+  SEG_RETURN_IF_ERROR(fields.Finish());
+  return e;
+}
+
+}  // namespace
+
+const Experiment* Protocol::Find(const std::string& name) const {
+  for (const Experiment& e : experiments) {
+    if (e.name == name) return &e;
+  }
+  return nullptr;
+}
+
+absl::StatusOr<Protocol> ParseProtocol(const std::string& yaml,
+                                       const std::string& file,
+                                       const Ledger& ledger) {
+  SEG_ASSIGN_OR_RETURN(const json tree, ParseYaml(yaml, file));
+  Fields fields(tree, file);
+  Protocol protocol;
+  protocol.paper = fields.String("paper");
+  if (fields.ok() && protocol.paper != ledger.paper) {
+    fields.Fail("paper", absl::StrCat("expected ", ledger.paper, " as in ",
+                                      ledger.file, ", got ", protocol.paper));
+  }
+  Metrics metrics;
+  if (fields.Has("metrics")) {
+    SEG_ASSIGN_OR_RETURN(
+        metrics, ParseMetrics(fields.Object("metrics"), file + ": metrics"));
+  }
+  const json& list = fields.List("experiments");
+  SEG_RETURN_IF_ERROR(fields.Finish());
+  for (size_t i = 0; i < list.size(); ++i) {
+    SEG_ASSIGN_OR_RETURN(
+        Experiment e,
+        ParseExperiment(list[i], absl::StrCat(file, ": experiments[", i, "]"),
+                        protocol, ledger, metrics));
+    protocol.experiments.push_back(std::move(e));
+  }
+  return protocol;
+}
+
+absl::StatusOr<Protocol> ReadProtocol(const std::string& path,
+                                      const Ledger& ledger) {
+  SEG_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+  return ParseProtocol(text, path, ledger);
+}
+
+}  // namespace seg

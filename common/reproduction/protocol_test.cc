@@ -1,0 +1,129 @@
+#include "common/reproduction/protocol.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "common/testing/status_matchers.h"
+
+namespace seg {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+constexpr char kLedger[] = R"(
+paper: demo
+rows:
+  - {id: set/a, table: T, dataset: S, method: A, metric: mean IoU, unit: "%",
+     direction: higher, value: 80.0}
+  - {id: set/b, table: T, dataset: S, method: B, metric: speed, unit: ms,
+     direction: lower, value: 7}
+)";
+
+constexpr char kProtocol[] = R"(
+paper: demo
+metrics:
+  mean IoU: {key: /metrics/mean_iou, scale: 100}
+experiments:
+  - name: base
+    config: configs/base.yaml
+    overrides: [train.steps=10]
+    seeds: [0, 1, 2]
+    data: set
+    answers: [set/a]
+  - name: full
+    config: configs/full.yaml
+    init_from: base
+    seeds: [0, 1]
+    data: set
+    split: val
+    answers:
+      - {row: set/b, key: /ms_per_image}
+  - name: full_ten
+    eval_of: full
+    eval_overrides: [model.steps=10]
+    seeds: [1]
+    data: other
+    stands_in_for: [set/a]
+)";
+
+absl::StatusOr<Protocol> Parse(const std::string& from = "",
+                               const std::string& to = "") {
+  const absl::StatusOr<Ledger> ledger = ParseLedger(kLedger, "r.yaml");
+  EXPECT_TRUE(ledger.ok()) << ledger.status();
+  std::string text = kProtocol;
+  const size_t at = text.find(from);
+  EXPECT_NE(at, std::string::npos) << from;
+  text.replace(at, from.size(), to);
+  return ParseProtocol(text, "p.yaml", *ledger);
+}
+
+TEST(ParseProtocolTest, ReadsExperiments) {
+  ASSERT_OK_AND_ASSIGN(const Protocol protocol, Parse());
+  ASSERT_EQ(protocol.experiments.size(), 3u);
+  const Experiment& base = protocol.experiments[0];
+  EXPECT_EQ(base.split, "test");
+  EXPECT_THAT(base.seeds, ElementsAre(0, 1, 2));
+  EXPECT_THAT(base.overrides, ElementsAre("train.steps=10"));
+  ASSERT_EQ(base.answers.size(), 1u);
+  EXPECT_EQ(base.answers[0].metric, "/metrics/mean_iou");
+  EXPECT_EQ(base.answers[0].scale, 100);
+  const Experiment& full = protocol.experiments[1];
+  EXPECT_EQ(full.init_from, "base");
+  EXPECT_EQ(full.split, "val");
+  EXPECT_EQ(full.answers[0].metric, "/ms_per_image");
+  EXPECT_EQ(full.answers[0].scale, 1);
+  const Experiment* ten = protocol.Find("full_ten");
+  ASSERT_NE(ten, nullptr);
+  EXPECT_EQ(ten->eval_of, "full");
+  EXPECT_EQ(ten->config, "configs/full.yaml");
+  EXPECT_EQ(ten->stands_in_for[0].row, "set/a");
+  EXPECT_EQ(protocol.Find("none"), nullptr);
+}
+
+struct BadCase {
+  std::string from, to, message;
+};
+
+class BadProtocolTest : public ::testing::TestWithParam<BadCase> {};
+
+TEST_P(BadProtocolTest, NamesPlaceAndRemedy) {
+  EXPECT_THAT(Parse(GetParam().from, GetParam().to),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr(GetParam().message)));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Cases, BadProtocolTest,
+    ::testing::Values(
+        BadCase{"paper: demo", "paper: other",
+                "p.yaml: paper: expected demo as in r.yaml, got other"},
+        BadCase{"init_from: base", "init_from: bass",
+                "experiments[1] (full): init_from: expected an experiment "
+                "further up (base), got 'bass'"},
+        BadCase{"seeds: [0, 1]\n", "seeds: [0, 7]\n",
+                "seeds: base has no seed 7 to start from"},
+        BadCase{"seeds: [0, 1]\n", "seeds: [0, 0]\n", "a seed occurs twice"},
+        BadCase{"seeds: [0, 1]\n", "seeds: []\n", "seeds: must not be empty"},
+        BadCase{"    seeds: [0, 1]\n", "", "(full): seeds: missing"},
+        BadCase{"eval_of: full", "eval_of: full\n    config: x.yaml",
+                "config: has no meaning with eval_of"},
+        BadCase{"name: full_ten", "name: full", "'full' occurs twice"},
+        BadCase{"name: full_ten", "name: ../full", "must consist of a-z"},
+        BadCase{"name: full_ten", "name: verdicts", "not be 'verdicts'"},
+        BadCase{"[set/a]", "[set/aa]",
+                "answers[0]: r.yaml has no row 'set/aa'; did you mean set/a?"},
+        BadCase{"[set/a]", "[set/a, set/a]", "answers[1]: set/a occurs twice"},
+        BadCase{"[set/a]", "[set/b]",
+                "row set/b has the metric 'speed'; say under metrics"},
+        BadCase{"[train.steps=10]", "[train.steps]",
+                "overrides: expected key.path=value, got 'train.steps'"},
+        BadCase{"[train.steps=10]", "['--help=1']",
+                "overrides: expected key.path=value"},
+        BadCase{"key: /ms_per_image", "key: ms_per_image",
+                "expected a JSON pointer"},
+        BadCase{"split: val", "spilt: val",
+                "spilt: unknown key; did you mean split?"}));
+
+}  // namespace
+}  // namespace seg

@@ -1,0 +1,294 @@
+#include "common/reproduction/table.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "common/base/status_macros.h"
+#include "common/io/file.h"
+
+namespace seg {
+namespace {
+
+constexpr char kMinus[] = "\xE2\x88\x92";     // U+2212
+constexpr char kPlusMinus[] = "\xC2\xB1";     // U+00B1
+constexpr char kNone[] = "\xE2\x80\x93";      // en dash: nothing to show
+constexpr char kDirty[] = "\xE2\x80\xA0";     // dagger
+constexpr char kRecalled[] = "\xE2\x80\xA1";  // double dagger
+
+// Text for a table cell.
+std::string Cell(const std::string& text) {
+  std::string out;
+  for (char c : text) {
+    if (c == '|') {
+      out += "\\|";
+    } else if (c == '\n' || c == '\r') {
+      out += ' ';
+    } else if (c == '<') {
+      out += "&lt;";
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+std::string Fixed(double value, int decimals) {
+  const std::string text = absl::StrFormat("%.*f", decimals, std::abs(value));
+  // No minus before what rounds to zero.
+  const bool zero = text.find_first_not_of("0.") == std::string::npos;
+  return (value < 0 && !zero ? kMinus : "") + text;
+}
+
+std::string Signed(double value, int decimals) {
+  const std::string text = Fixed(value, decimals);
+  const bool zero = text.find_first_not_of("0.") == std::string::npos;
+  return value > 0 && !zero ? "+" + text : text;
+}
+
+// A measured mean needs at least one decimal beside its spread.
+int DecimalsOf(const ReportedRow& row, const Answer& answer) {
+  return answer.values.size() > 1 ? std::max(row.decimals, 1) : row.decimals;
+}
+
+std::string Ours(const ReportedRow& row, const ExperimentResult& result,
+                 const Answer& answer) {
+  const int decimals = DecimalsOf(row, answer);
+  std::string out = Fixed(answer.mean, decimals);
+  if (answer.values.size() > 1) {
+    absl::StrAppend(&out, " ", kPlusMinus, " ", Fixed(answer.sd, decimals));
+  }
+  absl::StrAppend(&out, " (n = ", answer.values.size(), ")");
+  const bool dirty = std::any_of(result.runs.begin(), result.runs.end(),
+                                 [](const MeasuredRun& r) { return r.dirty; });
+  return dirty ? out + kDirty : out;
+}
+
+// Rows of one of the paper's tables.
+struct Group {
+  std::string table;
+  std::vector<const ReportedRow*> rows;
+};
+
+std::vector<Group> GroupRows(const Ledger& ledger) {
+  std::vector<Group> groups;
+  for (const ReportedRow& row : ledger.rows) {
+    auto it = std::find_if(groups.begin(), groups.end(), [&](const Group& g) {
+      return g.table == row.table;
+    });
+    if (it == groups.end()) {
+      groups.push_back({row.table, {}});
+      it = groups.end() - 1;
+    }
+    it->rows.push_back(&row);
+  }
+  return groups;
+}
+
+std::string MetricOf(const ReportedRow& row) {
+  return absl::StrCat(row.metric, row.unit == "1" ? "" : " (" + row.unit + ")");
+}
+
+// What all rows of the group share goes into its heading, the rest to the rows.
+template <typename F>
+std::set<std::string> Distinct(const Group& group, F of) {
+  std::set<std::string> out;
+  for (const ReportedRow* row : group.rows) out.insert(of(*row));
+  return out;
+}
+
+std::string RenderGroup(const Group& group,
+                        const std::vector<ExperimentResult>& results) {
+  const auto datasets =
+      Distinct(group, [](const ReportedRow& r) { return r.dataset; });
+  const auto metrics = Distinct(group, MetricOf);
+  const auto reasons =
+      Distinct(group, [](const ReportedRow& r) { return r.reason; });
+  std::string heading = group.table;
+  if (datasets.size() == 1) absl::StrAppend(&heading, ", ", *datasets.begin());
+  if (metrics.size() == 1) absl::StrAppend(&heading, ", ", *metrics.begin());
+
+  bool any_result = false;
+  std::string body =
+      "| Method | Reported | Ours | Data | Difference |\n"
+      "| --- | ---: | ---: | --- | ---: |\n";
+  for (const ReportedRow* row : group.rows) {
+    std::string label = row->method;
+    if (metrics.size() > 1) absl::StrAppend(&label, ", ", MetricOf(*row));
+    if (datasets.size() > 1) absl::StrAppend(&label, ", ", row->dataset);
+    const std::string reported =
+        Fixed(row->value, row->decimals) + (row->recalled ? kRecalled : "");
+    bool answered = false;
+    std::string stand_ins;
+    for (const ExperimentResult& result : results) {
+      for (const Answer& answer : result.answers) {
+        if (answer.row != row->id || answer.values.empty()) continue;
+        answered = any_result = true;
+        absl::StrAppend(
+            &body, "| ", Cell(label), " | ", reported, " | ",
+            Ours(*row, result, answer), " | ", Cell(result.data), " | ",
+            Signed(answer.mean - row->value, DecimalsOf(*row, answer)), " |\n");
+      }
+      for (const Answer& answer : result.stands_in_for) {
+        if (answer.row != row->id || answer.values.empty()) continue;
+        any_result = true;
+        absl::StrAppend(&stand_ins, "| *stand-in for the row above* | | ",
+                        Ours(*row, result, answer), " | ", Cell(result.data),
+                        " | ", kNone, " |\n");
+      }
+    }
+    if (!answered) {
+      absl::StrAppend(
+          &body, "| ", Cell(label), " | ", reported, " | ", kNone, " | ",
+          row->reason.empty() ? "not measured yet" : Cell(row->reason), " | ",
+          kNone, " |\n");
+    }
+    body += stand_ins;
+  }
+  if (any_result) return absl::StrCat("**", heading, "**\n\n", body);
+  const std::string why =
+      reasons.size() == 1 && !reasons.begin()->empty()
+          ? *reasons.begin()
+          : std::string(reasons.count("") > 0 ? "not measured yet"
+                                              : "reasons in the table");
+  return absl::StrCat(
+      "<details><summary>", Cell(heading), ": ", group.rows.size(),
+      group.rows.size() == 1 ? " number" : " numbers", " without a result (",
+      Cell(why), ")</summary>\n\n", body, "\n</details>\n");
+}
+
+std::string RenderClaims(const Ledger& ledger,
+                         const std::vector<ClaimVerdict>& verdicts) {
+  if (ledger.claims.empty()) return "";
+  std::string out =
+      "**Claims of the paper**\n\n"
+      "| Claim | Source | Data | Verdict | In favour |\n"
+      "| --- | --- | --- | --- | ---: |\n";
+  for (const Claim& claim : ledger.claims) {
+    std::string label = Cell(claim.text), source = Cell(claim.source);
+    const auto line = [&](const std::string& data, const std::string& verdict,
+                          const std::string& numbers,
+                          const std::string& tried) {
+      absl::StrAppend(&out, "| ", label, " | ", source, " | ", Cell(data),
+                      " | ", verdict,
+                      tried.empty() ? "" : ". Tried: " + Cell(tried), " | ",
+                      numbers, " |\n");
+      label = source = "";  // the next line is about the same claim
+    };
+    std::set<std::string> shown;
+    for (const ClaimVerdict& v : verdicts) {
+      if (v.claim != claim.id) continue;
+      shown.insert(v.data);
+      std::string tried;
+      for (const RecordedVerdict& r : claim.verdicts) {
+        if (r.data == v.data) tried = r.tried;
+      }
+      const PairedResult& s = v.statistics;
+      std::string numbers = absl::StrFormat("%+.3g", s.mean);
+      if (s.differences.size() > 1) {
+        absl::StrAppend(&numbers, " ", kPlusMinus, " ",
+                        absl::StrFormat("%.2g", s.sd));
+      }
+      absl::StrAppend(&numbers, " (n = ", s.differences.size(), ")");
+      line(v.data, VerdictName(s.verdict), numbers, tried);
+    }
+    for (const RecordedVerdict& r : claim.verdicts) {
+      if (shown.count(r.data) > 0) continue;
+      shown.insert(r.data);
+      line(r.data,
+           absl::StrCat(VerdictName(r.verdict),
+                        r.measured_by_test ? " (reproduction_test)" : ""),
+           kNone, r.tried);
+    }
+    if (!claim.reason.empty()) {
+      line(kNone, Cell(claim.reason), kNone, "");
+    } else if (shown.empty()) {
+      line(kNone, "not measured yet", kNone, "");
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string RenderTable(const Ledger& ledger,
+                        const std::vector<ExperimentResult>& results,
+                        const std::vector<ClaimVerdict>& verdicts) {
+  std::vector<std::string> parts;
+  for (const Group& group : GroupRows(ledger)) {
+    parts.push_back(RenderGroup(group, results));
+  }
+  const std::string claims = RenderClaims(ledger, verdicts);
+  if (!claims.empty()) parts.push_back(claims);
+  std::string note = absl::StrCat(
+      "Ours: mean ", kPlusMinus,
+      " standard deviation over n seeds; the difference is ours less "
+      "reported. A claim is held when the paired differences of at least "
+      "three seeds all favour it and their mean exceeds 2 SD/\xE2\x88\x9An, "
+      "not held in the mirrored case, else undecided.");
+  const std::string body = absl::StrJoin(parts, "\n");
+  if (body.find(kDirty) != std::string::npos) {
+    absl::StrAppend(&note, " ", kDirty,
+                    ": measured with changes that no commit holds.");
+  }
+  if (body.find(kRecalled) != std::string::npos) {
+    absl::StrAppend(&note, " ", kRecalled,
+                    ": written from memory, to be checked against the paper.");
+  }
+  return absl::StrCat(body, "\n", note, "\n");
+}
+
+absl::StatusOr<std::string> ReplaceTable(const std::string& readme,
+                                         const std::string& table) {
+  const size_t begin = readme.find(kTableBegin);
+  const size_t end = readme.find(kTableEnd);
+  const std::string remedy =
+      absl::StrCat("; put the lines ", kTableBegin, " and ", kTableEnd,
+                   " once each, in this order, where the results belong");
+  if (begin == std::string::npos || end == std::string::npos) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "marker ", begin == std::string::npos ? kTableBegin : kTableEnd,
+        " is missing", remedy));
+  }
+  if (end < begin) {
+    return absl::InvalidArgumentError("markers are out of order" + remedy);
+  }
+  for (const std::string marker : {kTableBegin, kTableEnd}) {
+    if (readme.find(marker) != readme.rfind(marker)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("marker ", marker, " occurs twice", remedy));
+    }
+  }
+  return absl::StrCat(readme.substr(0, begin), kTableBegin, "\n\n", table, "\n",
+                      readme.substr(end));
+}
+
+absl::Status CheckPaper(const std::string& paper_folder) {
+  SEG_ASSIGN_OR_RETURN(const Ledger ledger,
+                       ReadLedger(paper_folder + "/reported.yaml"));
+  SEG_ASSIGN_OR_RETURN(const std::vector<ExperimentResult> results,
+                       ReadResults(paper_folder + "/results"));
+  SEG_ASSIGN_OR_RETURN(const std::vector<ClaimVerdict> verdicts,
+                       ReadVerdicts(paper_folder + "/results"));
+  std::vector<std::string> problems =
+      CheckConsistency(ledger, results, verdicts);
+  const std::string path = paper_folder + "/README.md";
+  SEG_ASSIGN_OR_RETURN(const std::string readme, ReadFile(path));
+  const absl::StatusOr<std::string> fresh =
+      ReplaceTable(readme, RenderTable(ledger, results, verdicts));
+  if (!fresh.ok()) {
+    problems.push_back(absl::StrCat(path, ": ", fresh.status().message()));
+  } else if (*fresh != readme) {
+    problems.push_back(absl::StrCat(
+        path,
+        ": the results table is not what reported.yaml and results/ "
+        "give; run //tools:reproduce with --render_only"));
+  }
+  if (problems.empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrJoin(problems, "\n"));
+}
+
+}  // namespace seg
