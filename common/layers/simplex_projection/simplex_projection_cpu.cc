@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <type_traits>
 
 #include "hwy/aligned_allocator.h"
 
@@ -18,9 +19,9 @@
 namespace seg {
 namespace simplex {
 
-// A block of float pixels with all its labels fits in half of a 32 KiB L1
+// A block of float pixels with all its labels fits in a 32 KiB L1
 // cache; at least one, at most 512 vectors of 16.
-constexpr int64_t kBlockBytes = 16 * 1024;
+constexpr int64_t kBlockBytes = 32 * 1024;
 constexpr int64_t kPixelMultiple = 16;
 constexpr int64_t kMaxPixels = 512;
 
@@ -64,34 +65,61 @@ T* At(const SimplexView<T>& view, const Block& block) {
          block.first * view.pixel_stride;
 }
 
-// planar[l * row + p] = view, any strides. Eight labels at a time: the reads
-// of channels-last memory stay in a few cache lines.
-template <typename T>
-void Gather(const T* from, int64_t label_stride, int64_t pixel_stride,
-            int64_t labels, int64_t pixels, T* planar, int64_t row) {
-  for (int64_t l = 0; l < labels; l += 8) {
-    const int64_t stop = std::min(labels, l + 8);
-    for (int64_t p = 0; p < pixels; ++p) {
-      const T* source = from + p * pixel_stride;
-      for (int64_t k = l; k < stop; ++k) {
-        planar[k * row + p] = source[k * label_stride];
-      }
+// kLabels labels of a block, from any strides to planar[l * row + p] or back.
+template <int kLabels, typename T>
+void GatherLabels(const T* from, int64_t label_stride, int64_t pixel_stride,
+                  int64_t pixels, T* planar, int64_t row) {
+  for (int64_t p = 0; p < pixels; ++p) {
+    const T* source = from + p * pixel_stride;
+    HWY_UNROLL(8)
+    for (int l = 0; l < kLabels; ++l) {
+      planar[l * row + p] = source[l * label_stride];
+    }
+  }
+}
+
+template <int kLabels, typename T>
+void ScatterLabels(const T* planar, int64_t row, int64_t pixels, T* to,
+                   int64_t label_stride, int64_t pixel_stride) {
+  for (int64_t p = 0; p < pixels; ++p) {
+    T* target = to + p * pixel_stride;
+    HWY_UNROLL(8)
+    for (int l = 0; l < kLabels; ++l) {
+      target[l * label_stride] = planar[l * row + p];
     }
   }
 }
 
 template <typename T>
+void Gather(const T* from, int64_t label_stride, int64_t pixel_stride,
+            int64_t labels, int64_t pixels, T* planar, int64_t row) {
+  int64_t l = 0;
+  const auto copy = [&](auto count) {
+    for (; l + count() <= labels; l += count()) {
+      GatherLabels<count()>(from + l * label_stride, label_stride, pixel_stride,
+                            pixels, planar + l * row, row);
+    }
+  };
+  copy(std::integral_constant<int, 8>());
+  copy(std::integral_constant<int, 4>());
+  copy(std::integral_constant<int, 2>());
+  copy(std::integral_constant<int, 1>());
+}
+
+template <typename T>
 void Scatter(const T* planar, int64_t row, int64_t labels, int64_t pixels,
              T* to, int64_t label_stride, int64_t pixel_stride) {
-  for (int64_t l = 0; l < labels; l += 8) {
-    const int64_t stop = std::min(labels, l + 8);
-    for (int64_t p = 0; p < pixels; ++p) {
-      T* target = to + p * pixel_stride;
-      for (int64_t k = l; k < stop; ++k) {
-        target[k * label_stride] = planar[k * row + p];
-      }
+  int64_t l = 0;
+  const auto copy = [&](auto count) {
+    for (; l + count() <= labels; l += count()) {
+      ScatterLabels<count()>(planar + l * row, row, pixels,
+                             to + l * label_stride, label_stride, pixel_stride);
     }
-  }
+  };
+  copy(std::integral_constant<int, 8>());
+  copy(std::integral_constant<int, 4>());
+  copy(std::integral_constant<int, 2>());
+  copy(std::integral_constant<int, 1>());
 }
 
 }  // namespace simplex
@@ -105,6 +133,16 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 using simplex::kUnroll;
 using simplex::Rows;
+
+// sum + x where active, else sum: one instruction with AVX-512.
+template <class M, class V>
+HWY_INLINE V AddWhere(M active, V sum, V x) {
+#if HWY_TARGET <= HWY_AVX3
+  return hn::IfThenElse(active, hn::Add(sum, x), sum);
+#else
+  return hn::Add(sum, hn::IfThenElseZero(active, x));
+#endif
+}
 
 // Upper limit of the labels, made NaN where a label is NaN (Max may drop NaN)
 // or where the limit is infinite.
@@ -164,12 +202,15 @@ HWY_INLINE void ProjectColumns(D d, const Rows<T>& rows, int64_t p,
   const V one = hn::Set(d, T(1));
   const V by = hn::Set(d, step);
 
-  V largest[kVectors], poison[kVectors];
+  V largest[kVectors], second[kVectors], poison[kVectors];
+  HWY_UNROLL(4)
   for (int u = 0; u < kVectors; ++u) {
     largest[u] = hn::Set(d, -std::numeric_limits<T>::infinity());
+    second[u] = largest[u];
     poison[u] = hn::Zero(d);
   }
   for (int64_t l = 0; l < labels; ++l) {
+    HWY_UNROLL(4)
     for (int u = 0; u < kVectors; ++u) {
       V x = hn::LoadU(d, rows.x + l * rows.x_row + p + u * lanes);
       if (kStep) {
@@ -179,26 +220,32 @@ HWY_INLINE void ProjectColumns(D d, const Rows<T>& rows, int64_t p,
             x);
       }
       hn::Store(x, d, scratch + l * row + u * lanes);
+      second[u] = hn::Max(second[u], hn::Min(largest[u], x));
       largest[u] = hn::Max(largest[u], x);
       poison[u] = hn::IfThenElse(hn::Eq(x, x), poison[u], x);
     }
   }
-  // From here on x is the difference to the largest label: only entries above
-  // -1 can be active, and sums stay small.
+  // From here on x is the difference to the largest label, so that sums stay
+  // small. The threshold of any subset of labels is a lower bound of tau: start
+  // from the better one of the largest label alone and of the largest two.
   V tau[kVectors], sum[kVectors], count[kVectors];
+  HWY_UNROLL(4)
   for (int u = 0; u < kVectors; ++u) {
     largest[u] = LargestOrNan(d, largest[u], poison[u]);
-    tau[u] = hn::Neg(one);
+    tau[u] = hn::Max(hn::Neg(one),
+                     hn::Mul(hn::Set(d, T(0.5)),
+                             hn::Sub(hn::Sub(second[u], largest[u]), one)));
     sum[u] = count[u] = hn::Zero(d);
   }
   for (int64_t l = 0; l < labels; ++l) {
+    HWY_UNROLL(4)
     for (int u = 0; u < kVectors; ++u) {
       T* HWY_RESTRICT at = scratch + l * row + u * lanes;
       const V x = hn::Sub(hn::Load(d, at), largest[u]);
       hn::Store(x, d, at);
       const auto active = hn::Gt(x, tau[u]);
-      sum[u] = hn::Add(sum[u], hn::IfThenElseZero(active, x));
-      count[u] = hn::Add(count[u], hn::IfThenElseZero(active, one));
+      sum[u] = AddWhere(active, sum[u], x);
+      count[u] = AddWhere(active, count[u], one);
     }
   }
   // Newton steps on sum_l max(x_l - tau, 0) = 1 from the left: the active set
@@ -206,30 +253,35 @@ HWY_INLINE void ProjectColumns(D d, const Rows<T>& rows, int64_t p,
   // different ones. A NaN pixel has count 0 and any tau.
   for (int64_t round = 1; round < labels; ++round) {
     V old[kVectors];
+    HWY_UNROLL(4)
     for (int u = 0; u < kVectors; ++u) {
       tau[u] = hn::Div(hn::Sub(sum[u], one), count[u]);
       old[u] = count[u];
       sum[u] = count[u] = hn::Zero(d);
     }
     for (int64_t l = 0; l < labels; ++l) {
+      HWY_UNROLL(4)
       for (int u = 0; u < kVectors; ++u) {
         const V x = hn::Load(d, scratch + l * row + u * lanes);
         const auto active = hn::Gt(x, tau[u]);
-        sum[u] = hn::Add(sum[u], hn::IfThenElseZero(active, x));
-        count[u] = hn::Add(count[u], hn::IfThenElseZero(active, one));
+        sum[u] = AddWhere(active, sum[u], x);
+        count[u] = AddWhere(active, count[u], one);
       }
     }
     auto same = hn::Eq(old[0], count[0]);
+    HWY_UNROLL(4)
     for (int u = 1; u < kVectors; ++u) {
       same = hn::And(same, hn::Eq(old[u], count[u]));
     }
     if (hn::AllTrue(d, same)) break;
   }
+  HWY_UNROLL(4)
   for (int u = 0; u < kVectors; ++u) {
     tau[u] = hn::Div(hn::Sub(sum[u], one), count[u]);
   }
   const V alpha = hn::Set(d, leak);
   for (int64_t l = 0; l < labels; ++l) {
+    HWY_UNROLL(4)
     for (int u = 0; u < kVectors; ++u) {
       const V x = hn::Load(d, scratch + l * row + u * lanes);
       hn::StoreU(Output<kLeaky>(d, x, tau[u], alpha), d,
@@ -248,8 +300,10 @@ HWY_INLINE void BackwardColumns(D d, const Rows<T>& rows, int64_t p,
   const V zero = hn::Zero(d), one = hn::Set(d, T(1));
   const V alpha = hn::Set(d, leak);
   V sum[kVectors], count[kVectors];
+  HWY_UNROLL(4)
   for (int u = 0; u < kVectors; ++u) sum[u] = count[u] = zero;
   for (int64_t l = 0; l < labels; ++l) {
+    HWY_UNROLL(4)
     for (int u = 0; u < kVectors; ++u) {
       const int64_t at = p + u * lanes;
       const auto active =
@@ -263,6 +317,7 @@ HWY_INLINE void BackwardColumns(D d, const Rows<T>& rows, int64_t p,
   }
   // No active entry: the pixel was NaN, and so is its gradient.
   V mean[kVectors], poison[kVectors];
+  HWY_UNROLL(4)
   for (int u = 0; u < kVectors; ++u) {
     mean[u] = hn::Div(sum[u], count[u]);
     poison[u] =
@@ -270,6 +325,7 @@ HWY_INLINE void BackwardColumns(D d, const Rows<T>& rows, int64_t p,
                            hn::Set(d, std::numeric_limits<T>::quiet_NaN()));
   }
   for (int64_t l = 0; l < labels; ++l) {
+    HWY_UNROLL(4)
     for (int u = 0; u < kVectors; ++u) {
       const int64_t at = p + u * lanes;
       const auto active =
