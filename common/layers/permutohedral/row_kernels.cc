@@ -118,23 +118,29 @@ HWY_ATTR void BlurAxisT(const int32_t* HWY_RESTRICT pairs,
 }
 
 template <class D, typename T>
-HWY_INLINE void SliceChunk(D d, const int32_t* HWY_RESTRICT vertex,
-                           const T* HWY_RESTRICT weight, int64_t corners,
-                           const T* HWY_RESTRICT rows, int64_t row,
-                           T* HWY_RESTRICT out) {
+HWY_INLINE hn::Vec<D> SliceChunk(D d, const int32_t* HWY_RESTRICT vertex,
+                                 const T* HWY_RESTRICT weight, int64_t corners,
+                                 const T* HWY_RESTRICT rows, int64_t row) {
   auto sum = hn::Mul(hn::Set(d, weight[0]),
                      hn::LoadU(d, rows + int64_t{vertex[0]} * row));
   for (int64_t r = 1; r < corners; ++r) {
     sum = hn::MulAdd(hn::Set(d, weight[r]),
                      hn::LoadU(d, rows + int64_t{vertex[r]} * row), sum);
   }
+  return sum;
+}
+
+// kAdd: out += factor * slice, else out = slice.
+template <bool kAdd, class D, typename T>
+HWY_INLINE void PutSlice(D d, hn::Vec<D> sum, T factor, T* HWY_RESTRICT out) {
+  if (kAdd) sum = hn::MulAdd(hn::Set(d, factor), sum, hn::LoadU(d, out));
   hn::StoreU(sum, d, out);
 }
 
-template <size_t kCap, typename T>
-HWY_ATTR void SliceRowsT(const int32_t* vertices, const T* weights,
-                         int64_t corners, const T* rows, int64_t begin,
-                         int64_t end, int64_t row, T* out) {
+template <size_t kCap, bool kAdd, typename T>
+HWY_ATTR void SliceT(const int32_t* vertices, const T* weights, int64_t corners,
+                     const T* rows, T factor, int64_t begin, int64_t end,
+                     int64_t row, T* out) {
   const typename RowTags<T, kCap>::Full full;
   const typename RowTags<T, kCap>::Tail tail;
   const int64_t step = static_cast<int64_t>(hn::Lanes(full));
@@ -144,12 +150,30 @@ HWY_ATTR void SliceRowsT(const int32_t* vertices, const T* weights,
     const T* weight = weights + p * corners;
     int64_t c = 0;
     for (; c + step <= row; c += step) {
-      SliceChunk(full, vertex, weight, corners, rows + c, row, out + c);
+      PutSlice<kAdd>(full,
+                     SliceChunk(full, vertex, weight, corners, rows + c, row),
+                     factor, out + c);
     }
     for (; c < row; c += tail_step) {
-      SliceChunk(tail, vertex, weight, corners, rows + c, row, out + c);
+      PutSlice<kAdd>(tail,
+                     SliceChunk(tail, vertex, weight, corners, rows + c, row),
+                     factor, out + c);
     }
   }
+}
+template <size_t kCap, typename T>
+HWY_ATTR void SliceRowsT(const int32_t* vertices, const T* weights,
+                         int64_t corners, const T* rows, int64_t begin,
+                         int64_t end, int64_t row, T* out) {
+  SliceT<kCap, false>(vertices, weights, corners, rows, T(1), begin, end, row,
+                      out);
+}
+template <size_t kCap, typename T>
+HWY_ATTR void SliceRowsAddT(const int32_t* vertices, const T* weights,
+                            int64_t corners, const T* rows, T factor,
+                            int64_t begin, int64_t end, int64_t row, T* out) {
+  SliceT<kCap, true>(vertices, weights, corners, rows, factor, begin, end, row,
+                     out);
 }
 
 // One entry a row length class, element type and kernel; HWY_EXPORT takes plain
@@ -165,28 +189,34 @@ HWY_ATTR void SliceRowsT(const int32_t* vertices, const T* weights,
     default:                          \
       return KERNEL<16>(__VA_ARGS__); \
   }
-#define SEG_KERNELS(T, SUFFIX)                                                \
-  void SplatScatter##SUFFIX(const int32_t* vertices, const T* weights,        \
-                            int64_t corners, const T* x, int64_t begin,       \
-                            int64_t end, int64_t row, T* out) {               \
-    SEG_BY_ROW(SplatScatterT, vertices, weights, corners, x, begin, end, row, \
-               out)                                                           \
-  }                                                                           \
-  void SplatGather##SUFFIX(const int32_t* list_begin, const int32_t* point,   \
-                           const int32_t* slot, const T* weights, const T* x, \
-                           int64_t begin, int64_t end, int64_t row, T* out) { \
-    SEG_BY_ROW(SplatGatherT, list_begin, point, slot, weights, x, begin, end, \
-               row, out)                                                      \
-  }                                                                           \
-  void BlurAxis##SUFFIX(const int32_t* pairs, const T* in, int64_t begin,     \
-                        int64_t end, int64_t row, T* out) {                   \
-    SEG_BY_ROW(BlurAxisT, pairs, in, begin, end, row, out)                    \
-  }                                                                           \
-  void SliceRows##SUFFIX(const int32_t* vertices, const T* weights,           \
-                         int64_t corners, const T* rows, int64_t begin,       \
-                         int64_t end, int64_t row, T* out) {                  \
-    SEG_BY_ROW(SliceRowsT, vertices, weights, corners, rows, begin, end, row, \
-               out)                                                           \
+#define SEG_KERNELS(T, SUFFIX)                                                 \
+  void SplatScatter##SUFFIX(const int32_t* vertices, const T* weights,         \
+                            int64_t corners, const T* x, int64_t begin,        \
+                            int64_t end, int64_t row, T* out) {                \
+    SEG_BY_ROW(SplatScatterT, vertices, weights, corners, x, begin, end, row,  \
+               out)                                                            \
+  }                                                                            \
+  void SplatGather##SUFFIX(const int32_t* list_begin, const int32_t* point,    \
+                           const int32_t* slot, const T* weights, const T* x,  \
+                           int64_t begin, int64_t end, int64_t row, T* out) {  \
+    SEG_BY_ROW(SplatGatherT, list_begin, point, slot, weights, x, begin, end,  \
+               row, out)                                                       \
+  }                                                                            \
+  void BlurAxis##SUFFIX(const int32_t* pairs, const T* in, int64_t begin,      \
+                        int64_t end, int64_t row, T* out) {                    \
+    SEG_BY_ROW(BlurAxisT, pairs, in, begin, end, row, out)                     \
+  }                                                                            \
+  void SliceRows##SUFFIX(const int32_t* vertices, const T* weights,            \
+                         int64_t corners, const T* rows, int64_t begin,        \
+                         int64_t end, int64_t row, T* out) {                   \
+    SEG_BY_ROW(SliceRowsT, vertices, weights, corners, rows, begin, end, row,  \
+               out)                                                            \
+  }                                                                            \
+  void SliceRowsAdd##SUFFIX(const int32_t* vertices, const T* weights,         \
+                            int64_t corners, const T* rows, T factor,          \
+                            int64_t begin, int64_t end, int64_t row, T* out) { \
+    SEG_BY_ROW(SliceRowsAddT, vertices, weights, corners, rows, factor, begin, \
+               end, row, out)                                                  \
   }
 SEG_KERNELS(float, F)
 SEG_KERNELS(double, D)
@@ -207,6 +237,7 @@ namespace permutohedral {
   HWY_EXPORT(SplatGather##SUFFIX);                                             \
   HWY_EXPORT(BlurAxis##SUFFIX);                                                \
   HWY_EXPORT(SliceRows##SUFFIX);                                               \
+  HWY_EXPORT(SliceRowsAdd##SUFFIX);                                            \
   template <>                                                                  \
   void SplatScatter(const int32_t* vertices, const T* weights,                 \
                     int64_t corners, const T* x, int64_t begin, int64_t end,   \
@@ -232,6 +263,13 @@ namespace permutohedral {
                  T* out) {                                                     \
     HWY_DYNAMIC_DISPATCH(SliceRows##SUFFIX)                                    \
     (vertices, weights, corners, rows, begin, end, row, out);                  \
+  }                                                                            \
+  template <>                                                                  \
+  void SliceRowsAdd(const int32_t* vertices, const T* weights,                 \
+                    int64_t corners, const T* rows, T factor, int64_t begin,   \
+                    int64_t end, int64_t row, T* out) {                        \
+    HWY_DYNAMIC_DISPATCH(SliceRowsAdd##SUFFIX)                                 \
+    (vertices, weights, corners, rows, factor, begin, end, row, out);          \
   }
 SEG_DISPATCH(float, F)
 SEG_DISPATCH(double, D)

@@ -38,6 +38,12 @@ template <typename T>
 void SliceRows(const int32_t* vertices, const T* weights, int64_t corners,
                const T* rows, int64_t begin, int64_t end, int64_t row, T* out);
 
+// out[p] += factor * (the above).
+template <typename T>
+void SliceRowsAdd(const int32_t* vertices, const T* weights, int64_t corners,
+                  const T* rows, T factor, int64_t begin, int64_t end,
+                  int64_t row, T* out);
+
 }  // namespace permutohedral
 }  // namespace seg
 

@@ -1,0 +1,143 @@
+#include "common/layers/mean_field/softmax_rows.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "common/layers/mean_field/softmax_rows.cc"
+#ifndef HWY_DISABLED_TARGETS
+#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
+#endif
+#include "hwy/foreach_target.h"
+#include "hwy/highway.h"
+//
+#include "hwy/contrib/math/math-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace seg {
+namespace mean_field {
+namespace HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+// A block of kPixels pixels, one a lane.
+constexpr int64_t kPixels = 16;
+
+// L = 2 in closed form: q1 = 1 / (1 + exp(l0 - l1)), with the smaller of the
+// two computed from exp of a non-positive number.
+template <typename T>
+HWY_ATTR void Softmax2(int64_t count, T* HWY_RESTRICT rows) {
+  const hn::CappedTag<T, kPixels> d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto one = hn::Set(d, T(1));
+  int64_t p = 0;
+  for (; p + lanes <= count; p += lanes, rows += 2 * lanes) {
+    hn::Vec<decltype(d)> a, b;
+    hn::LoadInterleaved2(d, rows, a, b);
+    const auto diff = hn::Sub(b, a);
+    const auto e = hn::Exp(d, hn::Neg(hn::Abs(diff)));
+    const auto large = hn::Div(one, hn::Add(one, e));
+    const auto small = hn::Mul(e, large);
+    const auto second = hn::Gt(diff, hn::Zero(d));
+    hn::StoreInterleaved2(hn::IfThenElse(second, small, large),
+                          hn::IfThenElse(second, large, small), d, rows);
+  }
+  if (p == count) return;
+  HWY_ALIGN T rest[2 * kPixels] = {};
+  for (int64_t i = 0; i < 2 * (count - p); ++i) rest[i] = rows[i];
+  Softmax2(lanes, rest);
+  for (int64_t i = 0; i < 2 * (count - p); ++i) rows[i] = rest[i];
+}
+
+template <typename T>
+HWY_ATTR void Softmax4(int64_t count, T* HWY_RESTRICT rows) {
+  const hn::CappedTag<T, kPixels> d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto one = hn::Set(d, T(1));
+  int64_t p = 0;
+  for (; p + lanes <= count; p += lanes, rows += 4 * lanes) {
+    hn::Vec<decltype(d)> x0, x1, x2, x3;
+    hn::LoadInterleaved4(d, rows, x0, x1, x2, x3);
+    const auto top = hn::Max(hn::Max(x0, x1), hn::Max(x2, x3));
+    x0 = hn::Exp(d, hn::Sub(x0, top));
+    x1 = hn::Exp(d, hn::Sub(x1, top));
+    x2 = hn::Exp(d, hn::Sub(x2, top));
+    x3 = hn::Exp(d, hn::Sub(x3, top));
+    const auto scale = hn::Div(one, hn::Add(hn::Add(x0, x1), hn::Add(x2, x3)));
+    hn::StoreInterleaved4(hn::Mul(x0, scale), hn::Mul(x1, scale),
+                          hn::Mul(x2, scale), hn::Mul(x3, scale), d, rows);
+  }
+  if (p == count) return;
+  HWY_ALIGN T rest[4 * kPixels] = {};
+  for (int64_t i = 0; i < 4 * (count - p); ++i) rest[i] = rows[i];
+  Softmax4(lanes, rest);
+  for (int64_t i = 0; i < 4 * (count - p); ++i) rows[i] = rest[i];
+}
+
+// Rows of whole vectors of at most eight numbers.
+template <typename T>
+HWY_ATTR void SoftmaxLong(int64_t count, int64_t row, T* HWY_RESTRICT rows) {
+  const hn::CappedTag<T, 8> d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  for (int64_t p = 0; p < count; ++p, rows += row) {
+    auto top = hn::LoadU(d, rows);
+    for (int64_t c = lanes; c < row; c += lanes) {
+      top = hn::Max(top, hn::LoadU(d, rows + c));
+    }
+    top = hn::MaxOfLanes(d, top);
+    auto sum = hn::Zero(d);
+    for (int64_t c = 0; c < row; c += lanes) {
+      const auto e = hn::Exp(d, hn::Sub(hn::LoadU(d, rows + c), top));
+      hn::StoreU(e, d, rows + c);
+      sum = hn::Add(sum, e);
+    }
+    const auto scale = hn::Div(hn::Set(d, T(1)), hn::SumOfLanes(d, sum));
+    for (int64_t c = 0; c < row; c += lanes) {
+      hn::StoreU(hn::Mul(hn::LoadU(d, rows + c), scale), d, rows + c);
+    }
+  }
+}
+
+template <typename T>
+HWY_ATTR void SoftmaxT(int64_t count, int64_t row, T* rows) {
+  switch (row) {
+    case 1:
+      for (int64_t p = 0; p < count; ++p) rows[p] = 1;
+      return;
+    case 2:
+      return Softmax2(count, rows);
+    case 4:
+      return Softmax4(count, rows);
+    default:
+      return SoftmaxLong(count, row, rows);
+  }
+}
+
+void SoftmaxFloat(int64_t count, int64_t row, float* rows) {
+  SoftmaxT(count, row, rows);
+}
+void SoftmaxDouble(int64_t count, int64_t row, double* rows) {
+  SoftmaxT(count, row, rows);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace mean_field
+}  // namespace seg
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace seg {
+namespace mean_field {
+
+HWY_EXPORT(SoftmaxFloat);
+HWY_EXPORT(SoftmaxDouble);
+
+template <>
+void SoftmaxRows(int64_t count, int64_t row, float* rows) {
+  HWY_DYNAMIC_DISPATCH(SoftmaxFloat)(count, row, rows);
+}
+template <>
+void SoftmaxRows(int64_t count, int64_t row, double* rows) {
+  HWY_DYNAMIC_DISPATCH(SoftmaxDouble)(count, row, rows);
+}
+
+}  // namespace mean_field
+}  // namespace seg
+#endif  // HWY_ONCE
