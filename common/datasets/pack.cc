@@ -27,11 +27,6 @@ std::string Join(const std::string& folder, const std::string& name) {
   return (fs::path(folder) / name).string();
 }
 
-bool IsFile(const std::string& path) {
-  std::error_code error;
-  return fs::is_regular_file(path, error);
-}
-
 // Why `id` may not name a file of the pack; empty when it may.
 std::string BadId(const std::string& id) {
   if (id.front() == '/') return "is an absolute path";
@@ -78,7 +73,13 @@ class PackDataset : public Dataset {
 
 }  // namespace
 
-absl::StatusOr<std::vector<SplitEntry>> ReadSplitFile(const std::string& path) {
+bool IsFile(const std::string& path) {
+  std::error_code error;
+  return fs::is_regular_file(path, error);
+}
+
+absl::StatusOr<std::vector<SplitEntry>> ReadSplitFile(
+    const std::string& path, std::vector<std::string>* bad_lines) {
   SEG_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
   std::vector<SplitEntry> entries;
   int64_t line = 0;
@@ -100,8 +101,11 @@ absl::StatusOr<std::vector<SplitEntry>> ReadSplitFile(const std::string& path) {
     if (id.empty()) continue;
     const std::string reason = BadId(id);
     if (!reason.empty()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(path, ":", line, ": the ID '", id, "' ", reason));
+      const std::string message =
+          absl::StrCat(path, ":", line, ": the ID '", id, "' ", reason);
+      if (bad_lines == nullptr) return absl::InvalidArgumentError(message);
+      bad_lines->push_back(message);
+      continue;
     }
     entries.push_back({id, line});
   }
@@ -115,14 +119,18 @@ std::vector<std::string> ListSplits(const std::string& folder) {
        it.increment(error)) {
     const fs::path path = it->path();
     if (path.extension() != ".txt" || !IsFile(path.string())) continue;
-    const auto entries = ReadSplitFile(path.string());
-    if (!entries.ok()) continue;
     const std::string name = path.stem().string();
-    const bool usual = name == "train" || name == "val" || name == "test";
-    if (entries->empty() ? usual
-                         : FindImage(folder, entries->front().id).ok()) {
-      names.push_back(name);
+    bool is_list = name == "train" || name == "val" || name == "test";
+    if (!is_list) {
+      std::vector<std::string> ignored;
+      const auto entries = ReadSplitFile(path.string(), &ignored);
+      constexpr size_t kLook = 10;
+      for (size_t i = 0; entries.ok() && i < std::min(kLook, entries->size());
+           ++i) {
+        is_list = is_list || FindImage(folder, (*entries)[i].id).ok();
+      }
     }
+    if (is_list) names.push_back(name);
   }
   std::sort(names.begin(), names.end());
   return names;

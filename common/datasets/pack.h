@@ -44,12 +44,15 @@ struct SplitEntry {
   int64_t line = 0;  // from 1
 };
 
-// Reads a split list. Errors: unreadable file, an ID that leaves the pack.
-// Duplicates are not looked for here.
-absl::StatusOr<std::vector<SplitEntry>> ReadSplitFile(const std::string& path);
+// Reads a split list. Errors: unreadable file, an ID that leaves the pack; with
+// `bad_lines` the latter are appended there and left out instead. Duplicates
+// are not looked for here.
+absl::StatusOr<std::vector<SplitEntry>> ReadSplitFile(
+    const std::string& path, std::vector<std::string>* bad_lines = nullptr);
 
-// NAMEs of the NAME.txt whose first ID has an image, and of empty ones called
-// train, val or test; sorted.
+// NAMEs of the split lists, sorted: train, val and test where there is a file,
+// and other NAME.txt when one of their first ten lines is the ID of an image
+// (a pack may hold other texts).
 std::vector<std::string> ListSplits(const std::string& folder);
 
 // IDs of all files with an image extension below FOLDER/images, sorted.
@@ -62,6 +65,9 @@ absl::StatusOr<std::string> FindImage(const std::string& folder,
                                       const std::string& id);
 // FOLDER/masks/ID.png.
 std::string MaskPath(const std::string& folder, const std::string& id);
+
+// Whether `path` is a regular file.
+bool IsFile(const std::string& path);
 
 // InvalidArgument "PATH: ..." unless every label is a class id or the ignore
 // label; names the first offending pixel.

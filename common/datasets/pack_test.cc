@@ -136,6 +136,13 @@ TEST(ReadSplitFileTest, RefusesIdsThatLeaveThePack) {
         << id;
   }
   EXPECT_FALSE(ReadSplitFile(pack.Path("none.txt")).ok());
+  pack.WriteText("a.txt", "../x\nok\n/y\n");
+  std::vector<std::string> bad;
+  ASSERT_OK_AND_ASSIGN(const auto entries,
+                       ReadSplitFile(pack.Path("a.txt"), &bad));
+  ASSERT_EQ(entries.size(), 1u);
+  EXPECT_EQ(entries[0].id, "ok");
+  EXPECT_THAT(bad, ElementsAre(HasSubstr("a.txt:1"), HasSubstr("a.txt:3")));
 }
 
 TEST(OpenPackTest, ReadsSamples) {

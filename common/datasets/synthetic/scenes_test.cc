@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ATen/ATen.h"
+#include "ATen/Parallel.h"
 #include "common/datasets/synthetic/canvas.h"
 #include "common/testing/status_matchers.h"
 
@@ -214,6 +215,7 @@ at::Tensor RefineByColour(const at::Tensor& unary, const at::Tensor& image) {
 TEST(ScenesTest, ColourRestoresWhatACoarseNetworkBlurs) {
   // The truth averaged over 8x8 cells and enlarged again stands for a coarse
   // network at its best. Colour must win back more than a point of mean IoU.
+  at::set_num_threads(1);  // small tensors: a team costs more than it saves
   at::Tensor coarse = at::zeros({4, 4}, at::kLong);
   at::Tensor refined = at::zeros({4, 4}, at::kLong);
   const auto count = [](const at::Tensor& truth, const at::Tensor& scores) {

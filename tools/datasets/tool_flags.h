@@ -1,0 +1,41 @@
+// The command line of the data tools: Abseil flags, set one by one so that a
+// wrong one is answered with exit code 2 (Abseil's own parser exits with 1).
+#ifndef TOOLS_DATASETS_TOOL_FLAGS_H_
+#define TOOLS_DATASETS_TOOL_FLAGS_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace seg {
+
+constexpr int kExitDone = 0;
+constexpr int kExitFailed = 1;
+constexpr int kExitUsage = 2;
+
+struct ToolArgs {
+  bool help = false;                    // the help was asked for and printed
+  std::vector<std::string> positional;  // what is no flag
+};
+
+// Sets the flags called `names` from --NAME=VALUE, --NAME VALUE and, when
+// boolean, --NAME and --noNAME. "--" ends the flags. Prints `usage` and the
+// flags to stdout on --help. Errors name the flag.
+absl::StatusOr<ToolArgs> ParseToolFlags(int argc, char** argv,
+                                        const std::vector<std::string>& names,
+                                        const std::string& usage);
+
+// Relative paths mean what the user sees: changes into the folder that
+// `bazel run` was called in.
+void EnterWorkingDirectory();
+
+// `flag`, or the environment's SEG_DATA_ROOT when it is empty.
+std::string DataRoot(const std::string& flag);
+
+// One line on stderr; returns `code`.
+int Fail(int code, const absl::Status& status);
+
+}  // namespace seg
+
+#endif  // TOOLS_DATASETS_TOOL_FLAGS_H_

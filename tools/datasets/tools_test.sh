@@ -1,0 +1,56 @@
+#!/bin/bash
+# Exit codes and outputs of the data tools, on synthetic data and a made pack.
+set -u
+check="$PWD/$1"
+browse="$PWD/$2"
+cd "$TEST_TMPDIR" || exit 1
+unset BUILD_WORKING_DIRECTORY SEG_DATA_ROOT
+failures=0
+
+# expect CODE TEXT COMMAND...: exit code, and TEXT somewhere in the output.
+expect() {
+  local code=$1 text=$2
+  shift 2
+  local output got
+  output=$("$@" 2>&1)
+  got=$?
+  if [[ $got != "$code" || $output != *"$text"* ]]; then
+    echo "FAILED: $*: exit $got, expected $code; '$text' in: $output"
+    failures=$((failures + 1))
+  fi
+}
+
+expect 0 "sheet.png: samples 2 to 6 of 256" "$browse" --out=sheet.png \
+  --count 5 --first=2 data.augment.flip=true augment.rotation=5
+[[ $(head -c 4 sheet.png | tail -c 3) == PNG ]] || failures=$((failures + 1))
+expect 0 "kite" "$browse" --out=sheet.jpg --count=1
+expect 0 "contact" "$browse" --help
+expect 2 "flag --out" "$browse"
+expect 2 "unknown flag --oout" "$browse" --oout=x
+expect 2 "--count: cannot take 'many'" "$browse" --out=x.png --count=many
+expect 2 "--split needs a value" "$browse" --out=x.png --split
+expect 2 "augment.crop_height" "$browse" --out=x.png augment.crop_height=9
+expect 2 "flop" "$browse" --out=x.png augment.flop=true
+expect 1 "no split 'dev'" "$browse" --out=x.png --split=dev
+expect 1 "no sample 64" "$browse" --out=x.png --split=val --first=64
+printf 'data: {pack: "synthetic:scenes", synthetic: {val: 3}}\n' >demo.yaml
+expect 0 "samples 0 to 2 of 3" "$browse" --config=demo.yaml --out=x.png \
+  --split=val
+printf 'model: {}\n' >other.yaml
+expect 2 "a section 'data'" "$browse" --config=other.yaml --out=x.png
+
+# The sheet itself is a picture: a pack without masks is made of it.
+mkdir -p packs/sheets/images
+cp sheet.png packs/sheets/images/a.png
+printf 'has_masks: false\n' >packs/sheets/dataset.yaml
+printf 'a\n' >packs/sheets/train.txt
+expect 0 "OK" "$check" sheets --data_root=packs
+expect 0 '"ok": true' "$check" packs/sheets --json
+printf 'b\n' >>packs/sheets/train.txt
+expect 1 "train.txt:2" "$check" sheets --data_root packs
+expect 2 "there is sheets" "$check" none --data_root=packs
+expect 2 "name a pack" "$check"
+expect 2 "unknown flag" "$check" --nothing
+expect 0 "check_dataset PACK" "$check" -h
+
+exit $((failures > 0))
