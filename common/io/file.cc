@@ -55,7 +55,8 @@ std::string TemporaryName(const std::string& path) {
                       ::getpid(), "-", counter.fetch_add(1));
 }
 
-// Errno of the first failure, 0 when all bytes were taken.
+}  // namespace
+
 int WriteAll(int fd, const std::string& bytes) {
   size_t done = 0;
   while (done < bytes.size()) {
@@ -69,8 +70,6 @@ int WriteAll(int fd, const std::string& bytes) {
   }
   return 0;
 }
-
-}  // namespace
 
 absl::Status WithPath(const absl::Status& status, const std::string& path) {
   if (status.ok()) return status;

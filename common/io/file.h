@@ -42,6 +42,9 @@ absl::Status WithPath(const absl::Status& status, const std::string& path);
 absl::Status ErrnoStatus(int error, const std::string& path,
                          const std::string& what);
 
+// Writes all of `bytes` to a descriptor: 0, or the errno of what stopped it.
+int WriteAll(int fd, const std::string& bytes);
+
 }  // namespace seg
 
 #endif  // SEGPAPERS_COMMON_IO_FILE_H_

@@ -6,14 +6,14 @@
 #ifndef SEGPAPERS_COMMON_IO_JSON_LINES_H_
 #define SEGPAPERS_COMMON_IO_JSON_LINES_H_
 
-#include <cstdint>
 #include <memory>
-#include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/io/append_file.h"
 #include "nlohmann/json_fwd.hpp"
 
 namespace seg {
@@ -24,7 +24,6 @@ class JsonLinesWriter {
   // and not a whole object) is cut off first, so that the next begins afresh.
   static absl::StatusOr<std::unique_ptr<JsonLinesWriter>> Open(
       const std::string& path);
-  ~JsonLinesWriter();
   JsonLinesWriter(const JsonLinesWriter&) = delete;
   JsonLinesWriter& operator=(const JsonLinesWriter&) = delete;
 
@@ -38,13 +37,10 @@ class JsonLinesWriter {
   absl::Status Sync();
 
  private:
-  JsonLinesWriter(std::string path, int fd, int64_t size)
-      : path_(std::move(path)), fd_(fd), size_(size) {}
+  explicit JsonLinesWriter(std::unique_ptr<AppendFile> file)
+      : file_(std::move(file)) {}
 
-  const std::string path_;
-  const int fd_;
-  std::mutex mutex_;
-  int64_t size_;  // end of the last whole line
+  const std::unique_ptr<AppendFile> file_;
 };
 
 // All lines, in order. Blank lines are skipped. A last line without a newline

@@ -12,8 +12,8 @@ namespace {
 
 enum class Role {
   kOrderedDict,
-  kRebuildTensor,    // (storage, offset, size, stride[, grad, hooks, meta])
-  kRebuildTensorV3,  // (storage, offset, size, stride, grad, hooks, dtype, ..)
+  kRebuildTensor,     // (storage, offset, size, stride[, grad, hooks, meta])
+  kRebuildTensorV3,   // (storage, offset, size, stride, grad, hooks, dtype, ..)
   kRebuildParameter,  // (tensor, grad, hooks)
   kStorageType,
   kUntypedStorage,
@@ -45,8 +45,7 @@ constexpr Global kGlobals[] = {
     {"torch", "FloatStorage", Role::kStorageType, RawType::kFloat32},
     {"torch", "DoubleStorage", Role::kStorageType, RawType::kFloat64},
     {"torch", "ComplexFloatStorage", Role::kStorageType, RawType::kComplex64},
-    {"torch", "ComplexDoubleStorage", Role::kStorageType,
-     RawType::kComplex128},
+    {"torch", "ComplexDoubleStorage", Role::kStorageType, RawType::kComplex128},
     {"torch.storage", "UntypedStorage", Role::kUntypedStorage, kNoType},
     // Types without a storage class of their own come with _rebuild_tensor_v3.
     {"torch", "uint16", Role::kDtype, RawType::kUint16},
@@ -116,7 +115,10 @@ absl::Status PlaceTensor(const Pickle& pickle, const PickleStorageView& view,
                                 ", offset ", tensor->offset, " ", what, " of ",
                                 available, " elements"));
   };
-  SEG_ASSIGN_OR_RETURN(const int64_t count, CountElements(tensor->shape));
+  const absl::StatusOr<int64_t> count = CountElements(tensor->shape);
+  if (!count.ok()) {
+    return Invalid(absl::StrCat("tensor ", count.status().message()));
+  }
   if (tensor->shape.size() != tensor->strides.size()) {
     return Invalid("tensor has sizes and strides of different number");
   }
@@ -125,8 +127,8 @@ absl::Status PlaceTensor(const Pickle& pickle, const PickleStorageView& view,
   }
   // More elements than the storage has: an expanded view, which would take
   // more memory than the file.
-  if (count > available) return outside("has more elements than its storage");
-  if (count == 0) {
+  if (*count > available) return outside("has more elements than its storage");
+  if (*count == 0) {
     tensor->offset = 0;
     return absl::OkStatus();
   }
@@ -158,12 +160,15 @@ absl::StatusOr<PickleValue> RebuildTensor(const PickleValue& args,
   PickleTensor tensor;
   tensor.storage = view.storage;
   tensor.type = storage.type;
-  if (global.role == Role::kRebuildTensorV3) {
-    const PickleValue& dtype = Item(*pickle, args, 6);
-    if (!storage.untyped || !HasRole(dtype, Role::kDtype)) {
-      return Invalid("_rebuild_tensor_v3 needs an untyped storage and a dtype");
-    }
-    tensor.type = kGlobals[dtype.integer].type;
+  const bool with_dtype = global.role == Role::kRebuildTensorV3;
+  if (storage.untyped != with_dtype ||
+      (with_dtype && !HasRole(Item(*pickle, args, 6), Role::kDtype))) {
+    return Invalid(absl::StrCat(
+        global.name, with_dtype ? " needs an untyped storage and a dtype"
+                                : " needs a storage with a type"));
+  }
+  if (with_dtype) {
+    tensor.type = kGlobals[Item(*pickle, args, 6).integer].type;
   }
   const PickleValue& offset = Item(*pickle, args, 1);
   if (offset.kind != PickleKind::kInt || offset.integer < 0) {
@@ -214,8 +219,7 @@ absl::Status ReadView(const Pickle& pickle, const PickleValue& value,
   if (offset < 0 || size < 0 || offset > view->size ||
       size > view->size - offset) {
     return Invalid(absl::StrCat("storage view of ", size, " elements at ",
-                                offset, " leaves the storage of ",
-                                view->size));
+                                offset, " leaves the storage of ", view->size));
   }
   view->offset = offset;
   view->size = size;
@@ -232,8 +236,8 @@ absl::StatusOr<int64_t> FindPickleGlobal(absl::string_view module,
     }
   }
   return Invalid(absl::StrCat(
-      "global ", Quote(absl::StrCat(module.substr(0, 60), ".",
-                                    name.substr(0, 60))),
+      "global ",
+      Quote(absl::StrCat(module.substr(0, 60), ".", name.substr(0, 60))),
       " is not allowed; save a plain state_dict of tensors"));
 }
 
@@ -258,8 +262,8 @@ absl::StatusOr<PickleValue> CallPickleGlobal(int64_t index,
     case Role::kDtype:
       break;
   }
-  return Invalid(absl::StrCat(global.module, ".", global.name,
-                              " must not be called"));
+  return Invalid(
+      absl::StrCat(global.module, ".", global.name, " must not be called"));
 }
 
 absl::StatusOr<PickleValue> LoadPickleStorage(
@@ -289,8 +293,8 @@ absl::StatusOr<PickleValue> LoadPickleStorage(
     return Invalid(absl::StrCat("storage ", Quote(storage.key),
                                 " has the impossible size ", storage.size));
   }
-  const auto found = keys->emplace(
-      storage.key, static_cast<int32_t>(pickle->storages.size()));
+  const auto found =
+      keys->emplace(storage.key, static_cast<int32_t>(pickle->storages.size()));
   if (found.second) {
     pickle->storages.push_back(storage);
   } else {

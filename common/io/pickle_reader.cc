@@ -170,10 +170,9 @@ class Machine {
   }
 
   absl::Status Push(PickleValue value) {
-    if (static_cast<int64_t>(pickle_.values.size()) >= kMaxPickleValues) {
-      return Error(absl::StrCat("more than ", kMaxPickleValues, " values"));
-    }
-    stack_.push_back(static_cast<int32_t>(pickle_.values.size()));
+    SEG_RETURN_IF_ERROR(Limit(pickle_.values.size(), "values"));
+    SEG_RETURN_IF_ERROR(CountSlots(value.items.size()));
+    SEG_RETURN_IF_ERROR(PushIndex(static_cast<int32_t>(pickle_.values.size())));
     pickle_.values.push_back(std::move(value));
     return absl::OkStatus();
   }
@@ -184,6 +183,25 @@ class Machine {
     return Push(std::move(value));
   }
   absl::Status PushKind(PickleKind kind) { return PushInteger(kind, 0); }
+
+  absl::Status PushIndex(int32_t index) {
+    SEG_RETURN_IF_ERROR(Limit(stack_.size(), "values on the stack"));
+    stack_.push_back(index);
+    return absl::OkStatus();
+  }
+  absl::Status Limit(size_t count, const char* what) const {
+    if (static_cast<int64_t>(count) < kMaxPickleValues) {
+      return absl::OkStatus();
+    }
+    return Error(absl::StrCat("more than ", kMaxPickleValues, " ", what));
+  }
+  // Items of all containers and sizes of all tensors. Calls can copy them, so
+  // they are not bounded by the number of opcodes.
+  absl::Status CountSlots(size_t count) {
+    slots_ += static_cast<int64_t>(count);
+    if (slots_ <= 8 * kMaxPickleValues) return absl::OkStatus();
+    return Error(absl::StrCat("more than ", 8 * kMaxPickleValues, " items"));
+  }
 
   // Values above the last mark.
   size_t Available() const {
@@ -222,6 +240,7 @@ class Machine {
   Pickle pickle_;
   std::vector<int32_t> stack_;
   std::vector<size_t> marks_;  // sizes of the stack
+  int64_t slots_ = 0;
   std::map<uint64_t, int32_t> memo_;
   std::map<absl::string_view, int32_t> storage_keys_;
 };
@@ -244,6 +263,7 @@ absl::Status Machine::Execute(uint8_t opcode) {
       return absl::OkStatus();
     }
     case kMark:
+      SEG_RETURN_IF_ERROR(Limit(marks_.size(), "marks"));
       marks_.push_back(stack_.size());
       return absl::OkStatus();
     case kPop:
@@ -315,9 +335,8 @@ absl::Status Machine::ExecuteAtom(uint8_t opcode) {
       return PushInteger(PickleKind::kBool, 0);
     case kBinInt:
       SEG_RETURN_IF_ERROR(TakeNumber(4, &number));
-      return PushInteger(
-          PickleKind::kInt,
-          static_cast<int32_t>(static_cast<uint32_t>(number)));
+      return PushInteger(PickleKind::kInt,
+                         static_cast<int32_t>(static_cast<uint32_t>(number)));
     case kBinInt1:
       SEG_RETURN_IF_ERROR(TakeNumber(1, &number));
       return PushInteger(PickleKind::kInt, static_cast<int64_t>(number));
@@ -391,6 +410,7 @@ absl::Status Machine::Extend(PickleKind kind,
                               PickleKindName(target.kind), " as to a ",
                               PickleKindName(kind)));
   }
+  SEG_RETURN_IF_ERROR(CountSlots(items.size()));
   target.items.insert(target.items.end(), items.begin(), items.end());
   return absl::OkStatus();
 }
@@ -427,14 +447,14 @@ absl::Status Machine::ExecuteContainer(uint8_t opcode) {
       SEG_RETURN_IF_ERROR(Need(count + 1));
       const std::vector<int32_t> items(stack_.end() - count, stack_.end());
       stack_.resize(stack_.size() - count);
-      return Extend(
-          opcode == kAppend ? PickleKind::kList : PickleKind::kDict, items);
+      return Extend(opcode == kAppend ? PickleKind::kList : PickleKind::kDict,
+                    items);
     }
     default: {  // kAppends, kSetItems
       std::vector<int32_t> items;
       SEG_RETURN_IF_ERROR(TakeToMark(&items));
-      return Extend(
-          opcode == kAppends ? PickleKind::kList : PickleKind::kDict, items);
+      return Extend(opcode == kAppends ? PickleKind::kList : PickleKind::kDict,
+                    items);
     }
   }
 }
@@ -450,13 +470,10 @@ absl::Status Machine::ExecuteMemo(uint8_t opcode) {
     if (found == memo_.end()) {
       return Error(absl::StrCat("memo has no entry ", index));
     }
-    stack_.push_back(found->second);
-    return absl::OkStatus();
+    return PushIndex(found->second);
   }
   SEG_RETURN_IF_ERROR(Need(1));
-  if (static_cast<int64_t>(memo_.size()) >= kMaxPickleValues) {
-    return Error(absl::StrCat("more than ", kMaxPickleValues, " memo entries"));
-  }
+  SEG_RETURN_IF_ERROR(Limit(memo_.size(), "memo entries"));
   memo_[index] = stack_.back();
   return absl::OkStatus();
 }
@@ -499,8 +516,8 @@ absl::Status Machine::ExecuteObject(uint8_t opcode) {
   if (opcode == kBuild) {
     // state_dict() carries its `_metadata` as an attribute: passed over.
     if (first.kind != PickleKind::kDict) {
-      return Error(absl::StrCat("attributes are set on a ",
-                                PickleKindName(first.kind)));
+      return Error(
+          absl::StrCat("attributes are set on a ", PickleKindName(first.kind)));
     }
     stack_.pop_back();
     return absl::OkStatus();
@@ -513,6 +530,10 @@ absl::Status Machine::ExecuteObject(uint8_t opcode) {
   absl::StatusOr<PickleValue> result =
       CallPickleGlobal(first.integer, second, &pickle_);
   if (!result.ok()) return result.status();
+  if (result->kind == PickleKind::kTensor) {
+    SEG_RETURN_IF_ERROR(
+        CountSlots(2 * pickle_.tensors[result->integer].shape.size()));
+  }
   stack_.resize(stack_.size() - 2);
   return Push(*std::move(result));
 }

@@ -11,10 +11,11 @@
 // torch/_utils.py, torch/serialization.py.
 //
 // Safe against hostile input: no recursion; strings are views of the input;
-// every length is checked against what is left; at most kMaxPickleValues
-// values, so bookkeeping takes a constant times the pickle's own size and
-// never more than about 150 MB. Values may share and even contain each other
-// (the memo allows it): who walks them must bound depth and steps.
+// every length is checked against what is left; values, marks and list items
+// are counted and limited, so that bookkeeping takes a constant times the
+// pickle's own size and never more than about 300 MB. Values may share and even
+// contain each other (the memo allows it): who walks them must bound depth and
+// steps.
 #ifndef SEGPAPERS_COMMON_IO_PICKLE_READER_H_
 #define SEGPAPERS_COMMON_IO_PICKLE_READER_H_
 
@@ -27,7 +28,8 @@
 
 namespace seg {
 
-constexpr int64_t kMaxPickleValues = int64_t{1} << 21;
+// Enough for 40,000 tensors; a list, tuple or dict may have as many items.
+constexpr int64_t kMaxPickleValues = int64_t{1} << 20;
 
 enum class PickleKind {
   kNone,

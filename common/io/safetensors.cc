@@ -12,6 +12,7 @@
 #include "common/io/quote.h"
 #include "common/io/raw_tensor_convert.h"
 #include "common/io/safetensors_header.h"
+#include "common/io/utf8.h"
 #include "nlohmann/json.hpp"
 
 namespace seg {
@@ -33,6 +34,7 @@ absl::StatusOr<Item> MakeItem(const std::string& name,
         absl::StrCat("safetensors: ", Quote(name), " ", what));
   };
   if (name == kMetadataKey) return invalid("is not allowed as a name");
+  if (!IsUtf8(name)) return invalid("is not UTF-8");
   if (!tensor.defined()) return invalid("is an undefined tensor");
   if (tensor.layout() != at::kStrided) {
     return invalid("must be a dense tensor");
@@ -80,6 +82,12 @@ absl::StatusOr<TensorMap> ReadSafetensors(const std::string& path,
 
 absl::StatusOr<std::string> SerializeSafetensors(const TensorMap& tensors,
                                                  const StringMap& metadata) {
+  for (const auto& entry : metadata) {
+    if (!IsUtf8(entry.first) || !IsUtf8(entry.second)) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "safetensors: metadata ", Quote(entry.first), " is not UTF-8"));
+    }
+  }
   std::vector<Item> items;
   items.reserve(tensors.size());
   for (const auto& entry : tensors) {
@@ -95,24 +103,19 @@ absl::StatusOr<std::string> SerializeSafetensors(const TensorMap& tensors,
                    });
   std::string text = "{";
   int64_t size = 0;
-  try {
-    if (!metadata.empty()) {
-      absl::StrAppend(&text, "\"", kMetadataKey,
-                      "\":", nlohmann::json(metadata).dump(),
-                      items.empty() ? "" : ",");
-    }
-    for (const Item& item : items) {
-      const int64_t end = size + static_cast<int64_t>(item.tensor.nbytes());
-      absl::StrAppend(&text, &item == &items.front() ? "" : ",",
-                      nlohmann::json(*item.name).dump(), ":{\"dtype\":\"",
-                      item.type_name, "\",\"shape\":[",
-                      absl::StrJoin(item.tensor.sizes(), ","),
-                      "],\"data_offsets\":[", size, ",", end, "]}");
-      size = end;
-    }
-  } catch (const nlohmann::json::exception& e) {  // invalid UTF-8
-    return absl::InvalidArgumentError(absl::StrCat(
-        "safetensors: names and metadata must be UTF-8: ", e.what()));
+  if (!metadata.empty()) {
+    absl::StrAppend(&text, "\"", kMetadataKey,
+                    "\":", nlohmann::json(metadata).dump(),
+                    items.empty() ? "" : ",");
+  }
+  for (const Item& item : items) {
+    const int64_t end = size + static_cast<int64_t>(item.tensor.nbytes());
+    absl::StrAppend(&text, &item == &items.front() ? "" : ",",
+                    nlohmann::json(*item.name).dump(), ":{\"dtype\":\"",
+                    item.type_name, "\",\"shape\":[",
+                    absl::StrJoin(item.tensor.sizes(), ","),
+                    "],\"data_offsets\":[", size, ",", end, "]}");
+    size = end;
   }
   text += "}";
   text.resize((text.size() + 7) / 8 * 8, ' ');
