@@ -24,7 +24,9 @@ EfficientNetLite LoadLite(int64_t variant, double drop_connect_rate = 0.2) {
   const absl::StatusOr<TensorMap> weights =
       ReadWeights(LiteWeightsPath(variant));
   EXPECT_OK(weights);
-  if (weights.ok()) EXPECT_OK(LoadStateDict(*net, *weights));
+  if (weights.ok()) {
+    EXPECT_OK(LoadStateDict(*net, *weights));
+  }
   return net;
 }
 

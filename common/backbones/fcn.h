@@ -4,7 +4,7 @@
 //     -> coarse to fine: upsample, add -> bilinear to H x W -> scores [N,C,H,W]
 //
 // One type for every backbone that the papers here use as unary network:
-//   tiny                   57k parameters, trained from scratch (demos, tests)
+//   tiny                   49k parameters, trained from scratch (demos, tests)
 //   efficientnet_lite0..2  ImageNet backbone, FCN-8s head (fcn8s_head.h)
 //   vgg16                  FCN-8s of Long et al. 2015 (vgg16_fcn8s.h)
 // The scores are logits (no soft-max).

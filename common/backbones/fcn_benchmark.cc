@@ -4,6 +4,8 @@
 // tools/peers/abba.py.
 //
 //   fcn_benchmark --weights=efficientnet_lite0.pth --threads=2
+#include <time.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -57,6 +59,21 @@ double Seconds() {
       .count();
 }
 
+// Of all threads of the process.
+double CpuSeconds() {
+  timespec time;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) +
+         1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+double Median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t half = values.size() / 2;
+  return values.size() % 2 == 1 ? values[half]
+                                : 0.5 * (values[half - 1] + values[half]);
+}
+
 int Run(const Flags& flags) {
   at::set_num_threads(static_cast<int>(flags.threads));
   seg::Fcn fcn(seg::FcnOptions("efficientnet_lite0", flags.classes)
@@ -94,27 +111,26 @@ int Run(const Flags& flags) {
                                .div(97, "floor")
                                .remainder(flags.classes);
 
-  std::vector<double> seconds;
-  double first_loss = 0, loss_value = 0;
+  std::vector<double> seconds, cpu_seconds;
+  double first_loss = 0, last_loss = 0;
   for (int64_t step = 0; step < flags.warmup + flags.steps; ++step) {
-    const double start = Seconds();
+    const double start = Seconds(), cpu_start = CpuSeconds();
     optimizer.zero_grad();
     const at::Tensor loss = at::cross_entropy_loss(fcn(images), masks);
     loss.backward();
     optimizer.step();
-    loss_value = loss.item<double>();
-    if (step == 0) first_loss = loss_value;
-    if (step >= flags.warmup) seconds.push_back(Seconds() - start);
+    last_loss = loss.item<double>();
+    if (step == 0) first_loss = last_loss;
+    if (step >= flags.warmup) {
+      seconds.push_back(Seconds() - start);
+      cpu_seconds.push_back(CpuSeconds() - cpu_start);
+    }
   }
-  std::sort(seconds.begin(), seconds.end());
-  const size_t half = seconds.size() / 2;
-  const double median = seconds.size() % 2 == 1
-                            ? seconds[half]
-                            : 0.5 * (seconds[half - 1] + seconds[half]);
   std::printf(
-      "{\"name\": \"C++\", \"seconds_per_step\": %.6f, \"first_loss\": %.7f, "
+      "{\"name\": \"C++\", \"seconds_per_step\": %.6f, "
+      "\"cpu_seconds_per_step\": %.6f, \"first_loss\": %.7f, "
       "\"last_loss\": %.7f}\n",
-      median, first_loss, loss_value);
+      Median(seconds), Median(cpu_seconds), first_loss, last_loss);
   return 0;
 }
 

@@ -41,7 +41,7 @@ int64_t NumParameters(const torch::nn::Module& module) {
 TEST(TinyBackboneTest, SizesAndParameters) {
   const at::NoGradGuard no_grad;
   TinyBackbone net;
-  EXPECT_EQ(NumParameters(*net), 48848);
+  EXPECT_EQ(NumParameters(*net), 49168);
   const std::vector<at::Tensor> features = net(at::zeros({2, 3, 17, 30}));
   ASSERT_EQ(features.size(), 3u);
   EXPECT_THAT(features[0].sizes(), ElementsAre(2, 16, 9, 15));

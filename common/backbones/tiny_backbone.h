@@ -5,7 +5,7 @@
 //
 // Every convolution is followed by batch norm (eps 1e-5, momentum 0.1) and
 // ReLU; padding 1, so a level has ceil(H / stride) rows. He initialisation.
-// 48 848 parameters. Same input normalisation as EfficientNet-Lite. Runs in
+// 49 168 parameters. Same input normalisation as EfficientNet-Lite. Runs in
 // channels_last.
 #ifndef SEGPAPERS_COMMON_BACKBONES_TINY_BACKBONE_H_
 #define SEGPAPERS_COMMON_BACKBONES_TINY_BACKBONE_H_

@@ -2,10 +2,10 @@
 """Training step of the EfficientNet-Lite0 FCN in eager PyTorch.
 
 The peer of //common/backbones:fcn_benchmark: the same network, weights,
-images, loss and optimiser. Prints one JSON line: `seconds_per_step` (median
-over the steps after the warm-up), `first_loss` (before any update) and
-`last_loss`, by which tools/peers/abba.py checks that both sides computed the
-same thing.
+images, loss and optimiser. Prints one JSON line: `seconds_per_step` and
+`cpu_seconds_per_step` (medians over the steps after the warm-up; all threads
+together), `first_loss` (before any update) and `last_loss`, by which
+tools/peers/abba.py checks that both sides computed the same thing.
 
     python3 fcn_step.py --weights=efficientnet_lite0.pth --threads=2
 """
@@ -94,9 +94,9 @@ def main():
     images = images.contiguous(memory_format=layout)
     masks = (torch.arange(n * s * s).view(n, s, s) // 97) % args.classes
 
-    seconds = []
+    seconds, cpu_seconds = [], []
     for step in range(args.warmup + args.steps):
-        start = time.perf_counter()
+        start, cpu_start = time.perf_counter(), time.process_time()
         optimizer.zero_grad()
         loss = F.cross_entropy(model(images), masks)
         loss.backward()
@@ -106,9 +106,11 @@ def main():
             first = value
         if step >= args.warmup:
             seconds.append(time.perf_counter() - start)
+            cpu_seconds.append(time.process_time() - cpu_start)
     print(json.dumps({
         'name': f'python {torch.__version__} {args.layout}',
         'seconds_per_step': statistics.median(seconds),
+        'cpu_seconds_per_step': statistics.median(cpu_seconds),
         'first_loss': first,
         'last_loss': value,
     }))
