@@ -1,0 +1,221 @@
+#include "common/layers/label_convolution/label_convolution.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <c10/core/GradMode.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "common/layers/label_convolution/label_convolution_cpu.h"
+
+namespace seg {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+// Parts of the weight gradient, each with its own double sum: a fixed number,
+// so that the result does not depend on threads.
+constexpr int64_t kGradientParts = 16;
+// Rows that make a task worth a thread.
+constexpr int64_t kRowGrain = 8;
+
+LabelConvolutionSizes Sizes(const at::Tensor& q, const at::Tensor& weight) {
+  LabelConvolutionSizes sizes;
+  sizes.images = q.size(0);
+  sizes.in_labels = q.size(1);
+  sizes.out_labels = weight.size(0);
+  sizes.height = q.size(2);
+  sizes.width = q.size(3);
+  sizes.kernel_height = weight.size(2);
+  sizes.kernel_width = weight.size(3);
+  return sizes;
+}
+
+// Bordered copy [N, L, padded_plane] of x [N, L, H, W].
+at::Tensor Pad(const LabelConvolutionSizes& sizes, const at::Tensor& x) {
+  const int64_t labels = x.size(1), plane = sizes.padded_plane();
+  at::Tensor padded = at::empty({x.size(0), labels, plane}, x.options());
+  AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "LabelConvolution", [&] {
+    const scalar_t* from = x.const_data_ptr<scalar_t>();
+    scalar_t* to = padded.mutable_data_ptr<scalar_t>();
+    at::parallel_for(0, x.size(0) * labels, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        PadPlane<scalar_t>(
+            sizes, from + i / labels * x.stride(0) + i % labels * x.stride(1),
+            x.stride(2), x.stride(3), to + i * plane);
+      }
+    });
+  });
+  return padded;
+}
+
+// padded: Pad of [N, L_in, H, W].
+at::Tensor Correlate(const LabelConvolutionSizes& sizes,
+                     const at::Tensor& padded, const at::Tensor& weight) {
+  at::Tensor out =
+      at::empty({sizes.images, sizes.out_labels, sizes.height, sizes.width},
+                padded.options());
+  const at::Tensor packed = weight.permute({1, 2, 3, 0}).contiguous();
+  AT_DISPATCH_FLOATING_TYPES(out.scalar_type(), "LabelConvolution", [&] {
+    const scalar_t* from = padded.const_data_ptr<scalar_t>();
+    const scalar_t* w = packed.const_data_ptr<scalar_t>();
+    scalar_t* to = out.mutable_data_ptr<scalar_t>();
+    at::parallel_for(0, sizes.images * sizes.height, kRowGrain,
+                     [&](int64_t begin, int64_t end) {
+                       CorrelateRows<scalar_t>(sizes, from, w, to, begin, end);
+                     });
+  });
+  return out;
+}
+
+at::Tensor WeightGradient(const LabelConvolutionSizes& sizes,
+                          const at::Tensor& padded,
+                          const at::Tensor& padded_out) {
+  at::Tensor parts =
+      at::zeros({kGradientParts, sizes.out_labels, sizes.in_labels,
+                 sizes.kernel_height, sizes.kernel_width},
+                padded.options().dtype(at::kDouble));
+  const int64_t rows = sizes.images * sizes.height;
+  const int64_t per_part = (rows + kGradientParts - 1) / kGradientParts;
+  AT_DISPATCH_FLOATING_TYPES(padded.scalar_type(), "LabelConvolution", [&] {
+    const scalar_t* x = padded.const_data_ptr<scalar_t>();
+    const scalar_t* g = padded_out.const_data_ptr<scalar_t>();
+    double* to = parts.mutable_data_ptr<double>();
+    at::parallel_for(0, kGradientParts, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        AccumulateWeightGradient<scalar_t>(
+            sizes, x, g, to + i * parts.stride(0), std::min(i * per_part, rows),
+            std::min((i + 1) * per_part, rows));
+      }
+    });
+  });
+  return parts.sum(0).to(padded.scalar_type());
+}
+
+class LabelConvolutionFunction
+    : public torch::autograd::Function<LabelConvolutionFunction> {
+ public:
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& q,
+                            const at::Tensor& weight) {
+    context->save_for_backward({q, weight});
+    const LabelConvolutionSizes sizes = Sizes(q, weight);
+    if (q.numel() == 0 || weight.numel() == 0) {
+      return at::zeros(
+          {sizes.images, sizes.out_labels, sizes.height, sizes.width},
+          q.options());
+    }
+    return Correlate(sizes, Pad(sizes, q), weight);
+  }
+
+  static variable_list backward(AutogradContext* context,
+                                const variable_list& gradients) {
+    TORCH_CHECK(!c10::GradMode::is_enabled(),
+                "LabelConvolution: double backward is not supported");
+    const variable_list saved = context->get_saved_variables();
+    const at::Tensor &q = saved[0], &weight = saved[1], &g = gradients[0];
+    if (q.numel() == 0 || weight.numel() == 0) {
+      return {at::zeros_like(q), at::zeros_like(weight)};
+    }
+    const LabelConvolutionSizes sizes = Sizes(q, weight);
+    LabelConvolutionSizes transposed = sizes;
+    std::swap(transposed.in_labels, transposed.out_labels);
+    const at::Tensor padded_g = Pad(transposed, g);
+    variable_list result(2);
+    if (context->needs_input_grad(0)) {
+      result[0] = Correlate(transposed, padded_g, TransposedKernel(weight));
+    }
+    if (context->needs_input_grad(1)) {
+      result[1] = WeightGradient(sizes, Pad(sizes, q), padded_g);
+    }
+    return result;
+  }
+};
+
+void CheckKernel(const char* op, const at::Tensor& weight) {
+  TORCH_CHECK(weight.dim() == 4, op,
+              ": weight must be [L_out, L_in, K_h, K_w], got sizes ",
+              weight.sizes());
+  TORCH_CHECK(weight.size(2) % 2 == 1 && weight.size(3) % 2 == 1, op,
+              ": the kernel must have an odd height and width, got sizes ",
+              weight.sizes());
+}
+
+void CheckSquare(const char* op, const at::Tensor& weight) {
+  CheckKernel(op, weight);
+  TORCH_CHECK(weight.size(0) == weight.size(1), op,
+              ": the kernel must have as many output as input labels, got ",
+              weight.sizes());
+}
+
+}  // namespace
+
+at::Tensor LabelConvolution(const at::Tensor& q, const at::Tensor& weight) {
+  TORCH_CHECK(q.dim() == 4, "LabelConvolution: q must be [N, L, H, W], got ",
+              q.sizes());
+  CheckKernel("LabelConvolution", weight);
+  TORCH_CHECK(weight.size(1) == q.size(1), "LabelConvolution: weight takes ",
+              weight.size(1), " labels, q has ", q.size(1));
+  TORCH_CHECK(q.scalar_type() == at::kFloat || q.scalar_type() == at::kDouble,
+              "LabelConvolution: q must be float32 or float64, got ",
+              q.scalar_type());
+  TORCH_CHECK(weight.scalar_type() == q.scalar_type(),
+              "LabelConvolution: weight must have the type of q, ",
+              q.scalar_type(), ", got ", weight.scalar_type());
+  TORCH_CHECK(q.is_cpu() && weight.is_cpu(),
+              "LabelConvolution: q and weight must be on the CPU, got ",
+              q.device(), " and ", weight.device());
+  return LabelConvolutionFunction::apply(q, weight);
+}
+
+at::Tensor TransposedKernel(const at::Tensor& weight) {
+  CheckKernel("TransposedKernel", weight);
+  return weight.transpose(0, 1).flip({2, 3});
+}
+
+at::Tensor TiedKernel(const at::Tensor& weight) {
+  CheckSquare("TiedKernel", weight);
+  return (weight + TransposedKernel(weight)) * 0.5;
+}
+
+at::Tensor WithoutCentre(const at::Tensor& weight) {
+  CheckKernel("WithoutCentre", weight);
+  const int64_t height = weight.size(2), width = weight.size(3);
+  at::Tensor centre =
+      at::zeros({height, width}, weight.options().dtype(at::kBool));
+  centre[height / 2][width / 2].fill_(true);
+  return weight.masked_fill(centre, 0.0);
+}
+
+void FillGaussianPotts(at::Tensor kernel, const GaussianPottsOptions& options) {
+  CheckSquare("FillGaussianPotts", kernel);
+  TORCH_CHECK(options.theta > 0.0,
+              "FillGaussianPotts: theta must be positive, got ", options.theta);
+  c10::NoGradGuard no_grad;
+  const auto squares = [](int64_t size) {
+    return (at::arange(size, at::kDouble) - static_cast<double>(size / 2))
+        .square();
+  };
+  at::Tensor gaussian =
+      ((squares(kernel.size(2)).unsqueeze(1) + squares(kernel.size(3))) *
+       (-0.5 / (options.theta * options.theta)))
+          .exp();
+  if (options.mask_centre) {
+    gaussian[kernel.size(2) / 2][kernel.size(3) / 2].zero_();
+  }
+  // A 1 x 1 kernel without centre has nothing to scale.
+  const double sum = gaussian.sum().item<double>();
+  if (options.normalize && sum > 0.0) gaussian /= sum;
+  gaussian *= options.weight;
+  const at::Tensor equal = at::eye(kernel.size(0), at::kDouble)
+                               .unsqueeze(2)
+                               .unsqueeze(3);  // [L, L, 1, 1]
+  kernel.detach().copy_(options.form == PottsForm::kCost
+                            ? (1.0 - equal) * gaussian
+                            : -equal * gaussian);
+}
+
+}  // namespace seg
