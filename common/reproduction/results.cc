@@ -65,6 +65,7 @@ absl::StatusOr<MeasuredRun> ParseRun(const json& node,
   run.eval_seconds = fields.Number("eval_seconds");
   run.interruptions = fields.Integer("interruptions");
   run.commit = fields.String("commit");
+  run.train_commit = fields.String("train_commit");
   run.dirty = fields.Bool("dirty");
   run.date = fields.String("date");
   run.device = fields.String("device");
@@ -81,13 +82,19 @@ absl::StatusOr<MeasuredRun> ParseRun(const json& node,
   return run;
 }
 
+std::string EvalPlaceholder(const MeasuredRun& run) {
+  return absl::StrCat("@eval of seed ", run.seed, "@");
+}
+
+// `eval` is a placeholder, see FormatResult.
 json FormatRun(const MeasuredRun& run) {
   return json{{"seed", run.seed},
-              {"eval", run.eval},
+              {"eval", EvalPlaceholder(run)},
               {"train_seconds", run.train_seconds},
               {"eval_seconds", run.eval_seconds},
               {"interruptions", run.interruptions},
               {"commit", run.commit},
+              {"train_commit", run.train_commit},
               {"dirty", run.dirty},
               {"date", run.date},
               {"device", run.device},
@@ -152,7 +159,19 @@ std::string FormatResult(const ExperimentResult& result) {
                      {"answers", FormatAnswers(result.answers)},
                      {"stands_in_for", FormatAnswers(result.stands_in_for)},
                      {"runs", runs}};
-  return tree.dump(1, ' ', false, json::error_handler_t::replace) + "\n";
+  std::string text =
+      tree.dump(1, ' ', false, json::error_handler_t::replace) + "\n";
+  // What eval printed stays on one line: it may list every image.
+  size_t at = 0;
+  for (const MeasuredRun& run : result.runs) {
+    const std::string placeholder = json(EvalPlaceholder(run)).dump();
+    const std::string eval =
+        run.eval.dump(-1, ' ', false, json::error_handler_t::replace);
+    at = text.find("\"eval\": " + placeholder, at) + 8;
+    text.replace(at, placeholder.size(), eval);
+    at += eval.size();
+  }
+  return text;
 }
 
 absl::StatusOr<std::vector<ExperimentResult>> ReadResults(

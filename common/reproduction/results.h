@@ -10,7 +10,8 @@
 //    "stands_in_for": [],
 //    "runs": [{"seed": 0, "eval": {"metrics": {...}, ...},
 //              "train_seconds": 1063.2, "eval_seconds": 14.1,
-//              "interruptions": 0, "commit": "4f2c...", "dirty": false,
+//              "interruptions": 0, "commit": "4f2c...",
+//              "train_commit": "4f2c...", "dirty": false,
 //              "date": "2026-01-31T12:00:00Z", "device": "cpu",
 //              "hardware": {"cpu": "...", "cores": 2, "gpu": "none"},
 //              "train_fingerprint": "...", "eval_fingerprint": "..."}]}
@@ -50,10 +51,11 @@ struct MeasuredRun {
   nlohmann::json eval;  // what eval --json printed, whole
   double train_seconds = 0, eval_seconds = 0;
   int64_t interruptions = 0;  // times that training was taken up again
-  std::string commit;
-  bool dirty = false;  // the tree had changes that no commit holds
-  std::string date;    // UTC, 2026-01-31T12:00:00Z
-  std::string device;  // "cpu", "cuda:0"
+  std::string commit;         // at evaluation
+  std::string train_commit;   // at training
+  bool dirty = false;         // the tree had changes that no commit holds
+  std::string date;           // UTC, 2026-01-31T12:00:00Z
+  std::string device;         // "cpu", "cuda:0"
   Hardware hardware;
   std::string train_fingerprint, eval_fingerprint;  // see tools/reproduce
 };

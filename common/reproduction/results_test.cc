@@ -21,7 +21,7 @@ MeasuredRun Run(int64_t seed, double iou) {
   run.seed = seed;
   run.eval = {{"metrics", {{"mean_iou", iou}, {"bad", nullptr}}}};
   run.train_seconds = 12.5;
-  run.commit = "abc";
+  run.commit = run.train_commit = "abc";
   run.date = "2026-01-31T12:00:00Z";
   run.device = "cpu";
   run.hardware = {"Some CPU", 2, "none"};
@@ -82,6 +82,10 @@ TEST(ParseResultTest, RoundTrips) {
   EXPECT_EQ(again.runs[1].seed, 1);
   EXPECT_EQ(again.runs[2].hardware.cpu, "Some CPU");
   EXPECT_EQ(again.overrides, result.overrides);
+  EXPECT_EQ(again.runs[2].eval, result.runs[2].eval);
+  // One line a run, so that changes read well.
+  EXPECT_THAT(text, HasSubstr("\n   \"eval\": {\"metrics\":{\"bad\":null,"
+                              "\"mean_iou\":0.81}},\n"));
 }
 
 TEST(ParseResultTest, IsStrict) {

@@ -44,7 +44,7 @@ ExperimentResult Result(const std::string& row, std::vector<double> values) {
     MeasuredRun run;
     run.seed = i;
     run.eval = {{"m", values[i]}};
-    run.commit = "abc";
+    run.commit = run.train_commit = "abc";
     run.date = "2026-01-31T12:00:00Z";
     run.device = "cpu";
     run.hardware = {"CPU", 2, "none"};

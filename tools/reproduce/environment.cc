@@ -1,0 +1,102 @@
+#include "tools/reproduce/environment.h"
+
+#include <sched.h>
+#include <time.h>
+
+#include <filesystem>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "common/base/status_macros.h"
+#include "common/io/file.h"
+#include "tools/reproduce/subprocess.h"
+
+namespace seg {
+namespace {
+
+// stdout of a program, or nothing where it fails.
+absl::StatusOr<std::string> OutputOf(const std::vector<std::string>& argv,
+                                     const std::string& scratch, bool* ok) {
+  Process process;
+  process.argv = argv;
+  process.stdout_path = scratch + "/output.txt";
+  process.quiet = true;
+  SEG_ASSIGN_OR_RETURN(const ProcessEnd end, RunProcess(process));
+  *ok = end.exit_code == 0;
+  absl::StatusOr<std::string> text = ReadFile(process.stdout_path);
+  std::error_code error;
+  std::filesystem::remove(process.stdout_path, error);
+  return text;
+}
+
+std::vector<std::string> Lines(const std::string& text) {
+  return absl::StrSplit(text, '\n', absl::SkipWhitespace());
+}
+
+}  // namespace
+
+absl::StatusOr<TreeState> ReadTreeState(const std::string& folder,
+                                        const std::vector<std::string>& ignored,
+                                        const std::string& scratch) {
+  TreeState state;
+  state.commit = "unknown";
+  bool ok = false;
+  SEG_ASSIGN_OR_RETURN(
+      const std::string head,
+      OutputOf({"git", "-C", folder, "rev-parse", "HEAD"}, scratch, &ok));
+  if (!ok) return state;
+  std::vector<std::string> argv = {"git",         "-C", folder,  "status",
+                                   "--porcelain", "--", ":(top)"};
+  for (const std::string& path : ignored) {
+    argv.push_back(":(top,exclude)" + path);
+  }
+  SEG_ASSIGN_OR_RETURN(const std::string status, OutputOf(argv, scratch, &ok));
+  if (!ok) return state;
+  state.commit = std::string(absl::StripAsciiWhitespace(head));
+  for (const std::string& line : Lines(status)) {
+    if (line.size() > 3) state.changes.push_back(line.substr(3));
+  }
+  return state;
+}
+
+absl::StatusOr<Hardware> ReadHardware(const std::string& scratch) {
+  Hardware hardware;
+  hardware.cpu = "unknown";
+  absl::StatusOr<std::string> info = ReadFile("/proc/cpuinfo");
+  if (info.ok()) {
+    for (const std::string& line : Lines(*info)) {
+      const size_t colon = line.find(':');
+      if (absl::StartsWith(line, "model name") && colon != std::string::npos) {
+        hardware.cpu =
+            std::string(absl::StripAsciiWhitespace(line.substr(colon + 1)));
+        break;
+      }
+    }
+  }
+  cpu_set_t cores;
+  if (sched_getaffinity(0, sizeof(cores), &cores) == 0) {
+    hardware.cores = CPU_COUNT(&cores);
+  }
+  bool ok = false;
+  SEG_ASSIGN_OR_RETURN(
+      const std::string gpus,
+      OutputOf({"nvidia-smi", "--query-gpu=name", "--format=csv,noheader"},
+               scratch, &ok));
+  if (ok && !Lines(gpus).empty())
+    hardware.gpu = absl::StrJoin(Lines(gpus), ", ");
+  return hardware;
+}
+
+std::string UtcNow() {
+  const time_t now = time(nullptr);
+  struct tm parts;
+  gmtime_r(&now, &parts);
+  char text[32];
+  strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text;
+}
+
+}  // namespace seg

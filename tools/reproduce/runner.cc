@@ -1,0 +1,580 @@
+#include "tools/reproduce/runner.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "common/base/log.h"
+#include "common/base/status_macros.h"
+#include "common/io/file.h"
+#include "common/reproduction/claims.h"
+#include "common/reproduction/ledger.h"
+#include "common/reproduction/protocol.h"
+#include "common/reproduction/results.h"
+#include "common/reproduction/strict_json.h"
+#include "common/reproduction/table.h"
+#include "tools/reproduce/environment.h"
+#include "tools/reproduce/subprocess.h"
+
+namespace seg {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr int kExitInterrupted = 130;
+
+// FNV-1a, 64 bits: tells texts apart that nobody forges.
+std::string Hash(const std::vector<std::string>& texts) {
+  uint64_t h = 14695981039346656037u;
+  for (const std::string& text : texts) {
+    for (unsigned char c : text) h = (h ^ c) * 1099511628211u;
+    h = (h ^ 0x1f) * 1099511628211u;  // a separator
+  }
+  return absl::StrFormat("%016x", h);
+}
+
+// How far the training of one seed has come.
+struct TrainState {
+  std::string fingerprint, commit = "unknown";
+  bool dirty = false, trained = false;
+  double seconds = 0;
+  int64_t interruptions = 0;
+};
+
+absl::StatusOr<TrainState> ParseState(const std::string& text,
+                                      const std::string& path) {
+  const json tree = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  Fields fields(tree, path);
+  TrainState state;
+  state.fingerprint = fields.String("fingerprint");
+  state.commit = fields.String("commit");
+  state.dirty = fields.Bool("dirty");
+  state.trained = fields.Bool("trained");
+  state.seconds = fields.Number("seconds");
+  state.interruptions = fields.Integer("interruptions");
+  SEG_RETURN_IF_ERROR(fields.Finish());
+  return state;
+}
+
+std::string FormatState(const TrainState& state) {
+  return json{{"fingerprint", state.fingerprint},
+              {"commit", state.commit},
+              {"dirty", state.dirty},
+              {"trained", state.trained},
+              {"seconds", state.seconds},
+              {"interruptions", state.interruptions}}
+             .dump(1) +
+         "\n";
+}
+
+std::vector<Answer> AnswersOf(const std::vector<ProtocolAnswer>& list) {
+  std::vector<Answer> out;
+  for (const ProtocolAnswer& item : list) {
+    Answer answer;
+    answer.row = item.row;
+    answer.metric = item.metric;
+    answer.scale = item.scale;
+    out.push_back(answer);
+  }
+  return out;
+}
+
+class Runner {
+ public:
+  explicit Runner(const ReproduceOptions& options) : options_(options) {}
+
+  absl::Status Load();
+  absl::Status CheckOptions() const;
+  absl::Status RunAll();
+  absl::Status Render();
+
+ private:
+  // Paths.
+  std::string ResultPath(const std::string& experiment) const {
+    return absl::StrCat(options_.paper_dir, "/results/", experiment, ".json");
+  }
+  std::string RunPath(const Experiment& e, int64_t seed) const {
+    return absl::StrCat(options_.work_dir, "/", e.name, "/seed-", seed);
+  }
+  // The experiment whose weights `e` evaluates.
+  const Experiment& Source(const Experiment& e) const {
+    return e.eval_of.empty() ? e : *protocol_.Find(e.eval_of);
+  }
+
+  absl::StatusOr<std::string> TrainFingerprint(const Experiment& e,
+                                               int64_t seed) const;
+  absl::StatusOr<std::string> EvalFingerprint(const Experiment& e,
+                                              int64_t seed) const;
+  absl::StatusOr<bool> IsCurrent(const Experiment& e,
+                                 const MeasuredRun& run) const;
+  absl::StatusOr<bool> IsFinished(const Experiment& e, int64_t seed) const;
+
+  // What the protocol says about results that are there already.
+  absl::Status Refresh();
+  absl::Status WriteResult(const ExperimentResult& result) const;
+
+  absl::StatusOr<TrainState> ReadState(const Experiment& e, int64_t seed) const;
+  // The weights of `run`: its best checkpoint, else its last; or empty.
+  static std::string Weights(const std::string& run);
+
+  absl::Status RunOne(const Experiment& e, int64_t seed);
+  // Trains `e` unless that is done; returns the state of the finished training.
+  absl::StatusOr<TrainState> Train(const Experiment& e, int64_t seed);
+  absl::Status Evaluate(const Experiment& e, int64_t seed,
+                        const TrainState& trained);
+  std::vector<std::string> CommonFlags() const;
+  absl::StatusOr<ProcessEnd> Launch(const std::vector<std::string>& argv,
+                                    const std::string& stdout_path) const;
+
+  const ReproduceOptions options_;
+  Ledger ledger_;
+  Protocol protocol_;
+  std::map<std::string, ExperimentResult> results_;
+  TreeState tree_;
+  Hardware hardware_;
+  std::set<std::pair<std::string, int64_t>> forced_;  // still to be repeated
+};
+
+absl::Status Runner::Load() {
+  SEG_ASSIGN_OR_RETURN(ledger_,
+                       ReadLedger(options_.paper_dir + "/reported.yaml"));
+  SEG_ASSIGN_OR_RETURN(
+      protocol_, ReadProtocol(options_.paper_dir + "/protocol.yaml", ledger_));
+  SEG_ASSIGN_OR_RETURN(std::vector<ExperimentResult> results,
+                       ReadResults(options_.paper_dir + "/results"));
+  for (ExperimentResult& result : results) {
+    const std::string name = result.experiment;
+    results_[name] = std::move(result);
+  }
+  return Refresh();
+}
+
+absl::Status Runner::CheckOptions() const {
+  std::vector<std::string> names;
+  for (const Experiment& e : protocol_.experiments) names.push_back(e.name);
+  for (const std::string& name : options_.only) {
+    if (protocol_.Find(name) != nullptr) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("--only: ", protocol_.paper, " has no experiment '", name,
+                     "'; expected some of ", absl::StrJoin(names, ", ")));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> Runner::TrainFingerprint(const Experiment& e,
+                                                     int64_t seed) const {
+  SEG_ASSIGN_OR_RETURN(const std::string config,
+                       ReadFile(options_.paper_dir + "/" + e.config));
+  std::string parent;
+  if (!e.init_from.empty()) {
+    SEG_ASSIGN_OR_RETURN(parent,
+                         TrainFingerprint(*protocol_.Find(e.init_from), seed));
+  }
+  return Hash(
+      {config, absl::StrJoin(e.overrides, "\n"), absl::StrCat(seed), parent});
+}
+
+absl::StatusOr<std::string> Runner::EvalFingerprint(const Experiment& e,
+                                                    int64_t seed) const {
+  SEG_ASSIGN_OR_RETURN(const std::string train,
+                       TrainFingerprint(Source(e), seed));
+  return Hash({train, e.split, absl::StrJoin(e.eval_overrides, "\n")});
+}
+
+absl::StatusOr<bool> Runner::IsCurrent(const Experiment& e,
+                                       const MeasuredRun& run) const {
+  SEG_ASSIGN_OR_RETURN(const std::string train,
+                       TrainFingerprint(Source(e), run.seed));
+  SEG_ASSIGN_OR_RETURN(const std::string eval, EvalFingerprint(e, run.seed));
+  return run.train_fingerprint == train && run.eval_fingerprint == eval;
+}
+
+absl::StatusOr<bool> Runner::IsFinished(const Experiment& e,
+                                        int64_t seed) const {
+  const auto result = results_.find(e.name);
+  if (result == results_.end() || forced_.count({e.name, seed}) > 0) {
+    return false;
+  }
+  for (const MeasuredRun& run : result->second.runs) {
+    if (run.seed == seed) return IsCurrent(e, run);
+  }
+  return false;
+}
+
+absl::Status Runner::WriteResult(const ExperimentResult& result) const {
+  std::error_code error;
+  fs::create_directories(options_.paper_dir + "/results", error);
+  const std::string path = ResultPath(result.experiment);
+  const std::string text = FormatResult(result);
+  absl::StatusOr<std::string> old = ReadFile(path);
+  if (old.ok() && *old == text) return absl::OkStatus();
+  return WriteFileAtomically(path, text);
+}
+
+absl::Status Runner::Refresh() {
+  for (auto& [name, result] : results_) {
+    const Experiment* e = protocol_.Find(name);
+    if (e == nullptr) {
+      LogWarning(absl::StrCat(ResultPath(name),
+                              ": protocol.yaml has no such experiment any "
+                              "more; delete the file if it is not wanted"));
+      continue;
+    }
+    bool current = true;
+    for (const MeasuredRun& run : result.runs) {
+      SEG_ASSIGN_OR_RETURN(const bool one, IsCurrent(*e, run));
+      current = current && one;
+    }
+    if (!current) {
+      LogWarning(absl::StrCat(name,
+                              ": measured with another configuration than the "
+                              "protocol has now; to be measured again"));
+      continue;
+    }
+    // Rows may be answered from what was measured already.
+    result.answers = AnswersOf(e->answers);
+    result.stands_in_for = AnswersOf(e->stands_in_for);
+    result.data = e->data;
+    SEG_RETURN_IF_ERROR(FillAnswers(&result));
+    SEG_RETURN_IF_ERROR(WriteResult(result));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<TrainState> Runner::ReadState(const Experiment& e,
+                                             int64_t seed) const {
+  const std::string path = RunPath(e, seed) + ".state.json";
+  absl::StatusOr<std::string> text = ReadFile(path);
+  if (absl::IsNotFound(text.status())) return TrainState();
+  if (!text.ok()) return text.status();
+  return ParseState(*text, path);
+}
+
+std::string Runner::Weights(const std::string& run) {
+  for (const char* name : {"best", "last"}) {
+    const std::string path =
+        absl::StrCat(run, "/checkpoints/", name, "/model.safetensors");
+    std::error_code error;
+    if (fs::exists(path, error)) return path;
+  }
+  return "";
+}
+
+std::vector<std::string> Runner::CommonFlags() const {
+  std::vector<std::string> flags;
+  if (!options_.data_root.empty()) {
+    flags.push_back("--data_root=" + options_.data_root);
+  }
+  if (!options_.device.empty()) flags.push_back("--device=" + options_.device);
+  if (options_.threads != 0) {
+    flags.push_back(absl::StrCat("--threads=", options_.threads));
+  }
+  return flags;
+}
+
+absl::StatusOr<ProcessEnd> Runner::Launch(
+    const std::vector<std::string>& argv,
+    const std::string& stdout_path) const {
+  if (Interrupted()) return absl::CancelledError("interrupted");
+  Process process;
+  process.argv = argv;
+  process.stdout_path = stdout_path;
+  if (!options_.runfiles_dir.empty()) {
+    process.environment["RUNFILES_DIR"] = options_.runfiles_dir;
+  }
+  LogInfo(absl::StrJoin(argv, " "));
+  SEG_ASSIGN_OR_RETURN(const ProcessEnd end, RunProcess(process));
+  if (Interrupted() || end.exit_code == kExitInterrupted) {
+    return absl::CancelledError("interrupted");
+  }
+  return end;
+}
+
+absl::StatusOr<TrainState> Runner::Train(const Experiment& e, int64_t seed) {
+  const std::string run = RunPath(e, seed);
+  const std::string state_path = run + ".state.json";
+  std::error_code error;
+  fs::create_directories(fs::path(run).parent_path(), error);
+  SEG_ASSIGN_OR_RETURN(const std::string fingerprint,
+                       TrainFingerprint(e, seed));
+  SEG_ASSIGN_OR_RETURN(TrainState state, ReadState(e, seed));
+  const bool begun = state.fingerprint == fingerprint;
+  if (begun && state.trained && !Weights(run).empty()) return state;
+
+  std::vector<std::string> argv = {
+      options_.train_binary,
+      absl::StrCat("--config=", options_.paper_dir, "/", e.config),
+      absl::StrCat("--seed=", seed), "--work_dir=" + run};
+  if (begun && fs::exists(run + "/checkpoints/last", error)) {
+    ++state.interruptions;
+    argv.push_back("--resume");
+  } else {
+    // What lies there has no checkpoint, or belongs to another configuration.
+    fs::remove_all(run, error);
+    state = TrainState();
+    state.fingerprint = fingerprint;
+    if (!e.init_from.empty()) {
+      const Experiment& parent = *protocol_.Find(e.init_from);
+      SEG_RETURN_IF_ERROR(Train(parent, seed).status());
+      argv.push_back("--init_from=" + Weights(RunPath(parent, seed)));
+    }
+  }
+  state.trained = false;
+  state.commit = tree_.commit;
+  state.dirty = state.dirty || tree_.dirty();
+  SEG_RETURN_IF_ERROR(WriteFileAtomically(state_path, FormatState(state)));
+
+  const std::vector<std::string> common = CommonFlags();
+  argv.insert(argv.end(), common.begin(), common.end());
+  argv.insert(argv.end(), e.overrides.begin(), e.overrides.end());
+  const std::string out = run + ".train.txt";
+  const auto start = absl::Now();
+  absl::StatusOr<ProcessEnd> end = Launch(argv, out);
+  state.seconds += absl::ToDoubleSeconds(absl::Now() - start);
+  state.trained = end.ok() && end->exit_code == 0;
+  SEG_RETURN_IF_ERROR(WriteFileAtomically(state_path, FormatState(state)));
+  if (!end.ok()) return end.status();
+  if (end->exit_code != 0) {
+    return absl::InternalError(absl::StrCat(
+        e.name, " seed ", seed, ": train ended with exit code ", end->exit_code,
+        "; see its messages above or ", run, "/log.txt"));
+  }
+  if (Weights(run).empty()) {
+    return absl::InternalError(
+        absl::StrCat(e.name, " seed ", seed, ": train ended well but left no ",
+                     run, "/checkpoints/{best,last}/model.safetensors"));
+  }
+  return state;
+}
+
+absl::Status Runner::Evaluate(const Experiment& e, int64_t seed,
+                              const TrainState& trained) {
+  const std::string out = RunPath(e, seed) + ".eval.json";
+  std::error_code error;
+  fs::create_directories(fs::path(out).parent_path(), error);
+  std::vector<std::string> argv = {options_.eval_binary,
+                                   "--checkpoint=" + RunPath(Source(e), seed),
+                                   "--split=" + e.split, "--json"};
+  const std::vector<std::string> common = CommonFlags();
+  argv.insert(argv.end(), common.begin(), common.end());
+  argv.insert(argv.end(), e.eval_overrides.begin(), e.eval_overrides.end());
+  SEG_ASSIGN_OR_RETURN(const ProcessEnd end, Launch(argv, out));
+  const std::string who = absl::StrCat(e.name, " seed ", seed, ": eval ");
+  if (end.exit_code != 0) {
+    return absl::InternalError(
+        absl::StrCat(who, "ended with exit code ", end.exit_code));
+  }
+  SEG_ASSIGN_OR_RETURN(const std::string text, ReadFile(out));
+  MeasuredRun run;
+  run.eval = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!run.eval.is_object()) {
+    return absl::InternalError(
+        absl::StrCat(who, "--json must print one JSON object to stdout, got '",
+                     text.substr(0, 80), "'"));
+  }
+  run.seed = seed;
+  run.train_seconds = e.eval_of.empty() ? trained.seconds : 0;
+  run.eval_seconds = end.seconds;
+  run.interruptions = trained.interruptions;
+  run.commit = tree_.commit;
+  run.train_commit = trained.commit;
+  run.dirty = trained.dirty || tree_.dirty();
+  run.date = UtcNow();
+  run.hardware = hardware_;
+  const bool told =
+      run.eval.contains("device") && run.eval["device"].is_string();
+  run.device = told ? run.eval["device"].get<std::string>()
+               : !options_.device.empty() ? options_.device
+               : hardware_.gpu == "none"  ? "cpu"
+                                          : "auto";
+  SEG_ASSIGN_OR_RETURN(run.train_fingerprint,
+                       TrainFingerprint(Source(e), seed));
+  SEG_ASSIGN_OR_RETURN(run.eval_fingerprint, EvalFingerprint(e, seed));
+
+  // Runs of another configuration must not be averaged with this one.
+  ExperimentResult result;
+  result.experiment = e.name;
+  result.data = e.data;
+  result.split = e.split;
+  result.config = e.config;
+  result.overrides = e.overrides;
+  result.eval_overrides = e.eval_overrides;
+  result.answers = AnswersOf(e.answers);
+  result.stands_in_for = AnswersOf(e.stands_in_for);
+  for (const MeasuredRun& old : results_[e.name].runs) {
+    SEG_ASSIGN_OR_RETURN(const bool current, IsCurrent(e, old));
+    if (current && old.seed != seed) result.runs.push_back(old);
+  }
+  result.runs.push_back(run);
+  std::sort(result.runs.begin(), result.runs.end(),
+            [](const MeasuredRun& a, const MeasuredRun& b) {
+              return a.seed < b.seed;
+            });
+  SEG_RETURN_IF_ERROR(FillAnswers(&result));
+  SEG_RETURN_IF_ERROR(WriteResult(result));
+  results_[e.name] = std::move(result);
+  return absl::OkStatus();
+}
+
+absl::Status Runner::RunOne(const Experiment& e, int64_t seed) {
+  const std::string pending = RunPath(e, seed) + ".repeat";
+  std::error_code error;
+  if (forced_.count({e.name, seed}) > 0 && e.eval_of.empty()) {
+    // Forget the old training, but only once per request to repeat it.
+    absl::StatusOr<std::string> note = ReadFile(pending);
+    if (note.ok() && note->empty()) {
+      fs::remove_all(RunPath(e, seed), error);
+      fs::remove(RunPath(e, seed) + ".state.json", error);
+      SEG_RETURN_IF_ERROR(WriteFileAtomically(pending, "begun\n"));
+    }
+  }
+  SEG_ASSIGN_OR_RETURN(const TrainState trained, Train(Source(e), seed));
+  SEG_RETURN_IF_ERROR(Evaluate(e, seed, trained));
+  fs::remove(pending, error);
+  forced_.erase({e.name, seed});
+  return absl::OkStatus();
+}
+
+absl::Status Runner::RunAll() {
+  std::error_code error;
+  fs::create_directories(options_.work_dir, error);
+  std::vector<std::string> ignored;
+  for (const std::string& path :
+       {options_.paper_dir + "/results", options_.paper_dir + "/README.md",
+        options_.work_dir}) {
+    const fs::path relative =
+        fs::relative(fs::weakly_canonical(path, error),
+                     fs::weakly_canonical(options_.repository, error), error);
+    if (!relative.empty() && *relative.begin() != "..") {
+      ignored.push_back(relative.string());
+    }
+  }
+  SEG_ASSIGN_OR_RETURN(
+      tree_, ReadTreeState(options_.repository, ignored, options_.work_dir));
+  if (tree_.dirty() && !options_.allow_dirty) {
+    std::vector<std::string> some = tree_.changes;
+    if (some.size() > 5) some.resize(5), some.push_back("...");
+    return absl::FailedPreconditionError(absl::StrCat(
+        options_.repository, ": ",
+        tree_.commit == "unknown"
+            ? "git does not know the commit"
+            : absl::StrCat(tree_.changes.size(),
+                           " changes that no commit holds (",
+                           absl::StrJoin(some, ", "), ")"),
+        "; commit them, or give --allow_dirty to have the results marked"));
+  }
+  SEG_ASSIGN_OR_RETURN(hardware_, ReadHardware(options_.work_dir));
+
+  // Seeds outside, so that every comparison has its pairs early.
+  std::vector<std::pair<const Experiment*, int64_t>> plan;
+  std::set<int64_t> all_seeds(options_.seeds.begin(), options_.seeds.end());
+  for (const Experiment& e : protocol_.experiments) {
+    if (options_.seeds.empty())
+      all_seeds.insert(e.seeds.begin(), e.seeds.end());
+  }
+  for (int64_t seed : all_seeds) {
+    for (const Experiment& e : protocol_.experiments) {
+      const bool wanted = options_.only.empty() ||
+                          std::find(options_.only.begin(), options_.only.end(),
+                                    e.name) != options_.only.end();
+      const bool has_seed =
+          !options_.seeds.empty() ||
+          std::find(e.seeds.begin(), e.seeds.end(), seed) != e.seeds.end();
+      if (wanted && has_seed) plan.emplace_back(&e, seed);
+    }
+  }
+  // A request to repeat outlives an interruption as an empty file.
+  for (const auto& [e, seed] : plan) {
+    const std::string pending = RunPath(*e, seed) + ".repeat";
+    fs::create_directories(fs::path(pending).parent_path(), error);
+    if (options_.force && !fs::exists(pending, error)) {
+      SEG_RETURN_IF_ERROR(WriteFileAtomically(pending, ""));
+    }
+    if (fs::exists(pending, error)) forced_.insert({e->name, seed});
+  }
+
+  std::vector<std::string> failures;
+  std::set<std::pair<std::string, int64_t>> failed;
+  size_t at = 0;
+  for (const auto& [e, seed] : plan) {
+    ++at;
+    const std::string label =
+        absl::StrCat("[", at, "/", plan.size(), "] ", e->name, " seed ", seed);
+    SEG_ASSIGN_OR_RETURN(const bool finished, IsFinished(*e, seed));
+    if (finished) {
+      LogInfo(label + ": done before");
+      continue;
+    }
+    const std::string parent = e->eval_of.empty() ? e->init_from : e->eval_of;
+    if (failed.count({parent, seed}) > 0) {
+      failed.insert({e->name, seed});
+      LogWarning(label + ": left out, as " + parent + " failed");
+      continue;
+    }
+    LogInfo(label);
+    const absl::Status status = RunOne(*e, seed);
+    if (absl::IsCancelled(status)) {
+      return absl::CancelledError(absl::StrCat(
+          "interrupted at ", label, "; the same command goes on from there"));
+    }
+    if (!status.ok()) {
+      LogWarning(std::string(status.message()));
+      failures.push_back(std::string(status.message()));
+      failed.insert({e->name, seed});
+    }
+  }
+  if (failures.empty()) return absl::OkStatus();
+  return absl::InternalError(
+      absl::StrCat(failures.size(), " of ", plan.size(),
+                   " failed: ", absl::StrJoin(failures, "; ")));
+}
+
+absl::Status Runner::Render() {
+  std::vector<ExperimentResult> results;
+  for (const auto& [name, result] : results_) results.push_back(result);
+  SEG_ASSIGN_OR_RETURN(const std::vector<ClaimVerdict> verdicts,
+                       ComputeVerdicts(ledger_, results));
+  std::error_code error;
+  fs::create_directories(options_.paper_dir + "/results", error);
+  SEG_RETURN_IF_ERROR(WriteFileAtomically(
+      options_.paper_dir + "/results/verdicts.json", FormatVerdicts(verdicts)));
+  const std::string table = RenderTable(ledger_, results, verdicts);
+  std::fputs(table.c_str(), stdout);
+  std::fflush(stdout);
+  const std::string path = options_.paper_dir + "/README.md";
+  SEG_ASSIGN_OR_RETURN(const std::string readme, ReadFile(path));
+  absl::StatusOr<std::string> fresh = ReplaceTable(readme, table);
+  if (!fresh.ok()) return WithPath(fresh.status(), path);
+  if (*fresh != readme) SEG_RETURN_IF_ERROR(WriteFileAtomically(path, *fresh));
+  for (const std::string& problem :
+       CheckConsistency(ledger_, results, verdicts)) {
+    LogWarning(problem);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status Reproduce(const ReproduceOptions& options) {
+  Runner runner(options);
+  SEG_RETURN_IF_ERROR(runner.Load());
+  SEG_RETURN_IF_ERROR(runner.CheckOptions());
+  absl::Status run;
+  if (!options.render_only) {
+    run = runner.RunAll();
+    if (absl::IsFailedPrecondition(run)) return run;  // nothing was begun
+  }
+  const absl::Status render = runner.Render();
+  return run.ok() ? render : run;
+}
+
+}  // namespace seg
