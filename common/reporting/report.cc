@@ -264,8 +264,12 @@ std::vector<ReportChart> ChartsFromRecords(
   // the metrics.
   std::stable_partition(
       charts.begin(), charts.end(), [](const ReportChart& chart) {
-        return chart.options.title == "loss" || chart.series.size() > 1 ||
-               chart.series[0].name != "train";
+        const std::string& title = chart.options.title;
+        return title.find("loss") != std::string::npos ||
+               std::any_of(chart.series.begin(), chart.series.end(),
+                           [&](const Series& s) {
+                             return s.name != "train" && s.name != title;
+                           });
       });
   // A curve with many points is logged every few steps, hence noisy.
   for (ReportChart& chart : charts) {

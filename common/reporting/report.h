@@ -79,7 +79,7 @@ ReportPicture ComparisonPicture(
 // "step" and further numbers, flat ("train/loss") or nested
 // ({"val": {"mean_iou": 0.5}}, the same key). One chart for each last part of
 // a key ("loss", "mean_iou"), one series for each first part ("train", "val");
-// in the order of first appearance, but "loss" and what validation has come
+// in the order of first appearance, but losses and what validation has come
 // before what only training has. Keys whose last part is in `skip` are left
 // out. Records without a step, and values that are no numbers, are passed over
 // (null, as JSON writes NaN, is a gap).

@@ -122,7 +122,7 @@ TEST(ComparisonPictureTest, HasTwoPanelsWithoutTruth) {
 
 TEST(ChartsFromRecordsTest, GroupsByTheLastPartOfTheKey) {
   const std::vector<ReportChart> charts = ChartsFromRecords({
-      Json{{"step", 0}, {"train/loss", 2.0}, {"train/lr", 0.1}},
+      Json{{"step", 0}, {"train", {{"loss", 2.0}}}, {"lr", 0.1}},
       Json{{"step", 10}, {"val", {{"loss", 1.5}, {"mean_iou", 0.5}}}},
       Json{{"note", "no step"}},
       Json{{"step", 20}, {"train/loss", nullptr}, {"phase", "text"}},

@@ -28,7 +28,8 @@
 //       stands_in_for: [cityscapes/crfgrad]   # other data than the row's
 //
 // `answers` and `stands_in_for` take ids (the row's metric is looked up in
-// `metrics`) or {row, key, scale}. Keys are JSON pointers. An experiment with
+// `metrics`) or {row, key, scale}. Keys are JSON pointers ("/" inside a name is
+// written "~1": /metrics/fcn~1mean_iou). An experiment with
 // `eval_of` has no config, overrides or init_from of its own.
 #ifndef COMMON_REPRODUCTION_PROTOCOL_H_
 #define COMMON_REPRODUCTION_PROTOCOL_H_

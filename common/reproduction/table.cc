@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
+#include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -92,11 +95,59 @@ std::string MetricOf(const ReportedRow& row) {
   return absl::StrCat(row.metric, row.unit == "1" ? "" : " (" + row.unit + ")");
 }
 
+std::string Reported(const ReportedRow& row) {
+  return Fixed(row.value, row.decimals) + (row.recalled ? kRecalled : "");
+}
+
 // What all rows of the group share goes into its heading, the rest to the rows.
 template <typename F>
 std::set<std::string> Distinct(const Group& group, F of) {
   std::set<std::string> out;
   for (const ReportedRow* row : group.rows) out.insert(of(*row));
+  return out;
+}
+
+// The reported numbers alone: a line for each method, or, where a table has
+// several metrics (classes, say), a line for each of those and a column for
+// each method.
+std::string RenderReported(const Group& group) {
+  std::vector<std::string> lines, columns;
+  std::map<std::pair<std::string, std::string>, std::string> cells;
+  const auto note = [](const std::string& name,
+                       std::vector<std::string>* names) {
+    if (std::find(names->begin(), names->end(), name) == names->end()) {
+      names->push_back(name);
+    }
+  };
+  const bool pivot = Distinct(group, MetricOf).size() > 1;
+  const bool sets = Distinct(group, [](const ReportedRow& r) {
+                      return r.dataset;
+                    }).size() > 1;
+  for (const ReportedRow* row : group.rows) {
+    const std::string method =
+        sets ? absl::StrCat(row->method, ", ", row->dataset) : row->method;
+    const std::string line = pivot ? MetricOf(*row) : method;
+    const std::string column = pivot ? method : "Reported";
+    note(line, &lines);
+    note(column, &columns);
+    std::string& cell = cells[{line, column}];
+    if (!cell.empty()) cell += ", ";
+    cell += Reported(*row);
+  }
+  std::string head = pivot ? "| |" : "| Method |", rule = "| --- |";
+  for (const std::string& column : columns) {
+    absl::StrAppend(&head, " ", Cell(column), " |");
+    rule += " ---: |";
+  }
+  std::string out = head + "\n" + rule + "\n";
+  for (const std::string& line : lines) {
+    absl::StrAppend(&out, "| ", Cell(line), " |");
+    for (const std::string& column : columns) {
+      const std::string& cell = cells[{line, column}];
+      absl::StrAppend(&out, " ", cell.empty() ? kNone : cell, " |");
+    }
+    out += "\n";
+  }
   return out;
 }
 
@@ -119,8 +170,7 @@ std::string RenderGroup(const Group& group,
     std::string label = row->method;
     if (metrics.size() > 1) absl::StrAppend(&label, ", ", MetricOf(*row));
     if (datasets.size() > 1) absl::StrAppend(&label, ", ", row->dataset);
-    const std::string reported =
-        Fixed(row->value, row->decimals) + (row->recalled ? kRecalled : "");
+    const std::string reported = Reported(*row);
     bool answered = false;
     std::string stand_ins;
     for (const ExperimentResult& result : results) {
@@ -149,11 +199,13 @@ std::string RenderGroup(const Group& group,
     body += stand_ins;
   }
   if (any_result) return absl::StrCat("**", heading, "**\n\n", body);
+  // Nothing measured: what the paper reports, folded, and why.
+  if (reasons.size() == 1) body = RenderReported(group);
   const std::string why =
       reasons.size() == 1 && !reasons.begin()->empty()
           ? *reasons.begin()
           : std::string(reasons.count("") > 0 ? "not measured yet"
-                                              : "reasons in the table");
+                                              : "reasons below");
   return absl::StrCat(
       "<details><summary>", Cell(heading), ": ", group.rows.size(),
       group.rows.size() == 1 ? " number" : " numbers", " without a result (",
@@ -204,7 +256,12 @@ std::string RenderClaims(const Ledger& ledger,
            kNone, r.tried);
     }
     if (!claim.reason.empty()) {
-      line(kNone, Cell(claim.reason), kNone, "");
+      // The table above tells the rest of "data not obtainable: ...".
+      const bool by_eye = absl::StartsWith(claim.reason, "judged by eye");
+      line(kNone,
+           Cell(by_eye ? claim.reason
+                       : claim.reason.substr(0, claim.reason.find(':'))),
+           kNone, "");
     } else if (shown.empty()) {
       line(kNone, "not measured yet", kNone, "");
     }

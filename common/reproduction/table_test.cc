@@ -84,10 +84,10 @@ TEST(RenderTableTest, GivesTheWholeText) {
       "\n"
       "<details><summary>Table 2, Far: 2 numbers without a result (needs a "
       "GPU)</summary>\n\n"
-      "| Method | Reported | Ours | Data | Difference |\n"
-      "| --- | ---: | ---: | --- | ---: |\n"
-      "| C, IoU cat (%) | 60.65 | – | needs a GPU | – |\n"
-      "| C, IoU dog (%) | 50 | – | needs a GPU | – |\n"
+      "| | C |\n"
+      "| --- | ---: |\n"
+      "| IoU cat (%) | 60.65 |\n"
+      "| IoU dog (%) | 50 |\n"
       "\n</details>\n"
       "\n"
       "**Claims of the paper**\n\n"
@@ -132,10 +132,26 @@ TEST(RenderTableTest, SaysWhatIsNotMeasuredYet) {
   paper.results.clear();
   paper.verdicts.clear();
   const std::string table = Render(paper);
-  EXPECT_THAT(table, HasSubstr("| B | 70.0 | – | not measured yet | – |"));
+  EXPECT_THAT(table, HasSubstr("| Method | Reported |\n| --- | ---: |\n"
+                               "| A \\| one | 80.0 |\n| B | 70.0 |\n"));
   EXPECT_THAT(table,
               HasSubstr("2 numbers without a result (not measured yet)"));
   EXPECT_THAT(table, HasSubstr("| A beats B. | Table 1 | – | not measured"));
+}
+
+TEST(RenderTableTest, ListsReasonsThatDiffer) {
+  Paper paper = Sample();
+  paper.results.pop_back();
+  EXPECT_THAT(Render(paper),
+              HasSubstr("| B | 70.0 | – | not measured yet | – |"));
+  paper.ledger.rows[2].reason = "data not obtainable: lost";
+  paper.ledger.claims[0].reason = "data not obtainable: lost";
+  paper.verdicts.clear();
+  const std::string table = Render(paper);
+  EXPECT_THAT(table, HasSubstr("without a result (reasons below)"));
+  EXPECT_THAT(table, HasSubstr("| C, IoU cat (%) | 60.65 | – | data not "
+                               "obtainable: lost | – |"));
+  EXPECT_THAT(table, HasSubstr("| Table 1 | – | data not obtainable | – |"));
 }
 
 TEST(ReplaceTableTest, ReplacesBetweenTheMarkersOnly) {
