@@ -1,44 +1,54 @@
-// Cross-entropy of per-pixel class predictions, the loss of every segmentation
-// network here.
+// Cross-entropy of labelled pixels.
+//
+//   input:  [N, C, ...] float32 or float64, any strides; what its values are is
+//           said by CrossEntropyOptions::input.
+//   target: [N, ...] int64 or uint8, the later axes of input; values in 0..C-1
+//           or ignore_label. A valid pixel with another value is an error that
+//           names the value.
+//   returns a scalar of the type of input:
+//     sum:  sum over valid pixels of w[t] * (-log p_t)
+//     mean: that sum / sum over valid pixels of w[t]  (w = 1: the mean)
+//   If all pixels are ignored (or there are none) the result is 0 and the
+//   gradient is 0, in both reductions, never NaN.
+//
+// What p_t is:
+//   kScores: soft-max of input over C at label t (in log space: no overflow).
+//   kLogProbabilities: log p_t is input[t].
+//   kProbabilities: p_t is input[t], used above a floor `epsilon`. At or below
+//     the floor, which includes the zeros and negative values that simplex
+//     projections give, one of
+//       kLinear: -log(epsilon) + (epsilon - p) / epsilon, the tangent at the
+//                floor: the gradient stays -1/epsilon, so a pixel that is wrong
+//                with certainty still learns (default);
+//       kClamp:  -log(epsilon), with zero gradient.
+//
+// Differentiable in input, any number of times. Memory: one copy of input for
+// kScores, none of size C for the other two in the forward pass.
+
 #ifndef COMMON_LOSSES_CROSS_ENTROPY_H_
 #define COMMON_LOSSES_CROSS_ENTROPY_H_
 
-#include <cstdint>
-
-#include "ATen/core/Tensor.h"
+#include <ATen/core/Tensor.h>
 
 namespace seg {
 
-enum class Reduction {
-  kMean,  // over the pixels that count
-  kSum,
-};
-
-// What the first argument holds.
-enum class PredictionKind {
-  kScores,            // logits: a log-soft-max is applied
-  kLogProbabilities,  // taken as they are
-  kProbabilities,     // log of the value clamped to [clamp, 1]
-};
+enum class CrossEntropyInput { kScores, kLogProbabilities, kProbabilities };
+enum class CrossEntropyReduction { kMean, kSum };
+enum class ProbabilityFloor { kLinear, kClamp };
 
 struct CrossEntropyOptions {
-  PredictionKind kind = PredictionKind::kScores;
-  Reduction reduction = Reduction::kMean;
+  CrossEntropyInput input = CrossEntropyInput::kScores;
+  CrossEntropyReduction reduction = CrossEntropyReduction::kMean;
   int64_t ignore_label = 255;
-  // kProbabilities only: lower bound before the logarithm. The gradient is zero
-  // where the bound (or the value 1) is active.
-  double clamp = 1e-3;
+  // For kProbabilities; 1/epsilon bounds the gradient of a pixel.
+  double epsilon = 0.01;
+  ProbabilityFloor floor = ProbabilityFloor::kLinear;
+  // [C] of any float type, >= 0; undefined: all ones.
+  at::Tensor class_weights;
 };
 
-// -log p of the target class over the pixels whose target is not ignore_label.
-//   predictions: [N,L,H,W] float32 or float64, any strides
-//   targets:     [N,H,W] int64, 0 .. L-1 or ignore_label
-//   returns:     scalar; exactly 0, with zero gradient, where no pixel counts
-// Differentiable in `predictions`. O(N L H W). Throws for wrong shapes, dtypes
-// and for labels outside the classes (naming the value).
-at::Tensor CrossEntropy(
-    const at::Tensor& predictions, const at::Tensor& targets,
-    const CrossEntropyOptions& options = CrossEntropyOptions());
+at::Tensor CrossEntropy(const at::Tensor& input, const at::Tensor& target,
+                        const CrossEntropyOptions& options = {});
 
 }  // namespace seg
 
