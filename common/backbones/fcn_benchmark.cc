@@ -17,6 +17,7 @@
 #include "ATen/Parallel.h"
 #include "common/backbones/fcn.h"
 #include "common/backbones/state_dict.h"
+#include "common/memory/keep_freed_memory.h"
 #include "torch/optim/sgd.h"
 
 namespace {
@@ -25,6 +26,7 @@ struct Flags {
   std::string weights;
   int64_t threads = 2, batch = 8, size = 256, classes = 2, warmup = 3,
           steps = 8;
+  int64_t keep_memory = 1;  // 0: malloc as it is by default
 };
 
 // --name=value; false for anything else.
@@ -39,16 +41,17 @@ bool ParseFlags(int argc, char** argv, Flags* flags) {
       flags->weights = value;
       continue;
     }
-    int64_t* number = name == "threads"   ? &flags->threads
-                      : name == "batch"   ? &flags->batch
-                      : name == "size"    ? &flags->size
-                      : name == "classes" ? &flags->classes
-                      : name == "warmup"  ? &flags->warmup
-                      : name == "steps"   ? &flags->steps
-                                          : nullptr;
+    int64_t* number = name == "threads"       ? &flags->threads
+                      : name == "batch"       ? &flags->batch
+                      : name == "size"        ? &flags->size
+                      : name == "classes"     ? &flags->classes
+                      : name == "warmup"      ? &flags->warmup
+                      : name == "steps"       ? &flags->steps
+                      : name == "keep_memory" ? &flags->keep_memory
+                                              : nullptr;
     if (number == nullptr) return false;
     *number = std::atoll(value.c_str());
-    if (*number < 1) return false;
+    if (*number < (number == &flags->keep_memory ? 0 : 1)) return false;
   }
   return true;
 }
@@ -142,8 +145,9 @@ int main(int argc, char** argv) {
     std::fprintf(stderr,
                  "usage: fcn_benchmark [--weights=FILE] [--threads=N] "
                  "[--batch=N] [--size=N] [--classes=N] [--warmup=N] "
-                 "[--steps=N]\n");
+                 "[--steps=N] [--keep_memory=0|1]\n");
     return 2;
   }
+  if (flags.keep_memory != 0) seg::KeepFreedMemory();
   return Run(flags);
 }
