@@ -209,6 +209,22 @@ TEST(ImageTest, SurvivesEveryChangedByte) {
   }
 }
 
+TEST(ImageTest, StrayBytesBetweenJpegSegmentsAreHarmless) {
+  ASSERT_OK_AND_ASSIGN(const std::string jpeg,
+                       ReadFile(std::string(kFolder) + "rgb_444.jpg"));
+  ASSERT_OK_AND_ASSIGN(const at::Tensor expected, DecodeImage(jpeg));
+  std::string stray = jpeg;
+  stray.insert(jpeg.find("\xFF\xC0"), "stray");
+  ASSERT_OK_AND_ASSIGN(const at::Tensor image, DecodeImage(stray));
+  EXPECT_TRUE(at::equal(image, expected));
+  // They do not hide damage that comes after them.
+  std::string damaged = stray;
+  damaged.erase(damaged.size() - 40, 30);
+  EXPECT_THAT(DecodeImage(damaged),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("corrupt or truncated JPEG: ")));
+}
+
 TEST(ImageTest, HugeSizesAreRefusedBeforeAllocation) {
   ASSERT_OK_AND_ASSIGN(std::string jpeg,
                        ReadFile(std::string(kFolder) + "rgb_444.jpg"));
