@@ -2,8 +2,8 @@
 //
 // stdout is never written: it belongs to results. (LibTorch defines LOG and
 // CHECK macros of its own, so neither glog nor absl/log can live beside it.)
-#ifndef SEGPAPERS_COMMON_BASE_LOG_H_
-#define SEGPAPERS_COMMON_BASE_LOG_H_
+#ifndef COMMON_BASE_LOG_H_
+#define COMMON_BASE_LOG_H_
 
 #include <string>
 
@@ -23,4 +23,4 @@ void LogProgress(const std::string& line, bool keep);
 
 }  // namespace seg
 
-#endif  // SEGPAPERS_COMMON_BASE_LOG_H_
+#endif  // COMMON_BASE_LOG_H_

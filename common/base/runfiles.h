@@ -1,6 +1,6 @@
 // Files that travel with a Bazel target (its `data`).
-#ifndef SEGPAPERS_COMMON_BASE_RUNFILES_H_
-#define SEGPAPERS_COMMON_BASE_RUNFILES_H_
+#ifndef COMMON_BASE_RUNFILES_H_
+#define COMMON_BASE_RUNFILES_H_
 
 #include <string>
 
@@ -15,4 +15,4 @@ std::string Runfile(const std::string& path,
 
 }  // namespace seg
 
-#endif  // SEGPAPERS_COMMON_BASE_RUNFILES_H_
+#endif  // COMMON_BASE_RUNFILES_H_

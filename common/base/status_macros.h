@@ -2,8 +2,8 @@
 //
 //   SEG_RETURN_IF_ERROR(WriteFileAtomically(path, bytes));
 //   SEG_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path));
-#ifndef SEGPAPERS_COMMON_BASE_STATUS_MACROS_H_
-#define SEGPAPERS_COMMON_BASE_STATUS_MACROS_H_
+#ifndef COMMON_BASE_STATUS_MACROS_H_
+#define COMMON_BASE_STATUS_MACROS_H_
 
 #include <utility>
 
@@ -29,4 +29,4 @@
   if (!statusor.ok()) return statusor.status();         \
   lhs = *std::move(statusor)
 
-#endif  // SEGPAPERS_COMMON_BASE_STATUS_MACROS_H_
+#endif  // COMMON_BASE_STATUS_MACROS_H_

@@ -17,8 +17,8 @@
 //   DemoConfig config;
 //   SEG_RETURN_IF_ERROR(seg::ParseConfig(yaml, "demo.yaml", {"lr=0.1"},
 //   &config));
-#ifndef SEGPAPERS_COMMON_CONFIG_CONFIG_H_
-#define SEGPAPERS_COMMON_CONFIG_CONFIG_H_
+#ifndef COMMON_CONFIG_CONFIG_H_
+#define COMMON_CONFIG_CONFIG_H_
 
 #include <limits>
 #include <string>
@@ -83,4 +83,4 @@ absl::Status ParseConfig(const std::string& text, const std::string& name,
 
 }  // namespace seg
 
-#endif  // SEGPAPERS_COMMON_CONFIG_CONFIG_H_
+#endif  // COMMON_CONFIG_CONFIG_H_

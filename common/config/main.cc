@@ -26,6 +26,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/base/runfiles.h"
+#include "common/memory/keep_freed_memory.h"
 
 ABSL_FLAG(std::string, config, "",
           "YAML file; without it the paper's configs/demo.yaml");
@@ -243,6 +244,7 @@ int RunMain(int argc, char** argv, Command command, const std::string& paper,
                                  directory, ": cannot be entered")));
     }
   }
+  KeepFreedMemory();
   const int64_t cores = std::max(1u, std::thread::hardware_concurrency());
   at::set_num_threads(
       static_cast<int>(args.threads > 0 ? args.threads : cores));

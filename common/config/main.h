@@ -17,8 +17,8 @@
 //   predict  + --checkpoint --input --out --probabilities --overlay
 // Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130
 // interrupted. stdout carries results only; an error is one line on stderr.
-#ifndef SEGPAPERS_COMMON_CONFIG_MAIN_H_
-#define SEGPAPERS_COMMON_CONFIG_MAIN_H_
+#ifndef COMMON_CONFIG_MAIN_H_
+#define COMMON_CONFIG_MAIN_H_
 
 #include <cstdint>
 #include <functional>
@@ -104,4 +104,4 @@ absl::Status LoadConfig(const MainArgs& args, Config* config) {
 
 }  // namespace seg
 
-#endif  // SEGPAPERS_COMMON_CONFIG_MAIN_H_
+#endif  // COMMON_CONFIG_MAIN_H_

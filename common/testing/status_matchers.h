@@ -4,8 +4,8 @@
 //   ASSERT_OK_AND_ASSIGN(const at::Tensor image, ReadImage(path));
 //   EXPECT_THAT(ReadNpy(path), StatusIs(absl::StatusCode::kNotFound,
 //                                       HasSubstr("missing.npy")));
-#ifndef SEGPAPERS_COMMON_TESTING_STATUS_MATCHERS_H_
-#define SEGPAPERS_COMMON_TESTING_STATUS_MATCHERS_H_
+#ifndef COMMON_TESTING_STATUS_MATCHERS_H_
+#define COMMON_TESTING_STATUS_MATCHERS_H_
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -56,4 +56,4 @@ MATCHER_P2(StatusIs, code, message, "") {
   ASSERT_TRUE(statusor.ok()) << statusor.status();      \
   lhs = *std::move(statusor)
 
-#endif  // SEGPAPERS_COMMON_TESTING_STATUS_MATCHERS_H_
+#endif  // COMMON_TESTING_STATUS_MATCHERS_H_

@@ -1,0 +1,63 @@
+// Checkpoints of a run, and finding them again.
+//
+//   RUN/checkpoints/step-N/model.safetensors      parameters and buffers
+//                          optimizer.safetensors  "PHASE.GROUP.INDEX.KIND"
+//                          state.json             CheckpointState
+//   RUN/checkpoints/{last,best}                   symbolic links to step-N
+//
+// A checkpoint is written whole and synced under a temporary name, then
+// renamed; links are swapped by rename. So a kill at any moment leaves the
+// previous checkpoint, and never a mixture of two.
+#ifndef COMMON_TRAINING_CHECKPOINT_H_
+#define COMMON_TRAINING_CHECKPOINT_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/io/tensor_map.h"
+
+namespace seg {
+
+struct CheckpointState {
+  int64_t step = 0;  // updates done
+  int64_t seed = 0;  // random numbers are a function of (seed, step)
+  bool has_best = false;
+  int64_t best_step = 0;
+  double best_value = 0;
+};
+
+// Writes RUN/checkpoints/step-N and makes it `last`, and `best` where the state
+// says that this step is the best. Removes all but the newest `keep` and the
+// best. Errors (kUnavailable, kResourceExhausted ...): path and reason; the
+// previous checkpoint is untouched then.
+absl::Status SaveCheckpoint(const std::string& run, const TensorMap& model,
+                            const TensorMap& optimizer,
+                            const CheckpointState& state, int64_t keep);
+
+absl::StatusOr<CheckpointState> ReadCheckpointState(
+    const std::string& checkpoint);
+
+// The folder of a checkpoint, or a weight file, that a user names: a run folder
+// (its best checkpoint, else the last), a checkpoint folder, or a .safetensors
+// or .pth file (returned as it is).
+absl::StatusOr<std::string> FindCheckpoint(const std::string& path);
+
+// The tensors of what FindCheckpoint returned.
+absl::StatusOr<TensorMap> ReadCheckpointModel(const std::string& checkpoint);
+
+// The optimiser state in a checkpoint folder.
+absl::StatusOr<TensorMap> ReadCheckpointOptimizer(
+    const std::string& checkpoint);
+
+// The run folder above a checkpoint folder or file; "" where there is none.
+std::string RunOfCheckpoint(const std::string& checkpoint);
+
+// The newest run folder with a checkpoint under `root` ("runs/crfgrad").
+// kNotFound names the folder and the remedy.
+absl::StatusOr<std::string> NewestRun(const std::string& root);
+
+}  // namespace seg
+
+#endif  // COMMON_TRAINING_CHECKPOINT_H_

@@ -1,0 +1,44 @@
+// The folder of a run: config.yaml, classes.json, env.json, log.txt,
+// metrics.jsonl, TensorBoard events, checkpoints/ and report.html.
+#ifndef COMMON_TRAINING_RUN_FOLDER_H_
+#define COMMON_TRAINING_RUN_FOLDER_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/config/main.h"
+#include "common/datasets/dataset.h"
+#include "nlohmann/json.hpp"
+
+namespace seg {
+
+// The run folder that `args` mean.
+//   new run: --work_dir, or runs/PAPER/NAME-TIME (NAME: the configuration
+//     file's); made here. kAlreadyExists (usage) when it holds a run already.
+//   --resume: --work_dir, else the paper's newest run; must hold a checkpoint.
+absl::StatusOr<std::string> OpenRunFolder(const MainArgs& args);
+
+// Versions, commit, device, CPU, threads, seed, command of this process.
+nlohmann::json Environment(const MainArgs& args);
+
+// "runs/PAPER" below the working directory.
+std::string RunsRoot(const std::string& paper);
+
+// Largest resident memory of this process so far, in MiB.
+int64_t PeakMemoryMib();
+
+// `run`/config.yaml for eval and predict: fills args->config with it unless the
+// user gave --config, after resolving --checkpoint (default: the newest run).
+// Returns the checkpoint (FindCheckpoint).
+absl::StatusOr<std::string> ResolveCheckpoint(MainArgs* args);
+
+// Class names and palette of the data a run was trained on, in
+// RUN/classes.json, so that predict needs no data set.
+absl::Status WriteClasses(const std::string& run, const DatasetInfo& info);
+absl::StatusOr<DatasetInfo> ReadClasses(const std::string& run);
+
+}  // namespace seg
+
+#endif  // COMMON_TRAINING_RUN_FOLDER_H_

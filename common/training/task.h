@@ -1,0 +1,71 @@
+// What a paper hands the Trainer.
+//
+// A step of the Trainer runs the task's phases in order; each phase has its own
+// optimiser, its own loss and may run on every k-th step only:
+//
+//   one network, one loss            one phase
+//   several networks, sampled losses one phase; module() holds the networks and
+//                                    Loss draws from the default generators,
+//                                    which the Trainer seeds by (seed, step)
+//   adversarial training             two phases, {"discriminator", "generator"}
+//   training in stages               Loss looks at `step`, or several Trainers
+//                                    run one after the other
+#ifndef COMMON_TRAINING_TASK_H_
+#define COMMON_TRAINING_TASK_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ATen/core/Tensor.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/datasets/loader.h"
+#include "common/reporting/report.h"
+#include "common/training/optimizer.h"
+#include "torch/nn/module.h"
+
+namespace seg {
+
+struct Phase {
+  std::string name;  // "main", "discriminator"; part of file names: no dots
+  std::vector<ParameterGroup> groups;
+  int64_t every = 1;
+};
+
+struct StepLoss {
+  at::Tensor loss;  // scalar, differentiated
+  // Further scalars for the log; detached or not, read at logging steps only.
+  std::vector<std::pair<std::string, at::Tensor>> logged = {};
+};
+
+using Metrics = std::map<std::string, double>;
+
+class Task {
+ public:
+  virtual ~Task() = default;
+
+  // All that is trained or tracked: its parameters and buffers are the
+  // checkpoint. The Trainer moves it to the device and switches its mode.
+  virtual torch::nn::Module& module() = 0;
+
+  virtual std::vector<Phase> Phases() = 0;
+
+  // Loss of a phase (index into Phases()) on a batch that lies on the device.
+  virtual StepLoss Loss(int64_t phase, const Batch& batch, int64_t step) = 0;
+
+  // Metrics on the validation split, by name. Called with the module in eval
+  // mode and gradients off.
+  virtual absl::StatusOr<Metrics> Validate() = 0;
+
+  // Called once at the end, with the best checkpoint's weights, in eval mode:
+  // fills in what report.html shows beside the curves, and returns the final
+  // table that train prints to stdout.
+  virtual absl::StatusOr<std::string> Finish(ReportData* report) = 0;
+};
+
+}  // namespace seg
+
+#endif  // COMMON_TRAINING_TASK_H_

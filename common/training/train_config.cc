@@ -1,0 +1,63 @@
+#include "common/training/train_config.h"
+
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+namespace seg {
+namespace {
+
+constexpr double kMaxSteps = 1e12;
+
+}  // namespace
+
+std::vector<KeyRule> OptimizerConfig::Rules() {
+  return {OneOf("type", {"sgd", "adam"}),
+          {"lr", 0, 1e6},
+          {"momentum", 0, 1},
+          {"beta1", 0, 1},
+          {"beta2", 0, 1},
+          {"epsilon", 0, 1},
+          {"weight_decay", 0, 1e6}};
+}
+
+std::vector<KeyRule> ScheduleConfig::Rules() {
+  return {OneOf("type", {"constant", "step", "poly"}),
+          {"power", 0, 100},
+          {"gamma", 0, 1},
+          {"milestones", 0, 1},
+          {"warmup_steps", 0, kMaxSteps}};
+}
+
+std::vector<KeyRule> TrainConfig::Rules() {
+  std::vector<KeyRule> rules = {{"steps", 0, kMaxSteps},
+                                {"epochs", 0, 1e6},
+                                {"batch_size", 1, 1e5},
+                                {"clip_norm", 0},
+                                {"log_every", 1, kMaxSteps},
+                                {"validate_every", 0, kMaxSteps},
+                                {"checkpoint_every", 0, kMaxSteps},
+                                {"keep_checkpoints", 1, 1e6}};
+  AddRules("optimizer", OptimizerConfig::Rules(), &rules);
+  AddRules("schedule", ScheduleConfig::Rules(), &rules);
+  return rules;
+}
+
+double ScheduleFactor(const ScheduleConfig& schedule, int64_t step,
+                      int64_t steps) {
+  if (step < schedule.warmup_steps) {
+    return static_cast<double>(step + 1) /
+           static_cast<double>(schedule.warmup_steps);
+  }
+  const double done = static_cast<double>(step) / static_cast<double>(steps);
+  if (schedule.type == "poly") return std::pow(1.0 - done, schedule.power);
+  double factor = 1.0;
+  if (schedule.type == "step") {
+    for (const double milestone : schedule.milestones) {
+      if (done >= milestone) factor *= schedule.gamma;
+    }
+  }
+  return factor;
+}
+
+}  // namespace seg

@@ -1,0 +1,72 @@
+// The `train` section of every paper's configuration.
+#ifndef COMMON_TRAINING_TRAIN_CONFIG_H_
+#define COMMON_TRAINING_TRAIN_CONFIG_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/config/config.h"
+#include "nlohmann/json.hpp"
+
+namespace seg {
+
+struct OptimizerConfig {
+  std::string type = "sgd";  // sgd or adam
+  double lr = 0.01;          // times each parameter group's own factor
+  double momentum = 0.9;     // sgd
+  bool nesterov = false;     // sgd
+  double beta1 = 0.9;        // adam
+  double beta2 = 0.999;      // adam
+  double epsilon = 1e-8;     // adam
+  double weight_decay = 0;   // L2; a parameter group may have its own
+
+  static std::vector<KeyRule> Rules();
+};
+
+struct ScheduleConfig {
+  std::string type = "constant";  // constant, step or poly
+  double power = 0.9;             // poly: (1 - step / steps)^power
+  double gamma = 0.1;             // step: factor at each milestone
+  // step: fractions of the run, in (0, 1).
+  std::vector<double> milestones = {0.5, 0.75};
+  int64_t warmup_steps = 0;  // linear from 0, before any of them
+
+  static std::vector<KeyRule> Rules();
+};
+
+struct TrainConfig {
+  // Length of the run: `steps`, or where that is 0 `epochs`.
+  int64_t steps = 0;
+  double epochs = 10;
+  int64_t batch_size = 8;
+  OptimizerConfig optimizer;
+  ScheduleConfig schedule;
+  double clip_norm = 0;          // of all gradients of a phase; 0: off
+  int64_t log_every = 20;        // steps
+  int64_t validate_every = 0;    // steps; 0: once an epoch
+  int64_t checkpoint_every = 0;  // steps; 0: with each validation
+  int64_t keep_checkpoints = 2;  // newest ones; the best is kept beside them
+  std::string best_metric = "mean_iou";
+  bool best_is_max = true;
+
+  static std::vector<KeyRule> Rules();
+};
+
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(OptimizerConfig, type, lr,
+                                                momentum, nesterov, beta1,
+                                                beta2, epsilon, weight_decay)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ScheduleConfig, type, power,
+                                                gamma, milestones, warmup_steps)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(
+    TrainConfig, steps, epochs, batch_size, optimizer, schedule, clip_norm,
+    log_every, validate_every, checkpoint_every, keep_checkpoints, best_metric,
+    best_is_max)
+
+// The factor on the learning rate at `step` of `steps` (0 <= step < steps).
+double ScheduleFactor(const ScheduleConfig& schedule, int64_t step,
+                      int64_t steps);
+
+}  // namespace seg
+
+#endif  // COMMON_TRAINING_TRAIN_CONFIG_H_

@@ -1,0 +1,443 @@
+#include "common/training/trainer.h"
+
+#include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Context.h>
+#include <c10/core/GradMode.h>
+#include <torch/utils.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "common/backbones/state_dict.h"
+#include "common/base/log.h"
+#include "common/base/status_macros.h"
+#include "common/datasets/loader.h"
+#include "common/io/file.h"
+#include "common/io/json_lines.h"
+#include "common/io/tensorboard.h"
+#include "common/training/checkpoint.h"
+#include "common/training/interrupt.h"
+#include "common/training/run_folder.h"
+
+namespace seg {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using nlohmann::json;
+
+double Seconds(Clock::duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+// A well-mixed 64-bit seed from a run's seed and a step (SplitMix64).
+uint64_t StepSeed(int64_t seed, int64_t step) {
+  uint64_t z = static_cast<uint64_t>(seed) * 0x9E3779B97F4A7C15u +
+               static_cast<uint64_t>(step) + 0x632BE59BD9B4E019u;
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+  return z ^ (z >> 31);
+}
+
+std::string FormatDuration(double seconds) {
+  const int64_t whole = static_cast<int64_t>(std::max(0.0, seconds));
+  if (whole < 3600) return absl::StrFormat("%d:%02d", whole / 60, whole % 60);
+  return absl::StrFormat("%d:%02d:%02d", whole / 3600, whole / 60 % 60,
+                         whole % 60);
+}
+
+struct RunningPhase {
+  Phase phase;
+  Optimizer optimizer;
+};
+
+}  // namespace
+
+// One call of Run(): its state, and the parts of a step.
+class Trainer::Loop {
+ public:
+  explicit Loop(const Trainer& trainer)
+      : args_(trainer.args_),
+        config_(trainer.options_.train),
+        options_(trainer.options_),
+        task_(*trainer.task_),
+        data_(trainer.train_data_) {}
+
+  absl::Status Run();
+
+ private:
+  absl::Status OpenRun();
+  absl::Status Resume();
+  absl::Status OpenLoader();
+  void BuildOptimizers();
+  absl::Status Step();
+  absl::Status CheckFinite();
+  absl::Status Log();
+  absl::Status ValidateAndSave(bool validate);
+  absl::Status Save();
+  absl::Status Finish();
+  bool Due(int64_t every, int64_t otherwise) const {
+    const int64_t period = every > 0 ? every : otherwise;
+    return state_.step % period == 0 || state_.step == steps_;
+  }
+
+  const MainArgs& args_;
+  const TrainConfig& config_;
+  const TrainerOptions& options_;
+  Task& task_;
+  std::shared_ptr<const Dataset> data_;
+  c10::Device device_ = c10::kCPU;
+
+  std::string run_;
+  std::unique_ptr<BatchLoader> loader_;
+  std::vector<RunningPhase> phases_;
+  CheckpointState state_;
+  int64_t steps_ = 0;
+  int64_t epoch_steps_ = 1;
+
+  std::unique_ptr<JsonLinesWriter> metrics_file_;
+  std::unique_ptr<EventWriter> events_;
+
+  // The last step: what the log and the finite check read one step later.
+  std::vector<std::pair<std::string, at::Tensor>> last_logged_;
+  double last_rate_ = 0;
+  std::vector<std::pair<std::string, at::Tensor>> skip_flags_;
+  std::vector<std::string> last_ids_;
+  double epoch_ = 0;
+
+  // Since the last logged line.
+  Clock::time_point interval_start_;
+  double interval_wait_ = 0;
+  int64_t interval_images_ = 0;
+  int64_t interval_step_ = 0;
+};
+
+absl::Status Trainer::Loop::OpenRun() {
+  SEG_ASSIGN_OR_RETURN(run_, OpenRunFolder(args_));
+  SEG_RETURN_IF_ERROR(SetLogFile(run_ + "/log.txt"));
+  if (args_.resume) {
+    SEG_RETURN_IF_ERROR(Resume());
+  } else {
+    SEG_RETURN_IF_ERROR(
+        WriteFileAtomically(run_ + "/config.yaml", options_.config_text));
+    SEG_RETURN_IF_ERROR(WriteClasses(run_, data_->info()));
+  }
+  SEG_RETURN_IF_ERROR(WriteFileAtomically(run_ + "/env.json",
+                                          Environment(args_).dump(2) + "\n"));
+  SEG_ASSIGN_OR_RETURN(metrics_file_,
+                       JsonLinesWriter::Open(run_ + "/metrics.jsonl"));
+  SEG_ASSIGN_OR_RETURN(events_, EventWriter::Open(run_));
+  LogInfo(absl::StrCat(args_.resume ? "resuming " : "run folder ", run_));
+  return absl::OkStatus();
+}
+
+absl::Status Trainer::Loop::Resume() {
+  SEG_ASSIGN_OR_RETURN(const std::string checkpoint,
+                       FindCheckpoint(run_ + "/checkpoints/last"));
+  SEG_ASSIGN_OR_RETURN(state_, ReadCheckpointState(checkpoint));
+  if (state_.seed != args_.seed) {
+    return UsageError(absl::InvalidArgumentError(absl::StrCat(
+        "--resume: ", run_, " was started with --seed=", state_.seed,
+        ", got --seed=", args_.seed)));
+  }
+  SEG_ASSIGN_OR_RETURN(const TensorMap model, ReadCheckpointModel(checkpoint));
+  SEG_RETURN_IF_ERROR(LoadStateDict(task_.module(), model));
+  SEG_ASSIGN_OR_RETURN(const TensorMap all,
+                       ReadCheckpointOptimizer(checkpoint));
+  for (RunningPhase& phase : phases_) {
+    const std::string prefix = phase.phase.name + ".";
+    TensorMap own;
+    for (const auto& [name, tensor] : all) {
+      if (name.rfind(prefix, 0) == 0) own[name.substr(prefix.size())] = tensor;
+    }
+    SEG_RETURN_IF_ERROR(phase.optimizer.LoadState(own));
+  }
+  // What was logged after the checkpoint will be logged again.
+  const std::string path = run_ + "/metrics.jsonl";
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) return absl::OkStatus();
+  SEG_ASSIGN_OR_RETURN(const std::vector<json> records, ReadJsonLines(path));
+  std::string kept;
+  for (const json& record : records) {
+    if (record.value("step", int64_t{0}) <= state_.step) {
+      kept += record.dump() + "\n";
+    }
+  }
+  return WriteFileAtomically(path, kept);
+}
+
+absl::Status Trainer::Loop::OpenLoader() {
+  SEG_ASSIGN_OR_RETURN(
+      loader_, BatchLoader::Create(
+                   data_, TrainingLoaderOptions(
+                              options_.data, config_.batch_size,
+                              static_cast<uint64_t>(args_.seed), state_.step)));
+  epoch_steps_ = loader_->batches_per_epoch();
+  steps_ =
+      config_.steps > 0
+          ? config_.steps
+          : std::max<int64_t>(1, std::llround(config_.epochs * epoch_steps_));
+  return absl::OkStatus();
+}
+
+void Trainer::Loop::BuildOptimizers() {
+  for (Phase& phase : task_.Phases()) {
+    std::vector<ParameterGroup> groups = phase.groups;
+    phases_.push_back({phase, Optimizer(config_.optimizer, std::move(groups))});
+  }
+}
+
+absl::Status Trainer::Loop::Step() {
+  SEG_ASSIGN_OR_RETURN(Batch batch, loader_->Next());
+  // The flags of the step before: its kernels are done by now on a GPU too.
+  SEG_RETURN_IF_ERROR(CheckFinite());
+  last_ids_ = batch.ids;
+  epoch_ = batch.epoch;
+  interval_images_ += static_cast<int64_t>(batch.ids.size());
+  if (device_.is_cuda()) {
+    batch.images = batch.images.to(device_, /*non_blocking=*/true);
+    if (batch.masks.defined()) {
+      batch.masks = batch.masks.to(device_, /*non_blocking=*/true);
+    }
+  }
+  torch::manual_seed(StepSeed(args_.seed, state_.step));
+  last_rate_ = config_.optimizer.lr *
+               ScheduleFactor(config_.schedule, state_.step, steps_);
+  last_logged_.clear();
+  for (size_t p = 0; p < phases_.size(); ++p) {
+    RunningPhase& phase = phases_[p];
+    if (state_.step % phase.phase.every != 0) continue;
+    phase.optimizer.ZeroGradients();
+    StepLoss step_loss =
+        task_.Loss(static_cast<int64_t>(p), batch, state_.step);
+    TORCH_CHECK(step_loss.loss.defined() && step_loss.loss.numel() == 1,
+                "Trainer: the loss of phase ", phase.phase.name,
+                " must be a scalar");
+    step_loss.loss.backward();
+    const at::Tensor norm = phase.optimizer.GradientNorm();
+    const at::Tensor finite =
+        at::isfinite(step_loss.loss.detach().to(at::kFloat) + norm);
+    const at::Tensor skip = at::logical_not(finite).to(at::kFloat);
+    if (config_.clip_norm > 0) {
+      phase.optimizer.ClipGradients(config_.clip_norm, norm);
+    }
+    phase.optimizer.Step(last_rate_, skip);
+    skip_flags_.emplace_back(phase.phase.name, skip);
+
+    const std::string prefix = phases_.size() > 1 ? phase.phase.name + "_" : "";
+    last_logged_.emplace_back(prefix + "loss", step_loss.loss.detach());
+    for (auto& [name, value] : step_loss.logged) {
+      last_logged_.emplace_back(prefix + name, value.detach());
+    }
+    last_logged_.emplace_back(prefix + "gradient_norm", norm);
+  }
+  ++state_.step;
+  return absl::OkStatus();
+}
+
+absl::Status Trainer::Loop::CheckFinite() {
+  for (const auto& [phase, skip] : skip_flags_) {
+    if (skip.item<float>() == 0.0f) continue;
+    return absl::DataLossError(absl::StrCat(
+        "step ", state_.step, ", phase ", phase,
+        ": loss or gradient is not finite; the batch's images: ",
+        absl::StrJoin(last_ids_, ", "),
+        "; the update was left out and the last checkpoint is good. Look at "
+        "these files, lower train.optimizer.lr or set train.clip_norm"));
+  }
+  skip_flags_.clear();
+  return absl::OkStatus();
+}
+
+absl::Status Trainer::Loop::Log() {
+  const double seconds =
+      std::max(1e-9, Seconds(Clock::now() - interval_start_));
+  const double wait = loader_->wait_seconds() - interval_wait_;
+  json record = {{"step", state_.step}, {"epoch", epoch_}, {"lr", last_rate_}};
+  std::string losses;
+  for (const auto& [name, value] : last_logged_) {
+    const double number = value.to(at::kDouble).item<double>();
+    record["train"][name] = number;
+    if (name != "gradient_norm") {
+      absl::StrAppendFormat(&losses, " %s %.4g", name, number);
+    }
+    SEG_RETURN_IF_ERROR(
+        events_->AddScalar("train/" + name, number, state_.step));
+  }
+  const double images_per_second =
+      static_cast<double>(interval_images_) / seconds;
+  const double wait_share = wait / seconds;
+  record["images_per_second"] = images_per_second;
+  record["wait_share"] = wait_share;
+  record["memory"] = PeakMemoryMib();
+  SEG_RETURN_IF_ERROR(metrics_file_->Append(record));
+  SEG_RETURN_IF_ERROR(events_->AddScalar("train/lr", last_rate_, state_.step));
+
+  const double per_step =
+      seconds / static_cast<double>(state_.step - interval_step_);
+  LogProgress(
+      absl::StrFormat(
+          "step %d/%d epoch %.2f%s lr %.3g  %.1f images/s  wait %.1f%%  "
+          "memory %d MiB  left %s",
+          state_.step, steps_, epoch_, losses, last_rate_, images_per_second,
+          100 * wait_share, PeakMemoryMib(),
+          FormatDuration(per_step * static_cast<double>(steps_ - state_.step))),
+      /*keep=*/false);
+  return absl::OkStatus();
+}
+
+absl::Status Trainer::Loop::Save() {
+  // Never a checkpoint after a step that was not finite.
+  SEG_RETURN_IF_ERROR(CheckFinite());
+  TensorMap optimizer;
+  for (const RunningPhase& phase : phases_) {
+    for (const auto& [name, tensor] : phase.optimizer.State()) {
+      optimizer[absl::StrCat(phase.phase.name, ".", name)] = tensor;
+    }
+  }
+  return SaveCheckpoint(run_, StateDict(task_.module()), optimizer, state_,
+                        config_.keep_checkpoints);
+}
+
+absl::Status Trainer::Loop::ValidateAndSave(bool validate) {
+  SEG_RETURN_IF_ERROR(CheckFinite());
+  if (!validate) return Save();
+  absl::StatusOr<Metrics> metrics;
+  {
+    const c10::AutoGradMode no_grad(false);
+    task_.module().eval();
+    metrics = task_.Validate();
+    task_.module().train();
+  }
+  if (!metrics.ok()) return metrics.status();
+  json record = {{"step", state_.step}, {"epoch", epoch_}};
+  std::string line =
+      absl::StrFormat("step %d epoch %.2f validation:", state_.step, epoch_);
+  for (const auto& [name, value] : *metrics) {
+    record["val"][name] = value;
+    absl::StrAppendFormat(&line, " %s %.4f", name, value);
+    SEG_RETURN_IF_ERROR(events_->AddScalar("val/" + name, value, state_.step));
+  }
+  const auto found = metrics->find(config_.best_metric);
+  if (found != metrics->end() && std::isfinite(found->second)) {
+    const bool better = config_.best_is_max ? found->second > state_.best_value
+                                            : found->second < state_.best_value;
+    if (!state_.has_best || better) {
+      state_.has_best = true;
+      state_.best_step = state_.step;
+      state_.best_value = found->second;
+      line += " (best)";
+    }
+  }
+  SEG_RETURN_IF_ERROR(metrics_file_->Append(record));
+  SEG_RETURN_IF_ERROR(events_->Flush());
+  LogProgress(line, /*keep=*/true);
+  return Save();
+}
+
+absl::Status Trainer::Loop::Finish() {
+  if (state_.has_best && state_.best_step != state_.step) {
+    SEG_ASSIGN_OR_RETURN(const TensorMap best,
+                         ReadCheckpointModel(run_ + "/checkpoints/best"));
+    SEG_RETURN_IF_ERROR(LoadStateDict(task_.module(), best));
+  }
+  task_.module().eval();
+  const c10::AutoGradMode no_grad(false);
+  ReportData report;
+  report.title = args_.paper;
+  report.subtitle = run_;
+  SEG_ASSIGN_OR_RETURN(const std::string table, task_.Finish(&report));
+  SEG_ASSIGN_OR_RETURN(const std::vector<json> records,
+                       ReadJsonLines(run_ + "/metrics.jsonl"));
+  report.charts = ChartsFromRecords(records);
+  report.config_text = options_.config_text;
+  report.environment_text = Environment(args_).dump(2);
+  const std::string path = run_ + "/report.html";
+  SEG_RETURN_IF_ERROR(WriteReport(path, report));
+  std::printf("%s\nreport: %s\n", table.c_str(),
+              std::filesystem::absolute(path).c_str());
+  return absl::OkStatus();
+}
+
+absl::Status Trainer::Loop::Run() {
+  SEG_ASSIGN_OR_RETURN(device_, ResolveDevice(args_.device));
+  task_.module().to(device_);
+  task_.module().train();
+  BuildOptimizers();
+  if (!args_.init_from.empty()) {
+    SEG_RETURN_IF_ERROR(InitFrom(args_.init_from, &task_.module()));
+  }
+  if (args_.dry_run) {
+    SEG_RETURN_IF_ERROR(OpenLoader());
+    SEG_RETURN_IF_ERROR(Step());
+    SEG_RETURN_IF_ERROR(CheckFinite());
+    std::printf("dry run: one of %d steps done, nothing written\n",
+                static_cast<int>(steps_));
+    return absl::OkStatus();
+  }
+  SEG_RETURN_IF_ERROR(OpenRun());
+  SEG_RETURN_IF_ERROR(OpenLoader());
+  const InterruptScope interrupts;
+  interval_start_ = Clock::now();
+  interval_step_ = state_.step;
+  while (state_.step < steps_) {
+    SEG_RETURN_IF_ERROR(Step());
+    const bool log = state_.step % config_.log_every == 0;
+    if (log || state_.step == steps_) SEG_RETURN_IF_ERROR(Log());
+    const bool validate = Due(config_.validate_every, epoch_steps_);
+    const bool save = validate || (config_.checkpoint_every > 0 &&
+                                   Due(config_.checkpoint_every, 1));
+    const bool interrupted = Interrupted() && state_.step < steps_;
+    if (save || interrupted) SEG_RETURN_IF_ERROR(ValidateAndSave(validate));
+    if (interrupted) {
+      return absl::CancelledError(
+          absl::StrCat("interrupted after step ", state_.step, " of ", steps_,
+                       "; saved. Continue with --resume --work_dir=", run_));
+    }
+    if (log || save) {
+      interval_start_ = Clock::now();
+      interval_wait_ = loader_->wait_seconds();
+      interval_images_ = 0;
+      interval_step_ = state_.step;
+    }
+  }
+  return Finish();
+}
+
+Trainer::Trainer(const MainArgs& args, TrainerOptions options, Task* task,
+                 std::shared_ptr<const Dataset> train_data)
+    : args_(args),
+      options_(std::move(options)),
+      task_(task),
+      train_data_(std::move(train_data)) {}
+
+absl::Status Trainer::Run() {
+  absl::Status status = Loop(*this).Run();
+  SetLogFile("").IgnoreError();
+  return status;
+}
+
+absl::Status InitFrom(const std::string& path, torch::nn::Module* module) {
+  SEG_ASSIGN_OR_RETURN(const std::string checkpoint, FindCheckpoint(path));
+  SEG_ASSIGN_OR_RETURN(const TensorMap tensors,
+                       ReadCheckpointModel(checkpoint));
+  LoadReport report;
+  const absl::Status status =
+      LoadStateDict(*module, tensors, &report, LoadMode::kPartial);
+  LogInfo(absl::StrCat("weights from ", checkpoint, ": ", report.Summary()));
+  return status;
+}
+
+}  // namespace seg

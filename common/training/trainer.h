@@ -1,0 +1,65 @@
+// The training loop of every paper.
+//
+//   data --> BatchLoader --> Task::Loss --> backward --> clip --> Optimizer
+//                                   |  (for each phase of the task)
+//            every validate_every steps: Task::Validate, checkpoint, best
+//   run folder: config.yaml env.json log.txt metrics.jsonl events checkpoints/
+//               report.html
+//
+// Exact: batch, augmentation and every draw from LibTorch's default generators
+// are functions of (seed, step) - the generators are seeded anew before each
+// step - so a run that was killed and resumed ends, on a CPU with the same
+// number of threads, with the same bits as one that was not.
+//
+// Safe: a step whose loss or gradient norm is not finite changes nothing (the
+// optimiser skips it on the device); the run stops there and names the batch's
+// files. No checkpoint is written after such a step.
+#ifndef COMMON_TRAINING_TRAINER_H_
+#define COMMON_TRAINING_TRAINER_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "common/config/main.h"
+#include "common/datasets/data_config.h"
+#include "common/datasets/dataset.h"
+#include "common/training/task.h"
+#include "common/training/train_config.h"
+
+namespace seg {
+
+struct TrainerOptions {
+  TrainConfig train;
+  DataConfig data;          // workers and augmentation
+  std::string config_text;  // resolved configuration, saved with the run
+};
+
+class Trainer {
+ public:
+  // `task` must outlive the trainer.
+  Trainer(const MainArgs& args, TrainerOptions options, Task* task,
+          std::shared_ptr<const Dataset> train_data);
+
+  // Trains to the end, writes the report and prints the final table and the
+  // report's path to stdout. kCancelled after SIGINT or SIGTERM (a checkpoint
+  // is saved first); kDataLoss for a step that is not finite.
+  absl::Status Run();
+
+ private:
+  class Loop;
+  MainArgs args_;
+  TrainerOptions options_;
+  Task* task_;
+  std::shared_ptr<const Dataset> train_data_;
+};
+
+// Loads the weights that --init_from names (run, checkpoint or weight file)
+// into `module`: what agrees by name and shape is taken, the rest is logged by
+// name.
+absl::Status InitFrom(const std::string& path, torch::nn::Module* module);
+
+}  // namespace seg
+
+#endif  // COMMON_TRAINING_TRAINER_H_

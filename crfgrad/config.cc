@@ -1,0 +1,41 @@
+#include "crfgrad/config.h"
+
+#include <vector>
+
+#include "common/backbones/fcn.h"
+
+namespace seg {
+namespace crfgrad {
+
+std::vector<KeyRule> Config::Rules() {
+  std::vector<KeyRule> rules = {
+      OneOf("model.backbone", FcnBackboneNames()),
+      {"model.drop_connect_rate", 0, 0.99},
+      {"model.input_size", 0, 16384},
+      OneOf("model.inference", {"fcn", "dense_crf", "crfgrad"}),
+      {"groups.backbone_lr", 0, 1e6},
+      {"groups.head_lr", 0, 1e6},
+      {"groups.crf_lr", 0, 1e6},
+      {"groups.crf_weight_decay", 0, 1e6},
+      OneOf("loss.type", {"nll", "softmax"}),
+      {"loss.epsilon", 1e-12, 0.5},
+      {"loss.unary", 0, 1e6},
+      {"loss.unary_steps", 0, 1e12},
+      {"dense_crf.iterations", 0, 1000},
+      {"dense_crf.spatial_theta", 1e-3, 1e6},
+      {"dense_crf.spatial_weight", 0, 1e6},
+      {"dense_crf.theta_position", 1e-3, 1e6},
+      {"dense_crf.theta_colour", 1e-3, 1e6},
+      {"dense_crf.bilateral_weight", 0, 1e6},
+      {"predict.max_pixels", 1, 1e12},
+      {"predict.tile", 64, 1e6},
+      {"predict.overlap", 1, 1e6},
+      {"report_pictures", 0, 1000}};
+  AddRules("data", DataConfig::Rules(), &rules);
+  AddRules("train", TrainConfig::Rules(), &rules);
+  AddRules("crf", CrfConfig::Rules(), &rules);
+  return rules;
+}
+
+}  // namespace crfgrad
+}  // namespace seg

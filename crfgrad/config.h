@@ -1,0 +1,113 @@
+// Configuration of the CRF-Grad trainer, evaluator and predictor.
+#ifndef CRFGRAD_CONFIG_H_
+#define CRFGRAD_CONFIG_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/config/config.h"
+#include "common/datasets/data_config.h"
+#include "common/training/train_config.h"
+#include "crfgrad/crf_layer.h"
+#include "nlohmann/json.hpp"
+
+namespace seg {
+namespace crfgrad {
+
+struct ModelConfig {
+  // tiny, efficientnet_lite0, efficientnet_lite1, efficientnet_lite2 or vgg16.
+  std::string backbone = "tiny";
+  // Start of the backbone: "" (random), "imagenet" (EfficientNet-Lite; fetched
+  // by the build) or a .pth or .safetensors file.
+  std::string weights = "";
+  double drop_connect_rate = 0.2;
+  // The FCN sees every image at input_size x input_size pixels and its scores
+  // are brought back to the image's own size, where the CRF works and labels
+  // are compared. Training samples are resized to it as a whole. 0: own size.
+  int64_t input_size = 0;
+  // What turns scores into labels: fcn (arg-max), dense_crf (mean field on the
+  // trained FCN) or crfgrad.
+  std::string inference = "crfgrad";
+  // Keep the FCN as it is once the CRF trains (train.steps > unary_steps).
+  bool freeze_fcn = false;
+  // Batch norms of the FCN use and keep their running statistics.
+  bool freeze_batch_norm = false;
+};
+
+// Factors on train.optimizer.lr and decay for each parameter group.
+struct GroupConfig {
+  double backbone_lr = 1.0;
+  double head_lr = 1.0;
+  double crf_lr = 1.0;
+  double crf_weight_decay = 0.0;
+};
+
+struct LossConfig {
+  // On q^T: nll (-log q, continued linearly below epsilon) or softmax
+  // (cross-entropy of a second soft-max over q, the authors' code).
+  std::string type = "nll";
+  double epsilon = 0.01;
+  // Weight of the FCN's own cross-entropy added to it.
+  double unary = 0.0;
+  // Updates on the FCN's cross-entropy alone before the CRF joins.
+  int64_t unary_steps = 0;
+};
+
+// Dense CRF with mean-field inference (Kraehenbuehl and Koltun 2011).
+struct DenseCrfConfig {
+  int64_t iterations = 5;
+  double spatial_theta = 3;
+  double spatial_weight = 0;
+  double theta_position = 20;
+  double theta_colour = 10;
+  double bilateral_weight = 6;
+};
+
+struct PredictConfig {
+  int64_t max_pixels = 1 << 21;  // larger images go through in tiles
+  int64_t tile = 1024;
+  int64_t overlap = 128;
+  bool states = false;  // also write the labels after each iteration
+};
+
+struct Config {
+  DataConfig data;
+  TrainConfig train;
+  ModelConfig model;
+  CrfConfig crf;
+  DenseCrfConfig dense_crf;
+  LossConfig loss;
+  GroupConfig groups;
+  PredictConfig predict;
+  // Split of the final table and report of `train`.
+  std::string report_split = "val";
+  int64_t report_pictures = 5;
+
+  static std::vector<KeyRule> Rules();
+};
+
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ModelConfig, backbone, weights,
+                                                drop_connect_rate, input_size,
+                                                inference, freeze_fcn,
+                                                freeze_batch_norm)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(GroupConfig, backbone_lr,
+                                                head_lr, crf_lr,
+                                                crf_weight_decay)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(LossConfig, type, epsilon,
+                                                unary, unary_steps)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DenseCrfConfig, iterations,
+                                                spatial_theta, spatial_weight,
+                                                theta_position, theta_colour,
+                                                bilateral_weight)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PredictConfig, max_pixels, tile,
+                                                overlap, states)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Config, data, train, model, crf,
+                                                dense_crf, loss, groups,
+                                                predict, report_split,
+                                                report_pictures)
+
+}  // namespace crfgrad
+}  // namespace seg
+
+#endif  // CRFGRAD_CONFIG_H_

@@ -1,0 +1,157 @@
+#include "crfgrad/crf_layer.h"
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "common/layers/label_convolution/label_convolution.h"
+#include "common/layers/permutohedral/features.h"
+#include "common/layers/permutohedral/permutohedral.h"
+#include "common/layers/permutohedral/taps.h"
+#include "common/layers/simplex_projection/simplex_projection.h"
+
+namespace seg {
+namespace crfgrad {
+namespace {
+
+constexpr int64_t kFeatureDim = 5;  // x, y and three colours
+
+// [L,L]: what multiplies the unit Gaussian at the start.
+at::Tensor StartSigns(bool potts, int64_t num_labels) {
+  const at::Tensor eye = at::eye(num_labels, at::kFloat);
+  return potts ? 1 - eye : -eye;
+}
+
+}  // namespace
+
+std::vector<KeyRule> CrfConfig::Rules() {
+  return {{"iterations", 0, 1000},
+          {"step", 0, 1000},
+          {"leak", 0, 1},
+          {"unary_weight", -1e6, 1e6},
+          {"epsilon", 1e-12, 1},
+          OneOf("start", {"diagonal", "potts"}),
+          OneOf("initial", {"unary", "uniform"}),
+          OneOf("spatial.mode", {"off", "learned", "gaussian"}),
+          {"spatial.radius", 0, 64},
+          {"spatial.theta", 1e-6, 1e6},
+          {"spatial.weight", -1e6, 1e6},
+          OneOf("bilateral.mode", {"off", "learned", "gaussian"}),
+          {"bilateral.theta_position", 1e-3, 1e6},
+          {"bilateral.theta_colour", 1e-3, 1e6},
+          {"bilateral.weight", -1e6, 1e6},
+          {"bilateral.support", 1, 3}};
+}
+
+CrfLayerImpl::CrfLayerImpl(const CrfConfig& config, int64_t num_labels)
+    : config_(config), num_labels_(num_labels) {
+  TORCH_CHECK(num_labels >= 1, "CrfLayer: num_labels must be positive, got ",
+              num_labels);
+  unary_weight_ = register_parameter(
+      "unary_weight", at::full({1}, config.unary_weight, at::kFloat));
+  const SpatialConfig& spatial = config.spatial;
+  const bool potts = config.start == "potts";
+  if (spatial.mode != "off") {
+    spatial_ = register_module(
+        "spatial",
+        LabelConvolutionLayer(LabelConvolutionLayerOptions(num_labels)
+                                  .radius(spatial.radius)
+                                  .tied(spatial.tied)
+                                  .mask_centre(spatial.mask_centre)));
+    GaussianPottsOptions gaussian;
+    gaussian.theta = spatial.theta;
+    gaussian.weight = spatial.weight;
+    gaussian.form = potts ? PottsForm::kCost : PottsForm::kDiagonal;
+    gaussian.mask_centre = spatial.mask_centre;
+    FillGaussianPotts(spatial_->weight(), gaussian);
+    spatial_->weight().set_requires_grad(spatial.mode == "learned");
+  }
+  const BilateralConfig& bilateral = config.bilateral;
+  if (bilateral.mode != "off") {
+    const at::Tensor taps =
+        PermutohedralGaussianTaps(kFeatureDim, bilateral.support)
+            .to(at::kFloat);
+    bilateral_filter_ =
+        register_parameter("bilateral_filter",
+                           StartSigns(potts, num_labels).unsqueeze(2) *
+                               taps.view({1, 1, -1}) * bilateral.weight,
+                           /*requires_grad=*/bilateral.mode == "learned");
+  }
+}
+
+void CrfLayerImpl::CheckInput(const at::Tensor& z,
+                              const LatticeVector& lattices) const {
+  TORCH_CHECK(z.dim() == 4 && z.size(1) == num_labels_,
+              "CrfLayer: z must be [N,", num_labels_, ",H,W], got ", z.sizes());
+  TORCH_CHECK(z.scalar_type() == unary_weight_.scalar_type(),
+              "CrfLayer: z must have the layer's type ",
+              unary_weight_.scalar_type(), ", got ", z.scalar_type());
+  TORCH_CHECK(
+      !uses_lattice() || static_cast<int64_t>(lattices.size()) == z.size(0),
+      "CrfLayer: expected one lattice an image, ", z.size(0), ", got ",
+      lattices.size());
+}
+
+LatticeVector CrfLayerImpl::BuildLattices(const at::Tensor& images) const {
+  if (!uses_lattice()) return {};
+  return BuildBilateralLattices(images, config_.bilateral.theta_position,
+                                config_.bilateral.theta_colour);
+}
+
+CrfLayerImpl::Filters CrfLayerImpl::CurrentFilters() const {
+  Filters filters;
+  if (!spatial_.is_empty()) filters.spatial = spatial_->kernel();
+  filters.bilateral = bilateral_filter_;
+  if (bilateral_filter_.defined() && config_.bilateral.tied) {
+    filters.bilateral = TiedPermutohedralFilter(bilateral_filter_, kFeatureDim);
+  }
+  return filters;
+}
+
+at::Tensor CrfLayerImpl::Unary(const at::Tensor& z) const {
+  return -unary_weight_ * at::log(z + config_.epsilon);
+}
+
+at::Tensor CrfLayerImpl::Pairwise(const at::Tensor& q, const Filters& filters,
+                                  const LatticeVector& lattices) {
+  at::Tensor sum;
+  if (filters.spatial.defined()) sum = LabelConvolution(q, filters.spatial);
+  if (filters.bilateral.defined()) {
+    const at::Tensor filtered =
+        PermutohedralFilter(q, filters.bilateral, lattices);
+    sum = sum.defined() ? sum + filtered : filtered;
+  }
+  return sum;
+}
+
+at::Tensor CrfLayerImpl::forward(const at::Tensor& z,
+                                 const LatticeVector& lattices,
+                                 std::vector<at::Tensor>* states) {
+  CheckInput(z, lattices);
+  const at::Tensor unary = Unary(z);
+  const Filters filters = CurrentFilters();
+  at::Tensor q = config_.initial == "uniform"
+                     ? at::full_like(z, 1.0 / static_cast<double>(num_labels_))
+                     : z;
+  if (states != nullptr) states->assign(1, q.detach());
+  for (int64_t t = 0; t < config_.iterations; ++t) {
+    const at::Tensor pairwise = Pairwise(q, filters, lattices);
+    const at::Tensor gradient = pairwise.defined() ? unary + pairwise : unary;
+    q = SimplexProjectionStep(q, gradient, config_.step, config_.leak);
+    if (states != nullptr) states->push_back(q.detach());
+  }
+  return q;
+}
+
+at::Tensor CrfLayerImpl::Energy(const at::Tensor& z, const at::Tensor& q,
+                                const LatticeVector& lattices) {
+  CheckInput(z, lattices);
+  at::Tensor gradient = Unary(z);
+  const at::Tensor pairwise = Pairwise(q, CurrentFilters(), lattices);
+  if (pairwise.defined()) gradient = gradient + pairwise / 2;
+  return (gradient * q).sum({1, 2, 3});
+}
+
+}  // namespace crfgrad
+}  // namespace seg

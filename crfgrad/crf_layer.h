@@ -1,0 +1,135 @@
+// CRF-Grad: inference of a dense CRF with arbitrary pairwise potentials by
+// projected gradient descent, unrolled as a differentiable layer.
+//
+//   u     = -w_u log(z + eps)                                   unary
+//   q^0   = z  (or uniform)
+//   q^t+1 = Proj(q^t - gamma (u + K_s q^t + K_b q^t)),  t = 0 .. T-1
+//   returns q^T
+//
+//   K_s: LabelConvolution, one (2r+1) x (2r+1) filter for each ordered label
+//   pair K_b: PermutohedralFilter over (position, colour), one filter a label
+//   pair Proj: SimplexProjection, exact (leak 0) or leaky
+//
+// Larsson, Arnab, Kahl, Zheng, Torr 2017, "Learning Arbitrary Pairwise
+// Potentials in CRFs for Semantic Segmentation", Sec. 3 and 4. The gradients
+// are those of the composition above; the paper's printed Eq. 13 and 19-22 are
+// not (see README.md, deviations).
+#ifndef CRFGRAD_CRF_LAYER_H_
+#define CRFGRAD_CRF_LAYER_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "ATen/core/Tensor.h"
+#include "common/config/config.h"
+#include "common/layers/label_convolution/label_convolution_layer.h"
+#include "common/layers/permutohedral/lattice.h"
+#include "nlohmann/json.hpp"
+#include "torch/nn/module.h"
+#include "torch/nn/pimpl.h"
+
+namespace seg {
+namespace crfgrad {
+
+// One pairwise term. `mode`: off; learned (a parameter, started from the
+// Gaussian Potts filter of `weight`, zero for weight 0); gaussian (that filter,
+// fixed).
+struct SpatialConfig {
+  std::string mode = "learned";
+  int64_t radius = 4;       // 9 x 9 filters (Sec. 5)
+  double theta = 2.0;       // width of the Gaussian, pixels
+  double weight = 0.0;      // 0: the paper's start
+  bool mask_centre = true;  // the energy has no self edges (Sec. 3)
+  bool tied = false;        // symmetric filters: W[l][m][o] = W[m][l][-o]
+};
+
+struct BilateralConfig {
+  std::string mode = "learned";
+  double theta_position = 50.0;    // pixels; 1 / 0.02 in the authors' code
+  double theta_colour = 10.0 / 3;  // grey levels; 1 / 0.3 in the authors' code
+  double weight = 1.0;
+  int64_t support = 1;  // s; (s+1)^6 - s^6 taps a label pair
+  bool tied = false;
+};
+
+struct CrfConfig {
+  int64_t iterations = 5;     // T (Sec. 5)
+  double step = 0.5;          // gamma (Sec. 5)
+  double leak = 0.0;          // alpha of the projection, [0, 1]
+  double unary_weight = 0.5;  // start of w_u (Sec. 5)
+  double epsilon = 0.1;       // eps in log(z + eps); the authors' code
+  // Sign convention of the Gaussian start: diagonal (-weight for equal labels,
+  // the authors' code) or potts (+weight for different ones, the paper's text).
+  std::string start = "diagonal";
+  // q^0: unary (z) or uniform (1 / L).
+  std::string initial = "unary";
+  SpatialConfig spatial;
+  BilateralConfig bilateral;
+
+  static std::vector<KeyRule> Rules();
+};
+
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(SpatialConfig, mode, radius,
+                                                theta, weight, mask_centre,
+                                                tied)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(BilateralConfig, mode,
+                                                theta_position, theta_colour,
+                                                weight, support, tied)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(CrfConfig, iterations, step,
+                                                leak, unary_weight, epsilon,
+                                                start, initial, spatial,
+                                                bilateral)
+
+class CrfLayerImpl : public torch::nn::Module {
+ public:
+  CrfLayerImpl(const CrfConfig& config, int64_t num_labels);
+
+  // z:        [N,L,H,W] float32 or float64 (the layer's type), probabilities
+  // lattices: N lattices of H W points from BuildLattices; not looked at when
+  // the
+  //           bilateral term is off
+  // states:   where given, q^0 .. q^T, detached
+  // returns:  q^T [N,L,H,W]. With leak 0 on the simplex; else entries may be
+  //           negative and a pixel's sum below 1.
+  // Gradients to z, w_u and the learned filters. T filterings and projections.
+  at::Tensor forward(const at::Tensor& z, const LatticeVector& lattices,
+                     std::vector<at::Tensor>* states = nullptr);
+
+  // images: [N,3,H,W] RGB 0..255. Empty when the bilateral term is off.
+  LatticeVector BuildLattices(const at::Tensor& images) const;
+
+  // E(q) = <u, q> + <q, K q> / 2 for each image, [N]. Its gradient is u + K q
+  // where the filters are tied (the antisymmetric part of K has no energy).
+  at::Tensor Energy(const at::Tensor& z, const at::Tensor& q,
+                    const LatticeVector& lattices);
+
+  const CrfConfig& config() const { return config_; }
+  int64_t num_labels() const { return num_labels_; }
+  bool uses_lattice() const { return config_.bilateral.mode != "off"; }
+
+ private:
+  // The filters that one forward applies, undefined where a term is off.
+  struct Filters {
+    at::Tensor spatial;    // [L,L,2r+1,2r+1]
+    at::Tensor bilateral;  // [L,L,taps]
+  };
+  Filters CurrentFilters() const;
+  at::Tensor Unary(const at::Tensor& z) const;
+  // K q; undefined when both terms are off.
+  static at::Tensor Pairwise(const at::Tensor& q, const Filters& filters,
+                             const LatticeVector& lattices);
+  void CheckInput(const at::Tensor& z, const LatticeVector& lattices) const;
+
+  CrfConfig config_;
+  int64_t num_labels_;
+  at::Tensor unary_weight_;                 // [1]
+  LabelConvolutionLayer spatial_{nullptr};  // empty when off
+  at::Tensor bilateral_filter_;             // [L,L,taps]; undefined when off
+};
+TORCH_MODULE(CrfLayer);
+
+}  // namespace crfgrad
+}  // namespace seg
+
+#endif  // CRFGRAD_CRF_LAYER_H_

@@ -1,0 +1,86 @@
+#include "crfgrad/model.h"
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/runfiles.h"
+#include "common/config/main.h"
+#include "common/layers/mean_field/mean_field.h"
+
+namespace seg {
+namespace crfgrad {
+
+ModelImpl::ModelImpl(const Config& config, int64_t num_classes)
+    : config_(config) {
+  fcn_ = register_module(
+      "fcn", Fcn(FcnOptions(config.model.backbone, num_classes)
+                     .drop_connect_rate(config.model.drop_connect_rate)));
+  if (config.model.inference == "crfgrad") {
+    crf_ = register_module("crf", CrfLayer(config.crf, num_classes));
+  }
+}
+
+at::Tensor ModelImpl::Scores(const at::Tensor& images) {
+  const int64_t size = config_.model.input_size;
+  if (size == 0 || (images.size(2) == size && images.size(3) == size)) {
+    return fcn_->forward(images);
+  }
+  const at::Tensor scores =
+      fcn_->forward(at::_upsample_bilinear2d_aa(images, {size, size}, false));
+  return at::upsample_bilinear2d(scores, {images.size(2), images.size(3)},
+                                 false);
+}
+
+at::Tensor ModelImpl::Crf(const at::Tensor& scores, const at::Tensor& images,
+                          std::vector<at::Tensor>* states) {
+  return crf_->forward(at::softmax(scores, 1), crf_->BuildLattices(images),
+                       states);
+}
+
+std::vector<std::string> ModelImpl::OutputNames() const {
+  if (config_.model.inference == "fcn") return {"fcn"};
+  return {config_.model.inference, "fcn"};
+}
+
+std::vector<at::Tensor> ModelImpl::Predict(const at::Tensor& images) {
+  const at::Tensor scores = Scores(images);
+  const at::Tensor probabilities = at::softmax(scores, 1);
+  if (config_.model.inference == "fcn") return {probabilities};
+  if (config_.model.inference == "crfgrad") {
+    return {crf_->forward(probabilities, crf_->BuildLattices(images)),
+            probabilities};
+  }
+  const DenseCrfConfig& dense = config_.dense_crf;
+  MeanFieldOptions options;
+  options.iterations = dense.iterations;
+  options.spatial_theta = dense.spatial_theta;
+  options.spatial_weight = dense.spatial_weight;
+  options.bilateral_theta_pos = dense.theta_position;
+  options.bilateral_theta_col = dense.theta_colour;
+  options.bilateral_weight = dense.bilateral_weight;
+  return {MeanField(-at::log_softmax(scores, 1), images, options),
+          probabilities};
+}
+
+absl::Status LoadPretrained(const ModelConfig& config, Model* model) {
+  if (config.weights.empty()) return absl::OkStatus();
+  std::string path = config.weights;
+  if (path == "imagenet") {
+    if (!absl::StartsWith(config.backbone, "efficientnet_lite")) {
+      return UsageError(absl::InvalidArgumentError(absl::StrCat(
+          "model.weights: imagenet weights come with efficientnet_lite0, 1 and "
+          "2; for ",
+          config.backbone, " name a .pth or .safetensors file")));
+    }
+    path = Runfile(config.backbone + ".pth", config.backbone + "_weights");
+  }
+  return LoadBackboneWeights((*model)->fcn(), path);
+}
+
+}  // namespace crfgrad
+}  // namespace seg

@@ -1,0 +1,110 @@
+#include "crfgrad/task.h"
+
+#include <ATen/ATen.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/losses/cross_entropy.h"
+#include "torch/nn/modules/batchnorm.h"
+
+namespace seg {
+namespace crfgrad {
+
+CrfGradTask::CrfGradTask(const Config& config, Model model,
+                         std::shared_ptr<const Dataset> val,
+                         std::shared_ptr<const Dataset> report,
+                         c10::Device device)
+    : config_(config),
+      model_(std::move(model)),
+      val_(std::move(val)),
+      report_(std::move(report)),
+      device_(device) {}
+
+std::vector<Phase> CrfGradTask::Phases() {
+  const GroupConfig& groups = config_.groups;
+  Phase phase;
+  phase.name = "main";
+  phase.groups.push_back(
+      {"backbone", model_->fcn()->backbone_parameters(), groups.backbone_lr});
+  phase.groups.push_back(
+      {"head", model_->fcn()->head_parameters(), groups.head_lr});
+  if (model_->has_crf()) {
+    phase.groups.push_back({"crf", model_->crf()->parameters(), groups.crf_lr,
+                            groups.crf_weight_decay});
+  }
+  return {std::move(phase)};
+}
+
+StepLoss CrfGradTask::Loss(int64_t /*phase*/, const Batch& batch,
+                           int64_t step) {
+  const bool with_crf = model_->has_crf() && step >= config_.loss.unary_steps;
+  const bool frozen = with_crf && config_.model.freeze_fcn;
+  model_->fcn()->train(!frozen);
+  if (config_.model.freeze_batch_norm) {
+    for (const auto& module : model_->fcn()->modules()) {
+      if (auto* norm = module->as<torch::nn::BatchNorm2d>()) norm->eval();
+    }
+  }
+  CrossEntropyOptions options;
+  options.ignore_label = val_->info().ignore_label;
+  at::Tensor scores;
+  {
+    const c10::AutoGradMode gradients(!frozen);
+    scores = model_->Scores(batch.images);
+  }
+  if (!with_crf) return {CrossEntropy(scores, batch.masks, options), {}};
+
+  const at::Tensor q = model_->Crf(scores, batch.images);
+  CrossEntropyOptions crf_options = options;
+  if (config_.loss.type == "nll") {
+    crf_options.input = CrossEntropyInput::kProbabilities;
+    crf_options.epsilon = config_.loss.epsilon;
+  }
+  StepLoss step_loss;
+  step_loss.loss = CrossEntropy(q, batch.masks, crf_options);
+  step_loss.logged.emplace_back("crf_loss", step_loss.loss.detach());
+  if (config_.loss.unary > 0) {
+    const at::Tensor unary = CrossEntropy(scores, batch.masks, options);
+    step_loss.loss = step_loss.loss + config_.loss.unary * unary;
+    step_loss.logged.emplace_back("unary_loss", unary.detach());
+  }
+  return step_loss;
+}
+
+PredictFn CrfGradTask::Predictor() {
+  return [this](const at::Tensor& images) { return model_->Predict(images); };
+}
+
+absl::StatusOr<EvaluateResult> CrfGradTask::EvaluateOn(const Dataset& dataset) {
+  EvaluateOptions options;
+  options.outputs = model_->OutputNames();
+  options.device = device_;
+  return Evaluate(dataset, Predictor(), options);
+}
+
+absl::StatusOr<Metrics> CrfGradTask::Validate() {
+  SEG_ASSIGN_OR_RETURN(const EvaluateResult result, EvaluateOn(*val_));
+  Metrics metrics;
+  for (size_t i = 0; i < result.outputs.size(); ++i) {
+    const OutputResult& output = result.outputs[i];
+    metrics[i == 0 ? "mean_iou" : output.name + "_mean_iou"] =
+        output.confusion.MeanIou();
+  }
+  metrics["pixel_accuracy"] = result.outputs[0].confusion.PixelAccuracy();
+  return metrics;
+}
+
+absl::StatusOr<std::string> CrfGradTask::Finish(ReportData* report) {
+  SEG_ASSIGN_OR_RETURN(const EvaluateResult result, EvaluateOn(*report_));
+  SEG_RETURN_IF_ERROR(FillReport(*report_, result, Predictor(), device_,
+                                 config_.report_pictures, report));
+  return absl::StrCat(result.info.name, ", split ", config_.report_split, ", ",
+                      result.ids.size(), " images\n", ToTable(result));
+}
+
+}  // namespace crfgrad
+}  // namespace seg
