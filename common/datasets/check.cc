@@ -210,11 +210,14 @@ class Checker {
       report_.largest = {heights_.back(), widths_.back()};
     }
     if (report_.masks == 0 || !info_ok_) return;
+    std::vector<std::string> absent;
     for (int64_t c = 0; c < report_.info.num_classes(); ++c) {
-      if (report_.class_pixels[c] == 0) {
-        Note(absl::StrCat("class ", c, " (", report_.info.class_names[c],
-                          ") occurs in no mask"));
-      }
+      if (report_.class_pixels[c] > 0) continue;
+      absent.push_back(absl::StrCat(c, " (", report_.info.class_names[c], ")"));
+    }
+    if (!absent.empty()) {
+      Note(absl::StrCat("classes that occur in no mask: ",
+                        absl::StrJoin(absent, ", ")));
     }
   }
 

@@ -97,8 +97,7 @@ TEST(CheckPackTest, NotesWhatIsOddButNotWrong) {
       UnorderedElementsAre(HasSubstr("test.txt: the list is empty"),
                            HasSubstr("1 images are in no list, e.g. free"),
                            HasSubstr("s0.png: the same picture as"),
-                           HasSubstr("class 1 (left) occurs in no mask"),
-                           HasSubstr("class 2 (right) occurs in no mask")));
+                           HasSubstr("occur in no mask: 1 (left), 2 (right)")));
 }
 
 TEST(CheckPackTest, SurvivesWithoutLegend) {

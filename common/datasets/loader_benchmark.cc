@@ -3,8 +3,10 @@
 //   bazel run //common/datasets:loader_benchmark
 #include <benchmark/benchmark.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "ATen/ATen.h"
@@ -139,6 +141,49 @@ BENCHMARK(BM_Batch)
     ->Arg(2)
     ->UseRealTime()
     ->MeasureProcessCPUTime()
+    ->Unit(benchmark::kMillisecond);
+
+// Keeps `threads` cores busy for `seconds`, as a training step does.
+void Compute(int threads, double seconds) {
+  const auto spin = [seconds] {
+    const auto end = std::chrono::steady_clock::now() +
+                     std::chrono::duration<double>(seconds);
+    while (std::chrono::steady_clock::now() < end) {
+    }
+  };
+  std::vector<std::thread> team;
+  for (int i = 1; i < threads; ++i) team.emplace_back(spin);
+  spin();
+  for (std::thread& t : team) t.join();
+}
+
+// Share of the time that a training loop waits for data: batches of 8, steps
+// of half a second on two cores. Goal: below 0.05 with one or two workers.
+void BM_WaitShare(benchmark::State& state) {
+  LoaderOptions options;
+  options.batch_size = 8;
+  options.workers = state.range(0);
+  options.augment = FullAugmentation();
+  auto loader = *BatchLoader::Create(std::make_shared<JpegDataset>(), options);
+  benchmark::DoNotOptimize(loader->Next());  // the first is always waited for
+  const double before = loader->wait_seconds();
+  double total = 0;
+  for (auto _ : state) {
+    const auto begin = std::chrono::steady_clock::now();
+    Compute(2, 0.5);
+    benchmark::DoNotOptimize(loader->Next());
+    total +=
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin)
+            .count();
+  }
+  state.counters["wait_share"] = (loader->wait_seconds() - before) / total;
+}
+BENCHMARK(BM_WaitShare)
+    ->Arg(0)
+    ->Arg(1)
+    ->Arg(2)
+    ->Iterations(8)
+    ->UseRealTime()
     ->Unit(benchmark::kMillisecond);
 
 }  // namespace
