@@ -17,10 +17,8 @@ at::Tensor AsBatch(const char* op, const at::Tensor& labels) {
   TORCH_CHECK(labels.dim() == 2 || labels.dim() == 3, op,
               ": labels must be [H, W] or [N, H, W], got sizes ",
               labels.sizes());
-  TORCH_CHECK(
-      labels.scalar_type() == at::kByte || labels.scalar_type() == at::kInt ||
-          labels.scalar_type() == at::kLong,
-      op, ": labels must be uint8, int32 or int64, got ", labels.scalar_type());
+  TORCH_CHECK(at::isIntegralType(labels.scalar_type(), false), op,
+              ": labels must be integers, got ", labels.scalar_type());
   const at::Tensor batch = labels.cpu().to(at::kLong);
   return batch.dim() == 2 ? batch.unsqueeze(0) : batch;
 }

@@ -13,6 +13,7 @@
 
 #include "common/layers/label_convolution/label_convolution_layer.h"
 #include "common/testing/gradcheck.h"
+#include "hwy/targets.h"
 
 namespace seg {
 namespace {
@@ -219,6 +220,46 @@ TEST(LabelConvolutionTest, NumberOfThreadsDoesNotChangeABit) {
   at::set_num_threads(threads);
   for (size_t k = 0; k < 3; ++k) {
     EXPECT_TRUE(at::equal(results[0][k], results[1][k]));
+  }
+}
+
+// Runs `check` with each instruction set that this CPU has, one after the
+// other.
+void ForEachTarget(const std::function<void(const char*)>& check) {
+  for (int64_t target : hwy::SupportedAndGeneratedTargets()) {
+    hwy::SetSupportedTargetsForTest(target);
+    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+    check(hwy::TargetName(target));
+  }
+  hwy::SetSupportedTargetsForTest(0);
+  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+}
+
+TEST(LabelConvolutionTest, EveryInstructionSetAgrees) {
+  for (at::ScalarType type : {at::kFloat, at::kDouble}) {
+    for (int64_t labels : {1, 2, 3, 8}) {
+      const at::Tensor q =
+          Random({2, labels, 6, 35}).to(type).set_requires_grad(true);
+      const at::Tensor weight =
+          Random({labels, labels, 5, 11}, 4).to(type).set_requires_grad(true);
+      const auto run = [&] {
+        const at::Tensor y = LabelConvolution(q, weight);
+        std::vector<at::Tensor> result =
+            torch::autograd::grad({y}, {q, weight}, {q.detach()});
+        result.push_back(y.detach());
+        return result;
+      };
+      const std::vector<at::Tensor> expected = run();
+      ForEachTarget([&](const char* name) {
+        const std::vector<at::Tensor> actual = run();
+        // Sums of up to 440 terms of size 1 in another order.
+        const double tolerance = type == at::kFloat ? 2e-4 : 1e-12;
+        for (size_t i = 0; i < actual.size(); ++i) {
+          EXPECT_TRUE(at::allclose(actual[i], expected[i], 1e-5, tolerance))
+              << name << " " << labels << " labels, result " << i;
+        }
+      });
+    }
   }
 }
 

@@ -1,7 +1,6 @@
 #include "common/layers/simplex_projection/simplex_projection_cpu.h"
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
 #include <type_traits>
 
@@ -19,8 +18,8 @@
 namespace seg {
 namespace simplex {
 
-// A block of float pixels with all its labels fits in a 32 KiB L1
-// cache; at least one, at most 512 vectors of 16.
+// A block of float pixels with all its labels fits in a 32 KiB L1 cache; 16 to
+// 512 pixels.
 constexpr int64_t kBlockBytes = 32 * 1024;
 constexpr int64_t kPixelMultiple = 16;
 constexpr int64_t kMaxPixels = 512;
@@ -401,6 +400,9 @@ void Backward(const Rows<T>& rows, int64_t labels, int64_t pixels, T leak) {
 int64_t FloatLanes() {
   return static_cast<int64_t>(hn::Lanes(hn::ScalableTag<float>()));
 }
+int64_t DoubleLanes() {
+  return static_cast<int64_t>(hn::Lanes(hn::ScalableTag<double>()));
+}
 void ForwardFloat(const Rows<float>& rows, int64_t labels, int64_t pixels,
                   float step, float leak, float* scratch) {
   Forward(rows, labels, pixels, step, leak, scratch);
@@ -433,10 +435,17 @@ using simplex::FindBlock;
 using simplex::Rows;
 
 HWY_EXPORT(FloatLanes);
+HWY_EXPORT(DoubleLanes);
 HWY_EXPORT(ForwardFloat);
 HWY_EXPORT(ForwardDouble);
 HWY_EXPORT(BackwardFloat);
 HWY_EXPORT(BackwardDouble);
+
+template <typename T>
+int64_t VectorLanes() {
+  return sizeof(T) == sizeof(float) ? HWY_DYNAMIC_DISPATCH(FloatLanes)()
+                                    : HWY_DYNAMIC_DISPATCH(DoubleLanes)();
+}
 
 void CallForward(const Rows<float>& rows, int64_t labels, int64_t pixels,
                  float step, float leak, float* scratch) {
@@ -512,8 +521,7 @@ template <typename T>
 void SimplexForward(const SimplexSizes& sizes, const SimplexView<const T>& x,
                     const SimplexView<const T>& gradient, T step, T leak,
                     const SimplexView<T>& y, int64_t begin, int64_t end) {
-  const int64_t lanes =
-      HWY_DYNAMIC_DISPATCH(FloatLanes)() * sizeof(float) / sizeof(T);
+  const int64_t lanes = VectorLanes<T>();
   const int64_t row = BlockPixels(sizes.labels);
   const auto staging = hwy::AllocateAligned<T>(3 * sizes.labels * row);
   const auto scratch =
@@ -531,8 +539,7 @@ template <typename T>
 void SimplexBackward(const SimplexSizes& sizes, const SimplexView<const T>& y,
                      const SimplexView<const T>& g, T leak,
                      const SimplexView<T>& r, int64_t begin, int64_t end) {
-  const int64_t lanes =
-      HWY_DYNAMIC_DISPATCH(FloatLanes)() * sizeof(float) / sizeof(T);
+  const int64_t lanes = VectorLanes<T>();
   const int64_t row = BlockPixels(sizes.labels);
   const auto staging = hwy::AllocateAligned<T>(3 * sizes.labels * row);
   for (int64_t i = begin; i < end; ++i) {

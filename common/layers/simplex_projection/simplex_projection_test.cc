@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/testing/gradcheck.h"
+#include "hwy/targets.h"
 
 namespace seg {
 namespace {
@@ -380,6 +381,45 @@ TEST(SimplexProjectionTest, NumberOfThreadsDoesNotChangeABit) {
   at::set_num_threads(2);
   EXPECT_TRUE(at::equal(SimplexProjection(x), one));
   at::set_num_threads(threads);
+}
+
+// Runs `check` with each instruction set that this CPU has, one after the
+// other.
+void ForEachTarget(const std::function<void(const char*)>& check) {
+  for (int64_t target : hwy::SupportedAndGeneratedTargets()) {
+    hwy::SetSupportedTargetsForTest(target);
+    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+    check(hwy::TargetName(target));
+  }
+  hwy::SetSupportedTargetsForTest(0);
+  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+}
+
+TEST(SimplexProjectionTest, EveryInstructionSetAgrees) {
+  for (at::ScalarType type : {at::kFloat, at::kDouble}) {
+    for (int64_t labels : {2, 3, 21}) {
+      const at::Tensor x =
+          Random({2, labels, 5, 15}).to(type).set_requires_grad(true);
+      const at::Tensor g = Random({2, labels, 5, 15}, 6).to(type);
+      const auto run = [&] {
+        const at::Tensor y = SimplexProjectionStep(x, g, 0.3, 0.5);
+        std::vector<at::Tensor> result = torch::autograd::grad({y}, {x}, {g});
+        result.push_back(y.detach());
+        result.push_back(SimplexProjection(ChannelsLast(g)));
+        return result;
+      };
+      const std::vector<at::Tensor> expected = run();
+      ForEachTarget([&](const char* name) {
+        const std::vector<at::Tensor> actual = run();
+        // Different order of sums and no fused multiply-add.
+        const double tolerance = type == at::kFloat ? 1e-5 : 1e-13;
+        for (size_t i = 0; i < actual.size(); ++i) {
+          EXPECT_TRUE(at::allclose(actual[i], expected[i], 0.0, tolerance))
+              << name << " " << labels << " labels, result " << i;
+        }
+      });
+    }
+  }
 }
 
 TEST(SimplexProjectionTest, EmptyAndSmallSizes) {
