@@ -59,7 +59,7 @@ class Kernel {
         normalization == Norm::kSymmetric || normalization == Norm::kAfter;
     if (n != nullptr) {
       const int64_t slots = lattice.num_points() * corners_;
-      scaled_.reset(new T[slots]);
+      scaled_ = permutohedral::Buffer<T>(slots);
       const T* w = lattice.weights<T>();
       for (int64_t p = 0; p < lattice.num_points(); ++p) {
         for (int64_t r = 0; r < corners_; ++r) {
@@ -67,8 +67,8 @@ class Kernel {
         }
       }
     }
-    splat_weights_ = before ? scaled_.get() : lattice.weights<T>();
-    slice_weights_ = after ? scaled_.get() : lattice.weights<T>();
+    splat_weights_ = before ? scaled_.data() : lattice.weights<T>();
+    slice_weights_ = after ? scaled_.data() : lattice.weights<T>();
     lattice.axis_neighbors();
   }
 
@@ -104,7 +104,7 @@ class Kernel {
   int64_t corners_;
   int64_t row_;
   T factor_;
-  std::unique_ptr<T[]> scaled_;
+  permutohedral::Buffer<T> scaled_;
   const T* splat_weights_ = nullptr;
   const T* slice_weights_ = nullptr;
   VertexRows<T> current_;
@@ -119,9 +119,9 @@ class Inference {
       : labels_(labels),
         points_(points),
         row_(RowLength(labels)),
-        logits_(new T[points * row_]) {
+        logits_(points * row_) {
     at::parallel_for(0, points, kPointGrain, [&](int64_t begin, int64_t end) {
-      T* rows = logits_.get() + begin * row_;
+      T* rows = logits_.data() + begin * row_;
       LoadPoints<T>(unary, labels, nullptr, begin, end, row_, rows);
       for (int64_t i = 0; i < (end - begin) * row_; ++i) rows[i] = -rows[i];
       for (int64_t p = 0; labels < row_ && p < end - begin; ++p) {
@@ -142,7 +142,7 @@ class Inference {
     const bool parallel = at::get_num_threads() > 1 &&
                           !at::in_parallel_region() &&
                           points_ > 2 * kPointGrain;
-    std::unique_ptr<T[]> q(parallel ? new T[points_ * row_] : nullptr);
+    permutohedral::Buffer<T> q(parallel ? points_ * row_ : 0);
     for (int64_t t = 0; t <= iterations; ++t) {
       const bool last = t == iterations;
       if (!parallel && !last) {
@@ -155,7 +155,7 @@ class Inference {
             for (int64_t begin = first; begin < end; begin += kBlock) {
               const int64_t stop = std::min(begin + kBlock, end);
               T* rows =
-                  parallel && !last ? q.get() + begin * row_ : buffer.data();
+                  parallel && !last ? q.data() + begin * row_ : buffer.data();
               Update(t, begin, stop, rows);
               if (last) {
                 permutohedral::StorePoints<T>(rows, row_, T(1), nullptr, begin,
@@ -169,7 +169,7 @@ class Inference {
           });
       if (last) return;
       for (auto& kernel : kernels_) {
-        if (parallel) kernel->Gather(q.get());
+        if (parallel) kernel->Gather(q.data());
         kernel->Blur();
       }
     }
@@ -178,7 +178,7 @@ class Inference {
  private:
   // Q^t of pixels [begin,end) into rows.
   void Update(int64_t t, int64_t begin, int64_t end, T* rows) const {
-    std::copy(logits_.get() + begin * row_, logits_.get() + end * row_, rows);
+    std::copy(logits_.data() + begin * row_, logits_.data() + end * row_, rows);
     if (t > 0) {
       for (const auto& kernel : kernels_) kernel->AddSlice(begin, end, rows);
     }
@@ -188,7 +188,7 @@ class Inference {
   int64_t labels_;
   int64_t points_;
   int64_t row_;
-  std::unique_ptr<T[]> logits_;  // -U
+  permutohedral::Buffer<T> logits_;  // -U
   std::vector<std::unique_ptr<Kernel<T>>> kernels_;
 };
 

@@ -27,47 +27,7 @@ bool SeveralThreads(int64_t points) {
 
 template <typename T>
 void VertexRows<T>::Clear() {
-  std::fill(data_.get(), data_.get() + (vertices_ + 1) * row_, T(0));
-}
-
-template <typename T>
-void LoadPoints(const Planes<const T>& in, int64_t labels, const T* factor,
-                int64_t begin, int64_t end, int64_t row, T* out) {
-  for (int64_t l = 0; l < labels; ++l) {
-    const T* x = in.data + l * in.label_stride + begin * in.point_stride;
-    T* y = out + l;
-    if (factor == nullptr) {
-      for (int64_t p = 0; p < end - begin; ++p) {
-        y[p * row] = x[p * in.point_stride];
-      }
-    } else {
-      for (int64_t p = 0; p < end - begin; ++p) {
-        y[p * row] = x[p * in.point_stride] * factor[begin + p];
-      }
-    }
-  }
-  for (int64_t p = 0; labels < row && p < end - begin; ++p) {
-    for (int64_t l = labels; l < row; ++l) out[p * row + l] = 0;
-  }
-}
-
-template <typename T>
-void StorePoints(const T* rows, int64_t row, T scale, const T* factor,
-                 int64_t begin, int64_t end, int64_t labels,
-                 const Planes<T>& out) {
-  for (int64_t l = 0; l < labels; ++l) {
-    T* y = out.data + l * out.label_stride + begin * out.point_stride;
-    const T* x = rows + l;
-    if (factor == nullptr) {
-      for (int64_t p = 0; p < end - begin; ++p) {
-        y[p * out.point_stride] = x[p * row] * scale;
-      }
-    } else {
-      for (int64_t p = 0; p < end - begin; ++p) {
-        y[p * out.point_stride] = x[p * row] * scale * factor[begin + p];
-      }
-    }
-  }
+  std::fill(data(), data() + (vertices_ + 1) * row_, T(0));
 }
 
 template <typename T>
@@ -79,14 +39,14 @@ void Splat(const PermutohedralLattice& lattice, const Planes<const T>& in,
   const T* weights = lattice.weights<T>();
   if (SeveralThreads(points)) {
     const auto& lists = lattice.point_lists();
-    std::unique_ptr<T[]> x(new T[points * row]);
+    Buffer<T> x(points * row);
     at::parallel_for(0, points, kPointGrain, [&](int64_t begin, int64_t end) {
-      LoadPoints(in, labels, factor, begin, end, row, x.get() + begin * row);
+      LoadPoints(in, labels, factor, begin, end, row, x.data() + begin * row);
     });
     at::parallel_for(0, lattice.num_vertices(), kVertexGrain,
                      [&](int64_t begin, int64_t end) {
                        SplatGather(lists.begin.data(), lists.point.data(),
-                                   lists.slot.data(), weights, x.get(), begin,
+                                   lists.slot.data(), weights, x.data(), begin,
                                    end, row, rows->data());
                      });
     return;
@@ -226,10 +186,6 @@ void GaussianTapsOfOnes(const PermutohedralLattice& lattice, int64_t support,
 
 #define SEG_INSTANTIATE(T)                                                     \
   template class VertexRows<T>;                                                \
-  template void LoadPoints(const Planes<const T>&, int64_t, const T*, int64_t, \
-                           int64_t, int64_t, T*);                              \
-  template void StorePoints(const T*, int64_t, T, const T*, int64_t, int64_t,  \
-                            int64_t, const Planes<T>&);                        \
   template void Splat(const PermutohedralLattice&, const Planes<const T>&,     \
                       int64_t, const T*, VertexRows<T>*);                      \
   template void BlurAllAxes(const PermutohedralLattice&, bool, VertexRows<T>*, \

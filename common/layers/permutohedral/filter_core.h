@@ -4,22 +4,15 @@
 #define COMMON_LAYERS_PERMUTOHEDRAL_FILTER_CORE_H_
 
 #include <cstdint>
-#include <memory>
-#include <vector>
+#include <utility>
 
+#include "common/layers/permutohedral/buffer.h"
 #include "common/layers/permutohedral/lattice.h"
+#include "common/layers/permutohedral/planes.h"
 #include "common/layers/permutohedral/row_kernels.h"
 
 namespace seg {
 namespace permutohedral {
-
-// A [labels][points] matrix with strides.
-template <typename T>
-struct Planes {
-  T* data;
-  int64_t label_stride;
-  int64_t point_stride;
-};
 
 // Factors of each point before the splat and after the slice; null for ones.
 template <typename T>
@@ -34,31 +27,20 @@ template <typename T>
 class VertexRows {
  public:
   VertexRows(int64_t vertices, int64_t row)
-      : vertices_(vertices), row_(row), data_(new T[(vertices + 1) * row]) {
+      : vertices_(vertices), row_(row), data_((vertices + 1) * row) {
     for (int64_t c = 0; c < row; ++c) data_[vertices * row + c] = 0;
   }
-  T* data() { return data_.get(); }
-  const T* data() const { return data_.get(); }
+  T* data() { return data_.data(); }
+  const T* data() const { return data_.data(); }
   int64_t row() const { return row_; }
   void Clear();  // zeros
-  void Swap(VertexRows& other) { data_.swap(other.data_); }
+  void Swap(VertexRows& other) { std::swap(data_, other.data_); }
 
  private:
   int64_t vertices_;
   int64_t row_;
-  std::unique_ptr<T[]> data_;
+  Buffer<T> data_;
 };
-
-// Points [begin,end) of `in`, times `factor`, as rows (the rest of a row zero).
-template <typename T>
-void LoadPoints(const Planes<const T>& in, int64_t labels, const T* factor,
-                int64_t begin, int64_t end, int64_t row, T* out);
-
-// The reverse: rows times scale times factor into the points of `out`.
-template <typename T>
-void StorePoints(const T* rows, int64_t row, T scale, const T* factor,
-                 int64_t begin, int64_t end, int64_t labels,
-                 const Planes<T>& out);
 
 // rows = B^T (factor in), rows = C rows for the separable Gaussian (without the
 // factor of GaussianScale), out = scale factor B rows.

@@ -1,9 +1,39 @@
 #include "common/layers/permutohedral/key_table.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace seg {
 namespace permutohedral {
+
+int32_t PackedKeys::Append(uint64_t key, uint64_t at) {
+  const int32_t id = static_cast<int32_t>(keys_.size());
+  slots_[at] = {key, id};
+  keys_.push_back(key);
+  const double size = static_cast<double>(keys_.size());
+  if (2 * size > static_cast<double>(mask_)) {
+    // Twice, or what the share of insertions done so far lets expect, but no
+    // more than eight times.
+    int bits = 65 - shift_;
+    const double expected = size / std::max(progress_, 1e-9);
+    while (bits < 67 - shift_ && std::ldexp(1.0, bits) < 2 * expected) ++bits;
+    Resize(bits);
+  }
+  return id;
+}
+
+void PackedKeys::Resize(int bits) {
+  shift_ = 64 - bits;
+  mask_ = (uint64_t{1} << bits) - 1;
+  slots_ = Buffer<Slot>(int64_t{1} << bits);
+  std::fill(slots_.data(), slots_.data() + slots_.size(), Slot{kEmpty, -1});
+  keys_.reserve(slots_.size() / 2 + 1);
+  for (size_t id = 0; id < keys_.size(); ++id) {
+    uint64_t at = Home(keys_[id]);
+    while (slots_[at].key != kEmpty) at = (at + 1) & mask_;
+    slots_[at] = {keys_[id], static_cast<int32_t>(id)};
+  }
+}
 
 uint64_t WideKeys::Locate(const int32_t* key) const {
   uint64_t hash = 0;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "common/layers/permutohedral/buffer.h"
 #include "common/layers/permutohedral/elevate.h"
 #include "common/layers/permutohedral/lattice.h"
 
@@ -15,11 +16,8 @@ namespace permutohedral {
 // Keys of one 64-bit word (KeyLayout).
 class PackedKeys {
  public:
-  explicit PackedKeys(const KeyLayout& layout, int64_t expected)
-      : layout_(layout) {
-    int bits = 8;
-    while ((int64_t{1} << bits) < 2 * expected) ++bits;
-    Resize(bits);
+  explicit PackedKeys(const KeyLayout& layout) : layout_(layout) {
+    Resize(kFirstBits);
   }
 
   const KeyLayout& layout() const { return layout_; }
@@ -51,41 +49,33 @@ class PackedKeys {
     for (;; at = (at + 1) & mask_) {
       const Slot& slot = slots_[at];
       if (slot.key == key) return slot.id;
-      if (slot.key == kEmpty) break;
+      if (slot.key == kEmpty) return Append(key, at);
     }
-    const int32_t id = static_cast<int32_t>(keys_.size());
-    slots_[at] = {key, id};
-    keys_.push_back(key);
-    if (2 * keys_.size() > slots_.size()) Resize(65 - shift_);
-    return id;
   }
+
+  // Tells which share of all insertions has been done, so that a table that
+  // must grow can grow to its final size at once.
+  void SetProgress(double share) { progress_ = share; }
 
  private:
   struct Slot {
     uint64_t key;
     int32_t id;
   };
+  static constexpr int kFirstBits = 12;
   static constexpr uint64_t kEmpty = ~uint64_t{0};
   // 2^64 / golden ratio: Fibonacci hashing (Knuth, TAOCP 3, 6.4).
   static constexpr uint64_t kMultiplier = 0x9E3779B97F4A7C15u;
 
   uint64_t Home(uint64_t key) const { return (key * kMultiplier) >> shift_; }
-
-  void Resize(int bits) {
-    shift_ = 64 - bits;
-    mask_ = (uint64_t{1} << bits) - 1;
-    slots_.assign(mask_ + 1, Slot{kEmpty, -1});
-    for (size_t id = 0; id < keys_.size(); ++id) {
-      uint64_t at = Home(keys_[id]);
-      while (slots_[at].key != kEmpty) at = (at + 1) & mask_;
-      slots_[at] = {keys_[id], static_cast<int32_t>(id)};
-    }
-  }
+  int32_t Append(uint64_t key, uint64_t at);
+  void Resize(int bits);
 
   KeyLayout layout_;
   int shift_ = 0;
   uint64_t mask_ = 0;
-  std::vector<Slot> slots_;
+  double progress_ = 0;
+  Buffer<Slot> slots_;
   std::vector<uint64_t> keys_;
 };
 

@@ -35,10 +35,14 @@ class FeatureBlocks {
 
   void Load(int64_t begin, T* out) const {
     const int64_t count = std::min(kBlock, points_ - begin);
-    for (int64_t j = 0; j < dim_; ++j) {
+    for (int64_t j = 0; j < dim_; ++j, out += kBlock) {
       const T* in = data_ + begin * point_stride_ + j * dim_stride_;
+      if (point_stride_ == 1 && count == kBlock) {
+        std::copy(in, in + kBlock, out);
+        continue;
+      }
       for (int64_t p = 0; p < kBlock; ++p) {
-        out[j * kBlock + p] = in[std::min(p, count - 1) * point_stride_];
+        out[p] = in[std::min(p, count - 1) * point_stride_];
       }
     }
   }
@@ -81,6 +85,49 @@ struct Elevation {
   T max_quotient = 0;
 };
 
+// The vertices of one block, inserted vertex by vertex: runs of neighbouring
+// points share them, so that most keys equal the one before.
+class BlockInserter {
+ public:
+  BlockInserter(PackedKeys* table, int64_t corners)
+      : table_(table),
+        corners_(corners),
+        last_key_(corners, ~uint64_t{0}),
+        last_id_(corners, -1) {}
+
+  // keys: [corners][kBlock]; vertices: [count][corners].
+  void Insert(const uint64_t* keys, int64_t count, int32_t* vertices) {
+    for (int64_t i = 0; i < corners_ * kBlock; ++i) table_->Prefetch(keys[i]);
+    for (int64_t r = 0; r < corners_; ++r, keys += kBlock) {
+      uint64_t key = last_key_[r];
+      int32_t id = last_id_[r];
+      for (int64_t p = 0; p < count; ++p) {
+        if (keys[p] != key) {
+          key = keys[p];
+          id = table_->Insert(key);
+        }
+        vertices[p * corners_ + r] = id;
+      }
+      last_key_[r] = key;
+      last_id_[r] = id;
+    }
+  }
+
+ private:
+  PackedKeys* table_;
+  int64_t corners_;
+  std::vector<uint64_t> last_key_;
+  std::vector<int32_t> last_id_;
+};
+
+// [corners][kBlock] to [count][corners].
+template <typename T>
+void StoreWeights(const T* in, int64_t corners, int64_t count, T* out) {
+  for (int64_t r = 0; r < corners; ++r, in += kBlock) {
+    for (int64_t p = 0; p < count; ++p) out[p * corners + r] = in[p];
+  }
+}
+
 // Inserts all points into packed keys; returns null when a coordinate does not
 // fit.
 template <typename T>
@@ -93,31 +140,19 @@ std::unique_ptr<PackedKeys> BuildPacked(const at::Tensor& features,
   if (layout.bias <= kPackedMargin) return nullptr;
   const T limit = static_cast<T>(layout.bias - kPackedMargin);
   Elevation<T> elevation(features);
-  auto table = std::make_unique<PackedKeys>(layout, points / 16);
+  auto table = std::make_unique<PackedKeys>(layout);
+  BlockInserter inserter(table.get(), corners);
   std::vector<uint64_t> keys(corners * kBlock);
-  // A point often shares vertices with the one before it.
-  std::vector<uint64_t> last_key(corners, ~uint64_t{0});
-  std::vector<int32_t> last_id(corners, -1);
   for (int64_t begin = 0; begin < points; begin += kBlock) {
     elevation.Run(begin);
     if (elevation.max_quotient >= limit) return nullptr;
     permutohedral::PackBlock(elevation.quotient.data(), elevation.rank.data(),
                              layout, keys.data());
     const int64_t count = std::min(kBlock, points - begin);
-    for (int64_t i = 0; i < corners * kBlock; ++i) table->Prefetch(keys[i]);
-    for (int64_t p = 0; p < count; ++p) {
-      int32_t* vertex = vertices + (begin + p) * corners;
-      T* weight = weights + (begin + p) * corners;
-      for (int64_t r = 0; r < corners; ++r) {
-        const uint64_t key = keys[r * kBlock + p];
-        if (key != last_key[r]) {
-          last_key[r] = key;
-          last_id[r] = table->Insert(key);
-        }
-        vertex[r] = last_id[r];
-        weight[r] = elevation.weights[r * kBlock + p];
-      }
-    }
+    table->SetProgress(static_cast<double>(begin + count) / points);
+    inserter.Insert(keys.data(), count, vertices + begin * corners);
+    StoreWeights(elevation.weights.data(), corners, count,
+                 weights + begin * corners);
   }
   return table;
 }
@@ -178,10 +213,10 @@ LatticePtr PermutohedralLattice::Build(const at::Tensor& features, Keys keys) {
   std::shared_ptr<PermutohedralLattice> lattice(new PermutohedralLattice);
   lattice->num_points_ = points;
   lattice->dim_ = dim;
-  lattice->vertices_.resize(points * (dim + 1));
+  lattice->vertices_ = permutohedral::Buffer<int32_t>(points * (dim + 1));
   lattice->keys_ = std::make_unique<KeyTable>();
   const auto build = [&](auto* storage) {
-    storage->resize(points * (dim + 1));
+    *storage = std::decay_t<decltype(*storage)>(points * (dim + 1));
     KeyTable* table = lattice->keys_.get();
     int32_t* vertices = lattice->vertices_.data();
     if (keys != Keys::kWide) {
@@ -210,7 +245,9 @@ template <>
 const float* PermutohedralLattice::weights<float>() const {
   std::lock_guard<std::recursive_mutex> lock(mutex_);
   if (weights_float_.size() != vertices_.size()) {
-    weights_float_.assign(weights_double_.begin(), weights_double_.end());
+    weights_float_ = permutohedral::Buffer<float>(vertices_.size());
+    std::copy(weights_double_.data(), weights_double_.data() + vertices_.size(),
+              weights_float_.data());
   }
   return weights_float_.data();
 }
@@ -219,7 +256,9 @@ template <>
 const double* PermutohedralLattice::weights<double>() const {
   std::lock_guard<std::recursive_mutex> lock(mutex_);
   if (weights_double_.size() != vertices_.size()) {
-    weights_double_.assign(weights_float_.begin(), weights_float_.end());
+    weights_double_ = permutohedral::Buffer<double>(vertices_.size());
+    std::copy(weights_float_.data(), weights_float_.data() + vertices_.size(),
+              weights_double_.data());
   }
   return weights_double_.data();
 }

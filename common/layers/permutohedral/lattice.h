@@ -27,6 +27,7 @@
 #include <vector>
 
 #include "ATen/core/Tensor.h"
+#include "common/layers/permutohedral/buffer.h"
 
 namespace seg {
 
@@ -90,7 +91,7 @@ class PermutohedralLattice {
   bool packed_keys() const { return packed_; }
 
   // [P,d+1]: vertex of remainder r of the simplex of each point. Vertices are
-  // numbered in the order in which the points first touch them.
+  // numbered as blocks of points first touch them: near points, near numbers.
   const int32_t* vertices() const { return vertices_.data(); }
   // [P,d+1] barycentric weights (T = float or double). Sum 1; may be -1e-7.
   template <typename T>
@@ -127,13 +128,12 @@ class PermutohedralLattice {
   int64_t dim_ = 0;
   int64_t num_vertices_ = 0;
   bool packed_ = true;
-  std::vector<int32_t> vertices_;
-  mutable std::vector<float> weights_float_;
-  mutable std::vector<double> weights_double_;
+  permutohedral::Buffer<int32_t> vertices_;
+  mutable permutohedral::Buffer<float> weights_float_;
+  mutable permutohedral::Buffer<double> weights_double_;
   std::unique_ptr<KeyTable> keys_;
 
   mutable std::recursive_mutex mutex_;
-  mutable std::once_flag weights_once_;
   mutable std::unique_ptr<AxisNeighbors> axis_neighbors_;
   mutable std::unique_ptr<PointLists> point_lists_;
   mutable std::map<int64_t, std::unique_ptr<TapPairs>> tap_pairs_;

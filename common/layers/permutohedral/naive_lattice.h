@@ -20,6 +20,7 @@ class NaiveLattice {
 
   int64_t num_vertices() const { return static_cast<int64_t>(keys_.size()); }
   const std::vector<Key>& keys() const { return keys_; }
+  int64_t IndexOf(const Key& key) const { return index_.at(key); }
   const at::Tensor& splat() const { return splat_; }  // B^T, [M,P] double
 
   // Neighbour of each vertex at an offset tuple n (-1: none).

@@ -24,10 +24,35 @@ struct RowTags {
 };
 
 template <class D, typename T>
-HWY_INLINE void Accumulate(D d, T weight, const T* HWY_RESTRICT x,
+HWY_INLINE void Accumulate(D d, hn::Vec<D> weight, hn::Vec<D> x,
                            T* HWY_RESTRICT out) {
-  hn::StoreU(hn::MulAdd(hn::Set(d, weight), hn::LoadU(d, x), hn::LoadU(d, out)),
-             d, out);
+  hn::StoreU(hn::MulAdd(weight, x, hn::LoadU(d, out)), d, out);
+}
+
+// Rows of kFull (0..2) full vectors and perhaps a tail vector, with the point's
+// values held in registers.
+template <size_t kCap, int kFull, bool kTail, typename T>
+HWY_ATTR void SplatShort(const int32_t* HWY_RESTRICT vertices,
+                         const T* HWY_RESTRICT weights, int64_t corners,
+                         const T* HWY_RESTRICT x, int64_t begin, int64_t end,
+                         int64_t row, T* HWY_RESTRICT out) {
+  const typename RowTags<T, kCap>::Full full;
+  const typename RowTags<T, kCap>::Tail tail;
+  const int64_t step = static_cast<int64_t>(hn::Lanes(full));
+  for (int64_t p = begin; p < end; ++p, x += row) {
+    const auto x0 = kFull > 0 ? hn::LoadU(full, x) : hn::Zero(full);
+    const auto x1 = kFull > 1 ? hn::LoadU(full, x + step) : hn::Zero(full);
+    const auto xt = kTail ? hn::LoadU(tail, x + kFull * step) : hn::Zero(tail);
+    for (int64_t r = p * corners; r < (p + 1) * corners; ++r) {
+      T* target = out + int64_t{vertices[r]} * row;
+      const auto w = hn::Set(full, weights[r]);
+      if (kFull > 0) Accumulate(full, w, x0, target);
+      if (kFull > 1) Accumulate(full, w, x1, target + step);
+      if (kTail) {
+        Accumulate(tail, hn::Set(tail, weights[r]), xt, target + kFull * step);
+      }
+    }
+  }
 }
 
 template <size_t kCap, typename T>
@@ -39,15 +64,29 @@ HWY_ATTR void SplatScatterT(const int32_t* HWY_RESTRICT vertices,
   const typename RowTags<T, kCap>::Tail tail;
   const int64_t step = static_cast<int64_t>(hn::Lanes(full));
   const int64_t tail_step = static_cast<int64_t>(hn::Lanes(tail));
+  const int64_t whole = row / step;
+  const int64_t rest = row % step;
+#define SEG_SHORT(FULL, TAIL)                                                 \
+  if (whole == FULL && rest == (TAIL ? tail_step : 0)) {                      \
+    return SplatShort<kCap, FULL, TAIL>(vertices, weights, corners, x, begin, \
+                                        end, row, out);                       \
+  }
+  SEG_SHORT(1, false)
+  SEG_SHORT(2, false)
+  SEG_SHORT(0, true)
+  SEG_SHORT(1, true)
+#undef SEG_SHORT
   for (int64_t p = begin; p < end; ++p, x += row) {
     for (int64_t r = p * corners; r < (p + 1) * corners; ++r) {
       T* target = out + int64_t{vertices[r]} * row;
       int64_t c = 0;
       for (; c + step <= row; c += step) {
-        Accumulate(full, weights[r], x + c, target + c);
+        Accumulate(full, hn::Set(full, weights[r]), hn::LoadU(full, x + c),
+                   target + c);
       }
       for (; c < row; c += tail_step) {
-        Accumulate(tail, weights[r], x + c, target + c);
+        Accumulate(tail, hn::Set(tail, weights[r]), hn::LoadU(tail, x + c),
+                   target + c);
       }
     }
   }
