@@ -271,9 +271,15 @@ std::vector<ReportChart> ChartsFromRecords(
                              return s.name != "train" && s.name != title;
                            });
       });
-  // A curve with many points is logged every few steps, hence noisy.
+  // Losses and norms are noisy where they are logged often; a learning rate has
+  // steps that a mean would blur.
   for (ReportChart& chart : charts) {
-    for (Series& series : chart.series) series.smooth = series.y.size() > 60;
+    const std::string& title = chart.options.title;
+    const bool noisy = title.find("loss") != std::string::npos ||
+                       title.find("norm") != std::string::npos;
+    for (Series& series : chart.series) {
+      series.smooth = noisy && series.y.size() > 60;
+    }
   }
   return charts;
 }

@@ -111,10 +111,11 @@ bool DataRange(const std::vector<Series>& series, const LinePlotOptions& o,
   return true;
 }
 
-// Mean over a window of a 1/40 of the points around each, finite ones only.
+// Mean over a window of a 1/40 of the points around each, finite ones only. It
+// narrows towards the ends, so that a slope does not bend there.
 std::vector<double> MovingAverage(const std::vector<double>& y) {
   const int64_t n = y.size();
-  const int64_t half = std::max<int64_t>(2, n / 80);
+  const int64_t widest = std::max<int64_t>(2, n / 80);
   std::vector<double> sum(n + 1, 0), count(n + 1, 0);
   for (int64_t i = 0; i < n; ++i) {
     const bool ok = std::isfinite(y[i]);
@@ -123,8 +124,8 @@ std::vector<double> MovingAverage(const std::vector<double>& y) {
   }
   std::vector<double> out(n);
   for (int64_t i = 0; i < n; ++i) {
-    const int64_t a = std::max<int64_t>(0, i - half);
-    const int64_t b = std::min(n, i + half + 1);
+    const int64_t half = std::min({widest, i, n - 1 - i});
+    const int64_t a = i - half, b = i + half + 1;
     // A gap in the data stays a gap.
     out[i] = std::isfinite(y[i]) ? (sum[b] - sum[a]) / (count[b] - count[a])
                                  : std::numeric_limits<double>::quiet_NaN();

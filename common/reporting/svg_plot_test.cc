@@ -162,6 +162,24 @@ TEST(LinePlotTest, SmoothingAddsTheRawValuesFaintly) {
   EXPECT_EQ(Count(svg, "class=\"l c0\" d=\"M"), 2);  // legend and average
 }
 
+TEST(LinePlotTest, SmoothingKeepsAStraightLineStraight) {
+  LinePlotOptions options;
+  options.width = 210;
+  options.height = 122;
+  options.y_min = 0;
+  options.y_max = 1;
+  Series s = Line("", {}, {});
+  for (int i = 0; i <= 10; ++i) {
+    s.x.push_back(i);
+    s.y.push_back(i / 10.);
+  }
+  s.smooth = true;
+  const std::string svg = LinePlot({s}, options);
+  // Both the raw values and the average begin and end in the corners.
+  EXPECT_EQ(Count(svg, "d=\"M27.8,100L"), 2);
+  EXPECT_EQ(Count(svg, "L200,14\""), 2);
+}
+
 TEST(LinePlotTest, ManyPointsGiveABoundedText) {
   Series s = Line("loss", {}, {});
   for (int i = 0; i < 200000; ++i) {
