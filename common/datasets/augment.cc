@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <string>
 #include <vector>
 
 #include "ATen/ATen.h"
 #include "absl/strings/str_cat.h"
+#include "common/datasets/colour.h"
 #include "common/datasets/random.h"
 #include "common/datasets/transforms.h"
 
@@ -17,7 +17,6 @@ namespace {
 constexpr double kPi = 3.14159265358979323846;
 constexpr int kCoordinateBits = 20;  // of source coordinates
 constexpr int kWeightBits = 8;       // of bilinear weights
-constexpr int kColourBits = 12;      // of the colour matrix
 constexpr double kHalveBelow = 0.7;
 
 // What is drawn for one sample.
@@ -25,7 +24,7 @@ struct Draw {
   double scale, angle;  // angle in radians
   bool flip;
   double at_x, at_y;  // position of the crop, 0..1
-  double brightness, contrast, saturation, hue;
+  ColourChange colours;
 };
 
 Draw DrawAll(const AugmentOptions& o, uint64_t key) {
@@ -37,10 +36,10 @@ Draw DrawAll(const AugmentOptions& o, uint64_t key) {
   d.flip = o.flip & (rng.Uniform() < 0.5);
   d.at_x = rng.Uniform();
   d.at_y = rng.Uniform();
-  d.brightness = rng.Uniform(1.0 - o.brightness, 1.0 + o.brightness);
-  d.contrast = rng.Uniform(1.0 - o.contrast, 1.0 + o.contrast);
-  d.saturation = rng.Uniform(1.0 - o.saturation, 1.0 + o.saturation);
-  d.hue = rng.Uniform(-o.hue, o.hue) * 2.0 * kPi;
+  d.colours.brightness = rng.Uniform(1.0 - o.brightness, 1.0 + o.brightness);
+  d.colours.contrast = rng.Uniform(1.0 - o.contrast, 1.0 + o.contrast);
+  d.colours.saturation = rng.Uniform(1.0 - o.saturation, 1.0 + o.saturation);
+  d.colours.hue = rng.Uniform(-o.hue, o.hue) * 2.0 * kPi;
   return d;
 }
 
@@ -122,93 +121,6 @@ Affine ToLevel(Affine a, int levels) {
     a.y0 = (a.y0 + 0.5) / 2 - 0.5;
   }
   return a;
-}
-
-// The colour matrix of a draw in fixed point: out = m in + offset.
-struct ColourMap {
-  int32_t m[3][3];
-  int32_t offset;
-};
-
-ColourMap MakeColourMap(const Draw& d, double mean_grey) {
-  constexpr double kLuma[3] = {0.299, 0.587, 0.114};
-  // Rows of RGB -> YIQ and of its inverse (NTSC, FCC 1953).
-  constexpr double kToYiq[3][3] = {{0.299, 0.587, 0.114},
-                                   {0.595716, -0.274453, -0.321263},
-                                   {0.211456, -0.522591, 0.311135}};
-  constexpr double kToRgb[3][3] = {
-      {1.0, 0.9563, 0.6210}, {1.0, -0.2721, -0.6474}, {1.0, -1.1070, 1.7046}};
-  const double gain = d.brightness * d.contrast;
-  double m[3][3];  // brightness, contrast and saturation
-  for (int i = 0; i < 3; ++i) {
-    for (int j = 0; j < 3; ++j) {
-      m[i][j] = gain * ((i == j ? d.saturation : 0.0) +
-                        (1.0 - d.saturation) * kLuma[j]);
-    }
-  }
-  if (d.hue != 0.0) {
-    const double c = std::cos(d.hue);
-    const double s = std::sin(d.hue);
-    double turned[3][3];
-    for (int j = 0; j < 3; ++j) {
-      double yiq[3] = {0, 0, 0};
-      for (int i = 0; i < 3; ++i) {
-        for (int k = 0; k < 3; ++k) yiq[i] += kToYiq[i][k] * m[k][j];
-      }
-      const double q[3] = {yiq[0], c * yiq[1] - s * yiq[2],
-                           s * yiq[1] + c * yiq[2]};
-      for (int i = 0; i < 3; ++i) {
-        turned[i][j] = 0;
-        for (int k = 0; k < 3; ++k) turned[i][j] += kToRgb[i][k] * q[k];
-      }
-    }
-    std::memcpy(m, turned, sizeof(m));
-  }
-  ColourMap map;
-  constexpr double kOne = 1 << kColourBits;
-  for (int i = 0; i < 3; ++i) {
-    for (int j = 0; j < 3; ++j) {
-      map.m[i][j] = static_cast<int32_t>(std::lround(m[i][j] * kOne));
-    }
-  }
-  // The grey point of the contrast step, seen after brightness.
-  map.offset = static_cast<int32_t>(std::lround(
-      ((1.0 - d.contrast) * d.brightness * mean_grey + 0.5) * kOne));
-  return map;
-}
-
-// Applies the draw's colour jitter to the pixels where inside[i] != 0.
-void Jitter(const Draw& d, const std::vector<uint8_t>& inside, uint8_t* rgb) {
-  const int64_t n = static_cast<int64_t>(inside.size());
-  uint8_t* r = rgb;
-  uint8_t* g = rgb + n;
-  uint8_t* b = rgb + 2 * n;
-  int64_t count = 0;
-  int64_t sum[3] = {0, 0, 0};
-  for (int64_t i = 0; i < n; ++i) {
-    count += inside[i];
-    sum[0] += inside[i] * r[i];
-    sum[1] += inside[i] * g[i];
-    sum[2] += inside[i] * b[i];
-  }
-  if (count == 0) return;
-  const double grey = (0.299 * sum[0] + 0.587 * sum[1] + 0.114 * sum[2]) /
-                      static_cast<double>(count);
-  const ColourMap map = MakeColourMap(d, grey);
-  const auto apply = [&](const int32_t* row, int32_t x, int32_t y, int32_t z) {
-    const int32_t v =
-        (row[0] * x + row[1] * y + row[2] * z + map.offset) >> kColourBits;
-    return static_cast<uint8_t>(std::clamp(v, 0, 255));
-  };
-  for (int64_t i = 0; i < n; ++i) {
-    const int32_t x = r[i];
-    const int32_t y = g[i];
-    const int32_t z = b[i];
-    const bool in = inside[i] != 0;
-    r[i] = in ? apply(map.m[0], x, y, z) : r[i];
-    g[i] = in ? apply(map.m[1], x, y, z) : g[i];
-    b[i] = in ? apply(map.m[2], x, y, z) : b[i];
-  }
 }
 
 // Nearest source pixel of every target pixel, -1 outside the source.
@@ -376,7 +288,7 @@ Sample Augment(const Sample& sample, const DatasetInfo& info,
   if (colours) {
     std::vector<uint8_t> inside(plane);
     for (int64_t i = 0; i < plane; ++i) inside[i] = nearest[i] >= 0;
-    Jitter(d, inside, rgb);
+    ChangeColours(d.colours, inside, rgb);
   }
   if (sample.mask.defined()) {
     const at::Tensor mask = sample.mask.contiguous();
