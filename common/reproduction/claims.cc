@@ -209,8 +209,8 @@ void CheckClaim(const Ledger& ledger, const Claim& claim,
           "//tools:reproduce, or say measured_by: reproduction_test"));
     } else if (v->statistics.verdict != r.verdict) {
       problems->push_back(absl::StrCat(
-          where, ": recorded as ", VerdictName(r.verdict), " on ", r.data,
-          ", but the results say ", VerdictName(v->statistics.verdict)));
+          where, ": recorded as ", ToString(r.verdict), " on ", r.data,
+          ", but the results say ", ToString(v->statistics.verdict)));
     }
   }
   if (!any) {
@@ -272,7 +272,7 @@ std::string FormatVerdicts(const std::vector<ClaimVerdict>& verdicts) {
                         {"differences", v.statistics.differences},
                         {"mean", v.statistics.mean},
                         {"sd", v.statistics.sd},
-                        {"verdict", VerdictName(v.statistics.verdict)}});
+                        {"verdict", ToString(v.statistics.verdict)}});
   }
   return json{{"verdicts", list}}.dump(1) + "\n";
 }
@@ -343,9 +343,9 @@ std::vector<std::string> CheckConsistency(
                !Close(now->statistics.sd, v.statistics.sd)) {
       problems.push_back(absl::StrCat(
           "results/verdicts: ", v.claim, " on ", v.data, ": recorded as ",
-          VerdictName(v.statistics.verdict), ", but the results say ",
-          VerdictName(now->statistics.verdict),
-          " (or other seeds or differences)", remedy));
+          ToString(v.statistics.verdict), ", but the results say ",
+          ToString(now->statistics.verdict), " (or other seeds or differences)",
+          remedy));
     }
   }
   for (const ClaimVerdict& v : *computed) {
@@ -372,8 +372,8 @@ absl::Status CheckNewVerdict(const Ledger& ledger,
   };
   const auto error = [&](Verdict recorded) {
     return absl::FailedPreconditionError(absl::StrCat(
-        "claim ", claim, " on ", data, ": on record as ", VerdictName(recorded),
-        ", measured now as ", VerdictName(now.verdict), " (differences ",
+        "claim ", claim, " on ", data, ": on record as ", ToString(recorded),
+        ", measured now as ", ToString(now.verdict), " (differences ",
         absl::StrJoin(now.differences, ", "), ")"));
   };
   bool found = false;
@@ -389,7 +389,7 @@ absl::Status CheckNewVerdict(const Ledger& ledger,
   if (!found) {
     return absl::NotFoundError(absl::StrCat(
         "claim ", claim, " on ", data, ": no verdict on record; measured now ",
-        VerdictName(now.verdict), ": record it in ", ledger.file));
+        ToString(now.verdict), ": record it in ", ledger.file));
   }
   return absl::OkStatus();
 }

@@ -245,13 +245,13 @@ std::string RenderClaims(const Ledger& ledger,
                         absl::StrFormat("%.2g", s.sd));
       }
       absl::StrAppend(&numbers, " (n = ", s.differences.size(), ")");
-      line(v.data, VerdictName(s.verdict), numbers, tried);
+      line(v.data, ToString(s.verdict), numbers, tried);
     }
     for (const RecordedVerdict& r : claim.verdicts) {
       if (shown.count(r.data) > 0) continue;
       shown.insert(r.data);
       line(r.data,
-           absl::StrCat(VerdictName(r.verdict),
+           absl::StrCat(ToString(r.verdict),
                         r.measured_by_test ? " (reproduction_test)" : ""),
            kNone, r.tried);
     }

@@ -1,12 +1,8 @@
-// The rule by which a claim "a beats b" is held, not held or undecided.
-//
-// From paired differences d_1..d_n (one a seed, positive in favour of the
-// claim), n >= 3: held when all are positive and mean > 2 SD / sqrt(n), not
-// held when all are negative and mean < -2 SD / sqrt(n), else undecided. SD
-// has n - 1 in its denominator. Fewer than three differences, or one that is
-// not finite, are undecided. (With n = 3 the rule is a screen, not a test at
-// 5 %: t = 2 at two degrees of freedom leaves about 9 % one-sided; the sign
-// condition alone leaves 1/4 two-sided under chance.)
+// Verdicts on claims, as the ledger records them. The rule itself is
+// ComparePaired of common/metrics/paired_statistics.h: n >= 3 differences (one
+// a seed, positive in favour of the claim), all of one sign, and a mean beyond
+// 2 SD / sqrt(n). (With n = 3 this is a screen, not a test at 5 %: t = 2 at two
+// degrees of freedom leaves 9 % one-sided.)
 #ifndef COMMON_REPRODUCTION_VERDICT_H_
 #define COMMON_REPRODUCTION_VERDICT_H_
 
@@ -14,30 +10,27 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/metrics/paired_statistics.h"
 
 namespace seg {
 
-enum class Verdict { kHeld, kNotHeld, kUndecided };
-
-// "held", "not held", "undecided".
-std::string VerdictName(Verdict verdict);
-// The inverse; an error names what is allowed.
+// The inverse of ToString(Verdict); an error names what is allowed.
 absl::StatusOr<Verdict> ParseVerdict(const std::string& name);
 
+struct MeanSd {
+  double mean = 0;  // NaN for no value
+  double sd = 0;    // 0 for fewer than two: files hold finite numbers only
+};
+MeanSd ComputeMeanSd(const std::vector<double>& values);
+
+// Differences with what follows from them.
 struct PairedResult {
   std::vector<double> differences;
-  double mean = 0;  // NaN for n = 0
-  double sd = 0;    // 0 for n < 2
+  double mean = 0;  // as in MeanSd
+  double sd = 0;
   Verdict verdict = Verdict::kUndecided;
 };
-
 PairedResult JudgeDifferences(const std::vector<double>& differences);
-
-struct MeanSd {
-  double mean = 0, sd = 0;
-};
-// Mean (NaN for none) and standard deviation (0 for fewer than two).
-MeanSd ComputeMeanSd(const std::vector<double>& values);
 
 }  // namespace seg
 

@@ -40,10 +40,8 @@ TEST(JudgeDifferencesTest, NeedsSameSignAndAMeanBeyondTwoStandardErrors) {
 }
 
 TEST(JudgeDifferencesTest, TheBoundItselfDoesNotSuffice) {
-  // Eight differences, four of 1 - d and four of 1 + d with d chosen so that
-  // SD = d * sqrt(8/7) and mean = 2 SD / sqrt(8) at d = sqrt(7)/2 > 1: the sign
-  // condition fails first. With n = 3 and {a, a, b}: mean (2a + b)/3, SD
-  // |b - a|/sqrt(3), bound 2|b - a|/3: equal at b = 4a.
+  // For {a, a, b}: mean (2a + b)/3, SD |b - a|/sqrt(3), so the bound is
+  // 2|b - a|/3: equal to the mean at b = 4a.
   EXPECT_EQ(Judge({1, 1, 4}), Verdict::kUndecided);
   EXPECT_EQ(Judge({1, 1, 3.9}), Verdict::kHeld);
   EXPECT_EQ(Judge({1, 1, 4.1}), Verdict::kUndecided);
@@ -58,9 +56,9 @@ TEST(JudgeDifferencesTest, FewSeedsAndNonFiniteValuesAreUndecided) {
   EXPECT_EQ(Judge({9, 9, INFINITY}), Verdict::kUndecided);
 }
 
-TEST(VerdictNameTest, RoundTrips) {
+TEST(ParseVerdictTest, InvertsToString) {
   for (Verdict v : {Verdict::kHeld, Verdict::kNotHeld, Verdict::kUndecided}) {
-    EXPECT_EQ(*ParseVerdict(VerdictName(v)), v);
+    EXPECT_EQ(*ParseVerdict(ToString(v)), v);
   }
   const auto bad = ParseVerdict("Held");
   EXPECT_FALSE(bad.ok());

@@ -1,27 +1,22 @@
 #include "tools/reproduce/runner.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <filesystem>
-#include <map>
 #include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
 #include "common/io/file.h"
-#include "common/reproduction/claims.h"
-#include "common/reproduction/ledger.h"
 #include "common/reproduction/protocol.h"
 #include "common/reproduction/results.h"
 #include "common/reproduction/strict_json.h"
-#include "common/reproduction/table.h"
 #include "tools/reproduce/environment.h"
+#include "tools/reproduce/record.h"
 #include "tools/reproduce/subprocess.h"
 
 namespace seg {
@@ -31,16 +26,6 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr int kExitInterrupted = 130;
-
-// FNV-1a, 64 bits: tells texts apart that nobody forges.
-std::string Hash(const std::vector<std::string>& texts) {
-  uint64_t h = 14695981039346656037u;
-  for (const std::string& text : texts) {
-    for (unsigned char c : text) h = (h ^ c) * 1099511628211u;
-    h = (h ^ 0x1f) * 1099511628211u;  // a separator
-  }
-  return absl::StrFormat("%016x", h);
-}
 
 // How far the training of one seed has come.
 struct TrainState {
@@ -76,52 +61,18 @@ std::string FormatState(const TrainState& state) {
          "\n";
 }
 
-std::vector<Answer> AnswersOf(const std::vector<ProtocolAnswer>& list) {
-  std::vector<Answer> out;
-  for (const ProtocolAnswer& item : list) {
-    Answer answer;
-    answer.row = item.row;
-    answer.metric = item.metric;
-    answer.scale = item.scale;
-    out.push_back(answer);
-  }
-  return out;
-}
-
 class Runner {
  public:
-  explicit Runner(const ReproduceOptions& options) : options_(options) {}
+  Runner(const ReproduceOptions& options, Record* record)
+      : options_(options), record_(*record) {}
 
-  absl::Status Load();
   absl::Status CheckOptions() const;
   absl::Status RunAll();
-  absl::Status Render();
 
  private:
-  // Paths.
-  std::string ResultPath(const std::string& experiment) const {
-    return absl::StrCat(options_.paper_dir, "/results/", experiment, ".json");
-  }
   std::string RunPath(const Experiment& e, int64_t seed) const {
     return absl::StrCat(options_.work_dir, "/", e.name, "/seed-", seed);
   }
-  // The experiment whose weights `e` evaluates.
-  const Experiment& Source(const Experiment& e) const {
-    return e.eval_of.empty() ? e : *protocol_.Find(e.eval_of);
-  }
-
-  absl::StatusOr<std::string> TrainFingerprint(const Experiment& e,
-                                               int64_t seed) const;
-  absl::StatusOr<std::string> EvalFingerprint(const Experiment& e,
-                                              int64_t seed) const;
-  absl::StatusOr<bool> IsCurrent(const Experiment& e,
-                                 const MeasuredRun& run) const;
-  absl::StatusOr<bool> IsFinished(const Experiment& e, int64_t seed) const;
-
-  // What the protocol says about results that are there already.
-  absl::Status Refresh();
-  absl::Status WriteResult(const ExperimentResult& result) const;
-
   absl::StatusOr<TrainState> ReadState(const Experiment& e, int64_t seed) const;
   // The weights of `run`: its best checkpoint, else its last; or empty.
   static std::string Weights(const std::string& run);
@@ -136,116 +87,21 @@ class Runner {
                                     const std::string& stdout_path) const;
 
   const ReproduceOptions options_;
-  Ledger ledger_;
-  Protocol protocol_;
-  std::map<std::string, ExperimentResult> results_;
+  Record& record_;
   TreeState tree_;
   Hardware hardware_;
   std::set<std::pair<std::string, int64_t>> forced_;  // still to be repeated
 };
 
-absl::Status Runner::Load() {
-  SEG_ASSIGN_OR_RETURN(ledger_,
-                       ReadLedger(options_.paper_dir + "/reported.yaml"));
-  SEG_ASSIGN_OR_RETURN(
-      protocol_, ReadProtocol(options_.paper_dir + "/protocol.yaml", ledger_));
-  SEG_ASSIGN_OR_RETURN(std::vector<ExperimentResult> results,
-                       ReadResults(options_.paper_dir + "/results"));
-  for (ExperimentResult& result : results) {
-    const std::string name = result.experiment;
-    results_[name] = std::move(result);
-  }
-  return Refresh();
-}
-
 absl::Status Runner::CheckOptions() const {
   std::vector<std::string> names;
-  for (const Experiment& e : protocol_.experiments) names.push_back(e.name);
+  for (const Experiment& e : record_.protocol().experiments)
+    names.push_back(e.name);
   for (const std::string& name : options_.only) {
-    if (protocol_.Find(name) != nullptr) continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat("--only: ", protocol_.paper, " has no experiment '", name,
-                     "'; expected some of ", absl::StrJoin(names, ", ")));
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<std::string> Runner::TrainFingerprint(const Experiment& e,
-                                                     int64_t seed) const {
-  SEG_ASSIGN_OR_RETURN(const std::string config,
-                       ReadFile(options_.paper_dir + "/" + e.config));
-  std::string parent;
-  if (!e.init_from.empty()) {
-    SEG_ASSIGN_OR_RETURN(parent,
-                         TrainFingerprint(*protocol_.Find(e.init_from), seed));
-  }
-  return Hash(
-      {config, absl::StrJoin(e.overrides, "\n"), absl::StrCat(seed), parent});
-}
-
-absl::StatusOr<std::string> Runner::EvalFingerprint(const Experiment& e,
-                                                    int64_t seed) const {
-  SEG_ASSIGN_OR_RETURN(const std::string train,
-                       TrainFingerprint(Source(e), seed));
-  return Hash({train, e.split, absl::StrJoin(e.eval_overrides, "\n")});
-}
-
-absl::StatusOr<bool> Runner::IsCurrent(const Experiment& e,
-                                       const MeasuredRun& run) const {
-  SEG_ASSIGN_OR_RETURN(const std::string train,
-                       TrainFingerprint(Source(e), run.seed));
-  SEG_ASSIGN_OR_RETURN(const std::string eval, EvalFingerprint(e, run.seed));
-  return run.train_fingerprint == train && run.eval_fingerprint == eval;
-}
-
-absl::StatusOr<bool> Runner::IsFinished(const Experiment& e,
-                                        int64_t seed) const {
-  const auto result = results_.find(e.name);
-  if (result == results_.end() || forced_.count({e.name, seed}) > 0) {
-    return false;
-  }
-  for (const MeasuredRun& run : result->second.runs) {
-    if (run.seed == seed) return IsCurrent(e, run);
-  }
-  return false;
-}
-
-absl::Status Runner::WriteResult(const ExperimentResult& result) const {
-  std::error_code error;
-  fs::create_directories(options_.paper_dir + "/results", error);
-  const std::string path = ResultPath(result.experiment);
-  const std::string text = FormatResult(result);
-  absl::StatusOr<std::string> old = ReadFile(path);
-  if (old.ok() && *old == text) return absl::OkStatus();
-  return WriteFileAtomically(path, text);
-}
-
-absl::Status Runner::Refresh() {
-  for (auto& [name, result] : results_) {
-    const Experiment* e = protocol_.Find(name);
-    if (e == nullptr) {
-      LogWarning(absl::StrCat(ResultPath(name),
-                              ": protocol.yaml has no such experiment any "
-                              "more; delete the file if it is not wanted"));
-      continue;
-    }
-    bool current = true;
-    for (const MeasuredRun& run : result.runs) {
-      SEG_ASSIGN_OR_RETURN(const bool one, IsCurrent(*e, run));
-      current = current && one;
-    }
-    if (!current) {
-      LogWarning(absl::StrCat(name,
-                              ": measured with another configuration than the "
-                              "protocol has now; to be measured again"));
-      continue;
-    }
-    // Rows may be answered from what was measured already.
-    result.answers = AnswersOf(e->answers);
-    result.stands_in_for = AnswersOf(e->stands_in_for);
-    result.data = e->data;
-    SEG_RETURN_IF_ERROR(FillAnswers(&result));
-    SEG_RETURN_IF_ERROR(WriteResult(result));
+    if (record_.protocol().Find(name) != nullptr) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--only: ", record_.protocol().paper, " has no experiment '", name,
+        "'; expected some of ", absl::StrJoin(names, ", ")));
   }
   return absl::OkStatus();
 }
@@ -305,7 +161,7 @@ absl::StatusOr<TrainState> Runner::Train(const Experiment& e, int64_t seed) {
   std::error_code error;
   fs::create_directories(fs::path(run).parent_path(), error);
   SEG_ASSIGN_OR_RETURN(const std::string fingerprint,
-                       TrainFingerprint(e, seed));
+                       record_.TrainFingerprint(e, seed));
   SEG_ASSIGN_OR_RETURN(TrainState state, ReadState(e, seed));
   const bool begun = state.fingerprint == fingerprint;
   if (begun && state.trained && !Weights(run).empty()) return state;
@@ -323,7 +179,7 @@ absl::StatusOr<TrainState> Runner::Train(const Experiment& e, int64_t seed) {
     state = TrainState();
     state.fingerprint = fingerprint;
     if (!e.init_from.empty()) {
-      const Experiment& parent = *protocol_.Find(e.init_from);
+      const Experiment& parent = *record_.protocol().Find(e.init_from);
       SEG_RETURN_IF_ERROR(Train(parent, seed).status());
       argv.push_back("--init_from=" + Weights(RunPath(parent, seed)));
     }
@@ -361,9 +217,9 @@ absl::Status Runner::Evaluate(const Experiment& e, int64_t seed,
   const std::string out = RunPath(e, seed) + ".eval.json";
   std::error_code error;
   fs::create_directories(fs::path(out).parent_path(), error);
-  std::vector<std::string> argv = {options_.eval_binary,
-                                   "--checkpoint=" + RunPath(Source(e), seed),
-                                   "--split=" + e.split, "--json"};
+  std::vector<std::string> argv = {
+      options_.eval_binary, "--checkpoint=" + RunPath(record_.Source(e), seed),
+      "--split=" + e.split, "--json"};
   const std::vector<std::string> common = CommonFlags();
   argv.insert(argv.end(), common.begin(), common.end());
   argv.insert(argv.end(), e.eval_overrides.begin(), e.eval_overrides.end());
@@ -396,33 +252,7 @@ absl::Status Runner::Evaluate(const Experiment& e, int64_t seed,
                : !options_.device.empty() ? options_.device
                : hardware_.gpu == "none"  ? "cpu"
                                           : "auto";
-  SEG_ASSIGN_OR_RETURN(run.train_fingerprint,
-                       TrainFingerprint(Source(e), seed));
-  SEG_ASSIGN_OR_RETURN(run.eval_fingerprint, EvalFingerprint(e, seed));
-
-  // Runs of another configuration must not be averaged with this one.
-  ExperimentResult result;
-  result.experiment = e.name;
-  result.data = e.data;
-  result.split = e.split;
-  result.config = e.config;
-  result.overrides = e.overrides;
-  result.eval_overrides = e.eval_overrides;
-  result.answers = AnswersOf(e.answers);
-  result.stands_in_for = AnswersOf(e.stands_in_for);
-  for (const MeasuredRun& old : results_[e.name].runs) {
-    SEG_ASSIGN_OR_RETURN(const bool current, IsCurrent(e, old));
-    if (current && old.seed != seed) result.runs.push_back(old);
-  }
-  result.runs.push_back(run);
-  std::sort(result.runs.begin(), result.runs.end(),
-            [](const MeasuredRun& a, const MeasuredRun& b) {
-              return a.seed < b.seed;
-            });
-  SEG_RETURN_IF_ERROR(FillAnswers(&result));
-  SEG_RETURN_IF_ERROR(WriteResult(result));
-  results_[e.name] = std::move(result);
-  return absl::OkStatus();
+  return record_.Add(e, std::move(run));
 }
 
 absl::Status Runner::RunOne(const Experiment& e, int64_t seed) {
@@ -437,7 +267,8 @@ absl::Status Runner::RunOne(const Experiment& e, int64_t seed) {
       SEG_RETURN_IF_ERROR(WriteFileAtomically(pending, "begun\n"));
     }
   }
-  SEG_ASSIGN_OR_RETURN(const TrainState trained, Train(Source(e), seed));
+  SEG_ASSIGN_OR_RETURN(const TrainState trained,
+                       Train(record_.Source(e), seed));
   SEG_RETURN_IF_ERROR(Evaluate(e, seed, trained));
   fs::remove(pending, error);
   forced_.erase({e.name, seed});
@@ -477,12 +308,12 @@ absl::Status Runner::RunAll() {
   // Seeds outside, so that every comparison has its pairs early.
   std::vector<std::pair<const Experiment*, int64_t>> plan;
   std::set<int64_t> all_seeds(options_.seeds.begin(), options_.seeds.end());
-  for (const Experiment& e : protocol_.experiments) {
+  for (const Experiment& e : record_.protocol().experiments) {
     if (options_.seeds.empty())
       all_seeds.insert(e.seeds.begin(), e.seeds.end());
   }
   for (int64_t seed : all_seeds) {
-    for (const Experiment& e : protocol_.experiments) {
+    for (const Experiment& e : record_.protocol().experiments) {
       const bool wanted = options_.only.empty() ||
                           std::find(options_.only.begin(), options_.only.end(),
                                     e.name) != options_.only.end();
@@ -509,8 +340,8 @@ absl::Status Runner::RunAll() {
     ++at;
     const std::string label =
         absl::StrCat("[", at, "/", plan.size(), "] ", e->name, " seed ", seed);
-    SEG_ASSIGN_OR_RETURN(const bool finished, IsFinished(*e, seed));
-    if (finished) {
+    SEG_ASSIGN_OR_RETURN(const bool finished, record_.Holds(*e, seed));
+    if (finished && forced_.count({e->name, seed}) == 0) {
       LogInfo(label + ": done before");
       continue;
     }
@@ -538,42 +369,18 @@ absl::Status Runner::RunAll() {
                    " failed: ", absl::StrJoin(failures, "; ")));
 }
 
-absl::Status Runner::Render() {
-  std::vector<ExperimentResult> results;
-  for (const auto& [name, result] : results_) results.push_back(result);
-  SEG_ASSIGN_OR_RETURN(const std::vector<ClaimVerdict> verdicts,
-                       ComputeVerdicts(ledger_, results));
-  std::error_code error;
-  fs::create_directories(options_.paper_dir + "/results", error);
-  SEG_RETURN_IF_ERROR(WriteFileAtomically(
-      options_.paper_dir + "/results/verdicts.json", FormatVerdicts(verdicts)));
-  const std::string table = RenderTable(ledger_, results, verdicts);
-  std::fputs(table.c_str(), stdout);
-  std::fflush(stdout);
-  const std::string path = options_.paper_dir + "/README.md";
-  SEG_ASSIGN_OR_RETURN(const std::string readme, ReadFile(path));
-  absl::StatusOr<std::string> fresh = ReplaceTable(readme, table);
-  if (!fresh.ok()) return WithPath(fresh.status(), path);
-  if (*fresh != readme) SEG_RETURN_IF_ERROR(WriteFileAtomically(path, *fresh));
-  for (const std::string& problem :
-       CheckConsistency(ledger_, results, verdicts)) {
-    LogWarning(problem);
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 absl::Status Reproduce(const ReproduceOptions& options) {
-  Runner runner(options);
-  SEG_RETURN_IF_ERROR(runner.Load());
+  SEG_ASSIGN_OR_RETURN(Record record, Record::Open(options.paper_dir));
+  Runner runner(options, &record);
   SEG_RETURN_IF_ERROR(runner.CheckOptions());
   absl::Status run;
   if (!options.render_only) {
     run = runner.RunAll();
     if (absl::IsFailedPrecondition(run)) return run;  // nothing was begun
   }
-  const absl::Status render = runner.Render();
+  const absl::Status render = record.Render();
   return run.ok() ? render : run;
 }
 

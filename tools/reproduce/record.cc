@@ -1,0 +1,202 @@
+#include "tools/reproduce/record.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "common/base/log.h"
+#include "common/base/status_macros.h"
+#include "common/io/file.h"
+#include "common/reproduction/claims.h"
+#include "common/reproduction/table.h"
+
+namespace seg {
+namespace {
+
+namespace fs = std::filesystem;
+
+// FNV-1a, 64 bits: tells texts apart that nobody forges.
+std::string Hash(const std::vector<std::string>& texts) {
+  uint64_t h = 14695981039346656037u;
+  for (const std::string& text : texts) {
+    for (unsigned char c : text) h = (h ^ c) * 1099511628211u;
+    h = (h ^ 0x1f) * 1099511628211u;  // a separator
+  }
+  return absl::StrFormat("%016x", h);
+}
+
+std::vector<Answer> AnswersOf(const std::vector<ProtocolAnswer>& list) {
+  std::vector<Answer> out;
+  for (const ProtocolAnswer& item : list) {
+    Answer answer;
+    answer.row = item.row;
+    answer.metric = item.metric;
+    answer.scale = item.scale;
+    out.push_back(answer);
+  }
+  return out;
+}
+
+}  // namespace
+
+absl::StatusOr<Record> Record::Open(const std::string& paper_dir) {
+  Record record;
+  record.paper_dir_ = paper_dir;
+  SEG_ASSIGN_OR_RETURN(record.ledger_,
+                       ReadLedger(paper_dir + "/reported.yaml"));
+  SEG_ASSIGN_OR_RETURN(
+      record.protocol_,
+      ReadProtocol(paper_dir + "/protocol.yaml", record.ledger_));
+  SEG_ASSIGN_OR_RETURN(std::vector<ExperimentResult> results,
+                       ReadResults(paper_dir + "/results"));
+  for (ExperimentResult& result : results) {
+    const std::string name = result.experiment;
+    record.results_[name] = std::move(result);
+  }
+  SEG_RETURN_IF_ERROR(record.Refresh());
+  return record;
+}
+
+const Experiment& Record::Source(const Experiment& e) const {
+  return e.eval_of.empty() ? e : *protocol_.Find(e.eval_of);
+}
+
+absl::StatusOr<std::string> Record::TrainFingerprint(const Experiment& e,
+                                                     int64_t seed) const {
+  SEG_ASSIGN_OR_RETURN(const std::string config,
+                       ReadFile(paper_dir_ + "/" + e.config));
+  std::string parent;
+  if (!e.init_from.empty()) {
+    SEG_ASSIGN_OR_RETURN(parent,
+                         TrainFingerprint(*protocol_.Find(e.init_from), seed));
+  }
+  return Hash(
+      {config, absl::StrJoin(e.overrides, "\n"), absl::StrCat(seed), parent});
+}
+
+absl::StatusOr<std::string> Record::EvalFingerprint(const Experiment& e,
+                                                    int64_t seed) const {
+  SEG_ASSIGN_OR_RETURN(const std::string train,
+                       TrainFingerprint(Source(e), seed));
+  return Hash({train, e.split, absl::StrJoin(e.eval_overrides, "\n")});
+}
+
+absl::StatusOr<bool> Record::IsCurrent(const Experiment& e,
+                                       const MeasuredRun& run) const {
+  SEG_ASSIGN_OR_RETURN(const std::string train,
+                       TrainFingerprint(Source(e), run.seed));
+  SEG_ASSIGN_OR_RETURN(const std::string eval, EvalFingerprint(e, run.seed));
+  return run.train_fingerprint == train && run.eval_fingerprint == eval;
+}
+
+absl::StatusOr<bool> Record::Holds(const Experiment& e, int64_t seed) const {
+  const auto result = results_.find(e.name);
+  if (result == results_.end()) return false;
+  for (const MeasuredRun& run : result->second.runs) {
+    if (run.seed == seed) return IsCurrent(e, run);
+  }
+  return false;
+}
+
+absl::Status Record::Add(const Experiment& e, MeasuredRun run) {
+  SEG_ASSIGN_OR_RETURN(run.train_fingerprint,
+                       TrainFingerprint(Source(e), run.seed));
+  SEG_ASSIGN_OR_RETURN(run.eval_fingerprint, EvalFingerprint(e, run.seed));
+  ExperimentResult result;
+  result.experiment = e.name;
+  result.data = e.data;
+  result.split = e.split;
+  result.config = e.config;
+  result.overrides = e.overrides;
+  result.eval_overrides = e.eval_overrides;
+  result.answers = AnswersOf(e.answers);
+  result.stands_in_for = AnswersOf(e.stands_in_for);
+  const auto old = results_.find(e.name);
+  if (old != results_.end()) {
+    for (const MeasuredRun& other : old->second.runs) {
+      SEG_ASSIGN_OR_RETURN(const bool current, IsCurrent(e, other));
+      if (current && other.seed != run.seed) result.runs.push_back(other);
+    }
+  }
+  result.runs.push_back(std::move(run));
+  std::sort(result.runs.begin(), result.runs.end(),
+            [](const MeasuredRun& a, const MeasuredRun& b) {
+              return a.seed < b.seed;
+            });
+  SEG_RETURN_IF_ERROR(FillAnswers(&result));
+  SEG_RETURN_IF_ERROR(Write(result));
+  results_[e.name] = std::move(result);
+  return absl::OkStatus();
+}
+
+absl::Status Record::Write(const ExperimentResult& result) const {
+  std::error_code error;
+  fs::create_directories(paper_dir_ + "/results", error);
+  const std::string path =
+      absl::StrCat(paper_dir_, "/results/", result.experiment, ".json");
+  const std::string text = FormatResult(result);
+  absl::StatusOr<std::string> old = ReadFile(path);
+  if (old.ok() && *old == text) return absl::OkStatus();
+  return WriteFileAtomically(path, text);
+}
+
+absl::Status Record::Refresh() {
+  for (auto& [name, result] : results_) {
+    const Experiment* e = protocol_.Find(name);
+    if (e == nullptr) {
+      LogWarning(absl::StrCat(paper_dir_, "/results/", name,
+                              ".json: protocol.yaml has no such experiment any "
+                              "more; delete the file if it is not wanted"));
+      continue;
+    }
+    bool current = true;
+    for (const MeasuredRun& run : result.runs) {
+      SEG_ASSIGN_OR_RETURN(const bool one, IsCurrent(*e, run));
+      current = current && one;
+    }
+    if (!current) {
+      LogWarning(absl::StrCat(name,
+                              ": measured with another configuration than the "
+                              "protocol has now; to be measured again"));
+      continue;
+    }
+    // Rows may be answered from what was measured already.
+    result.answers = AnswersOf(e->answers);
+    result.stands_in_for = AnswersOf(e->stands_in_for);
+    result.data = e->data;
+    SEG_RETURN_IF_ERROR(FillAnswers(&result));
+    SEG_RETURN_IF_ERROR(Write(result));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Record::Render() const {
+  std::vector<ExperimentResult> results;
+  for (const auto& [name, result] : results_) results.push_back(result);
+  SEG_ASSIGN_OR_RETURN(const std::vector<ClaimVerdict> verdicts,
+                       ComputeVerdicts(ledger_, results));
+  std::error_code error;
+  fs::create_directories(paper_dir_ + "/results", error);
+  SEG_RETURN_IF_ERROR(WriteFileAtomically(paper_dir_ + "/results/verdicts.json",
+                                          FormatVerdicts(verdicts)));
+  const std::string table = RenderTable(ledger_, results, verdicts);
+  std::fputs(table.c_str(), stdout);
+  std::fflush(stdout);
+  const std::string path = paper_dir_ + "/README.md";
+  SEG_ASSIGN_OR_RETURN(const std::string readme, ReadFile(path));
+  absl::StatusOr<std::string> fresh = ReplaceTable(readme, table);
+  if (!fresh.ok()) return WithPath(fresh.status(), path);
+  if (*fresh != readme) SEG_RETURN_IF_ERROR(WriteFileAtomically(path, *fresh));
+  for (const std::string& problem :
+       CheckConsistency(ledger_, results, verdicts)) {
+    LogWarning(problem);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace seg
