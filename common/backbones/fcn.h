@@ -8,8 +8,8 @@
 //   efficientnet_lite0..2  ImageNet backbone, FCN-8s head (fcn8s_head.h)
 //   vgg16                  FCN-8s of Long et al. 2015 (vgg16_fcn8s.h)
 // The scores are logits (no soft-max).
-#ifndef SEGPAPERS_COMMON_BACKBONES_FCN_H_
-#define SEGPAPERS_COMMON_BACKBONES_FCN_H_
+#ifndef COMMON_BACKBONES_FCN_H_
+#define COMMON_BACKBONES_FCN_H_
 
 #include <cstdint>
 #include <string>
@@ -94,4 +94,4 @@ absl::Status LoadBackboneWeights(Fcn& fcn, const std::string& path);
 
 }  // namespace seg
 
-#endif  // SEGPAPERS_COMMON_BACKBONES_FCN_H_
+#endif  // COMMON_BACKBONES_FCN_H_

@@ -9,8 +9,8 @@
 // Works for any number of levels and any sizes; with EfficientNet-Lite it gets
 // the levels at strides 8, 16 and 32. Upsampling is bilinear with half-pixel
 // centres (align_corners = false). Initial weights N(0, 0.01^2), biases 0.
-#ifndef SEGPAPERS_COMMON_BACKBONES_FCN8S_HEAD_H_
-#define SEGPAPERS_COMMON_BACKBONES_FCN8S_HEAD_H_
+#ifndef COMMON_BACKBONES_FCN8S_HEAD_H_
+#define COMMON_BACKBONES_FCN8S_HEAD_H_
 
 #include <cstdint>
 #include <utility>
@@ -48,4 +48,4 @@ TORCH_MODULE(Fcn8sHead);
 
 }  // namespace seg
 
-#endif  // SEGPAPERS_COMMON_BACKBONES_FCN8S_HEAD_H_
+#endif  // COMMON_BACKBONES_FCN8S_HEAD_H_

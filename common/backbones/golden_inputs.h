@@ -1,7 +1,7 @@
 // Inputs and sampling of the golden files in testdata/, the same formulas as in
 // testdata/make_goldens.py. For tests only.
-#ifndef SEGPAPERS_COMMON_BACKBONES_GOLDEN_INPUTS_H_
-#define SEGPAPERS_COMMON_BACKBONES_GOLDEN_INPUTS_H_
+#ifndef COMMON_BACKBONES_GOLDEN_INPUTS_H_
+#define COMMON_BACKBONES_GOLDEN_INPUTS_H_
 
 #include <cstdint>
 #include <string>
@@ -37,4 +37,4 @@ std::string LiteWeightsPath(int64_t variant);
 
 }  // namespace seg
 
-#endif  // SEGPAPERS_COMMON_BACKBONES_GOLDEN_INPUTS_H_
+#endif  // COMMON_BACKBONES_GOLDEN_INPUTS_H_

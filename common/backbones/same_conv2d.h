@@ -7,8 +7,8 @@
 // before = total / 2. Equal to Conv2dDynamicSamePadding of the Python package
 // efficientnet-lite-pytorch (its static variant fixes the amounts of the
 // 224-pixel image, which agree at multiples of 32).
-#ifndef SEGPAPERS_COMMON_BACKBONES_SAME_CONV2D_H_
-#define SEGPAPERS_COMMON_BACKBONES_SAME_CONV2D_H_
+#ifndef COMMON_BACKBONES_SAME_CONV2D_H_
+#define COMMON_BACKBONES_SAME_CONV2D_H_
 
 #include <cstdint>
 
@@ -46,4 +46,4 @@ TORCH_MODULE(SameConv2d);
 
 }  // namespace seg
 
-#endif  // SEGPAPERS_COMMON_BACKBONES_SAME_CONV2D_H_
+#endif  // COMMON_BACKBONES_SAME_CONV2D_H_

@@ -4,8 +4,8 @@
 // keys of a Python module of the same structure; parameters and buffers lie in
 // one map, as there. Checkpoints, --init_from and pre-trained backbones all go
 // through these functions.
-#ifndef SEGPAPERS_COMMON_BACKBONES_STATE_DICT_H_
-#define SEGPAPERS_COMMON_BACKBONES_STATE_DICT_H_
+#ifndef COMMON_BACKBONES_STATE_DICT_H_
+#define COMMON_BACKBONES_STATE_DICT_H_
 
 #include <cstdint>
 #include <string>
@@ -60,4 +60,4 @@ absl::Status LoadStateDict(torch::nn::Module& module, const TensorMap& tensors,
 
 }  // namespace seg
 
-#endif  // SEGPAPERS_COMMON_BACKBONES_STATE_DICT_H_
+#endif  // COMMON_BACKBONES_STATE_DICT_H_

@@ -7,8 +7,8 @@
 // ReLU; padding 1, so a level has ceil(H / stride) rows. He initialisation.
 // 49 168 parameters. Same input normalisation as EfficientNet-Lite. Runs in
 // channels_last.
-#ifndef SEGPAPERS_COMMON_BACKBONES_TINY_BACKBONE_H_
-#define SEGPAPERS_COMMON_BACKBONES_TINY_BACKBONE_H_
+#ifndef COMMON_BACKBONES_TINY_BACKBONE_H_
+#define COMMON_BACKBONES_TINY_BACKBONE_H_
 
 #include <cstdint>
 #include <vector>
@@ -37,4 +37,4 @@ TORCH_MODULE(TinyBackbone);
 
 }  // namespace seg
 
-#endif  // SEGPAPERS_COMMON_BACKBONES_TINY_BACKBONE_H_
+#endif  // COMMON_BACKBONES_TINY_BACKBONE_H_

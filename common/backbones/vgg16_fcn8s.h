@@ -19,8 +19,8 @@
 //
 // Input: RGB normalised with ImageNet mean and deviation as torchvision's
 // vgg16 weights want it: (x/255 - [.485,.456,.406]) / [.229,.224,.225].
-#ifndef SEGPAPERS_COMMON_BACKBONES_VGG16_FCN8S_H_
-#define SEGPAPERS_COMMON_BACKBONES_VGG16_FCN8S_H_
+#ifndef COMMON_BACKBONES_VGG16_FCN8S_H_
+#define COMMON_BACKBONES_VGG16_FCN8S_H_
 
 #include <cstdint>
 #include <vector>
@@ -76,4 +76,4 @@ absl::StatusOr<TensorMap> Vgg16BackboneTensors(const TensorMap& tensors);
 
 }  // namespace seg
 
-#endif  // SEGPAPERS_COMMON_BACKBONES_VGG16_FCN8S_H_
+#endif  // COMMON_BACKBONES_VGG16_FCN8S_H_

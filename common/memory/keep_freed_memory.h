@@ -1,6 +1,6 @@
 // Heap settings for training on CPU.
-#ifndef SEGPAPERS_COMMON_MEMORY_KEEP_FREED_MEMORY_H_
-#define SEGPAPERS_COMMON_MEMORY_KEEP_FREED_MEMORY_H_
+#ifndef COMMON_MEMORY_KEEP_FREED_MEMORY_H_
+#define COMMON_MEMORY_KEEP_FREED_MEMORY_H_
 
 namespace seg {
 
@@ -19,4 +19,4 @@ void KeepFreedMemory();
 
 }  // namespace seg
 
-#endif  // SEGPAPERS_COMMON_MEMORY_KEEP_FREED_MEMORY_H_
+#endif  // COMMON_MEMORY_KEEP_FREED_MEMORY_H_
