@@ -40,7 +40,7 @@ void Check(const at::Tensor& input, const at::Tensor& target,
 at::Tensor NegativeLog(const at::Tensor& p,
                        const CrossEntropyOptions& options) {
   const double epsilon = options.epsilon;
-  const at::Tensor above = -p.clamp_min(epsilon).log();  // flat below
+  at::Tensor above = -p.clamp_min(epsilon).log();  // flat below
   if (options.floor == ProbabilityFloor::kClamp) return above;
   return above + (epsilon - p).clamp_min(0.0) * (1.0 / epsilon);
 }
@@ -88,7 +88,7 @@ at::Tensor CrossEntropy(const at::Tensor& input, const at::Tensor& target,
   } else {
     total_weight = valid.sum().to(at::kDouble);
   }
-  const at::Tensor sum = loss.sum();
+  at::Tensor sum = loss.sum();
   if (options.reduction == CrossEntropyReduction::kSum) return sum;
   // No weight at all: the sum is zero and so is sum / 1.
   return sum / total_weight.masked_fill(total_weight == 0.0, 1.0)

@@ -190,13 +190,15 @@ at::Tensor WithoutCentre(const at::Tensor& weight) {
   return weight.masked_fill(centre, 0.0);
 }
 
-void FillGaussianPotts(at::Tensor kernel, const GaussianPottsOptions& options) {
+void FillGaussianPotts(const at::Tensor& kernel,
+                       const GaussianPottsOptions& options) {
   CheckSquare("FillGaussianPotts", kernel);
   TORCH_CHECK(options.theta > 0.0,
               "FillGaussianPotts: theta must be positive, got ", options.theta);
   c10::NoGradGuard no_grad;
   const auto squares = [](int64_t size) {
-    return (at::arange(size, at::kDouble) - static_cast<double>(size / 2))
+    const int64_t centre = size / 2;
+    return (at::arange(size, at::kDouble) - static_cast<double>(centre))
         .square();
   };
   at::Tensor gaussian =

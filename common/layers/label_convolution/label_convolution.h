@@ -64,7 +64,8 @@ struct GaussianPottsOptions {
 // g(o) = exp(-|o|^2 / (2 theta^2)) of the chosen form. The two forms differ by
 // a term equal for all labels of a pixel (where q sums to one over the labels),
 // which the exact simplex projection removes.
-void FillGaussianPotts(at::Tensor kernel, const GaussianPottsOptions& options);
+void FillGaussianPotts(const at::Tensor& kernel,
+                       const GaussianPottsOptions& options);
 
 }  // namespace seg
 

@@ -118,8 +118,7 @@ class SimplexFunction : public torch::autograd::Function<SimplexFunction> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x,
                             const std::optional<at::Tensor>& gradient,
                             double step, double leak) {
-    const at::Tensor y =
-        RunForward(x, gradient.value_or(at::Tensor()), step, leak);
+    at::Tensor y = RunForward(x, gradient.value_or(at::Tensor()), step, leak);
     context->save_for_backward({y});
     context->saved_data["leak"] = leak;
     context->saved_data["step"] = step;
