@@ -1,6 +1,7 @@
 #include "common/layers/mean_field/mean_field.h"
 
 #include <cmath>
+#include <functional>
 
 #include "ATen/ATen.h"
 #include "ATen/Parallel.h"
@@ -11,6 +12,9 @@
 #include "common/testing/gradcheck.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+// The instruction sets that the kernels are built for; must precede highway.h.
+#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
+#include "hwy/highway.h"
 
 namespace seg {
 namespace {
@@ -65,22 +69,58 @@ struct Scene {
   at::Tensor unary;  // [1,L,H,W] double
 };
 
-TEST(SoftmaxRowsTest, EveryRowLength) {
+// Runs `check` with each instruction set that this CPU has, one after the
+// other.
+void ForEachTarget(const std::function<void(const char*)>& check) {
+  for (int64_t target : hwy::SupportedAndGeneratedTargets()) {
+    hwy::SetSupportedTargetsForTest(target);
+    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+    check(hwy::TargetName(target));
+  }
+  hwy::SetSupportedTargetsForTest(0);
+  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+}
+
+TEST(SoftmaxRowsTest, EveryRowLengthAndInstructionSet) {
   at::manual_seed(1);
   for (int64_t row : {1, 2, 4, 8, 16, 24, 32}) {
     for (int64_t count : {0, 1, 7, 16, 37}) {
       const at::Tensor x = at::randn({count, row}, at::kDouble) * 20;
+      const at::Tensor x32 = x.to(at::kFloat);
       const at::Tensor expected = at::softmax(x, 1);
-      const at::Tensor y = x.clone();
-      mean_field::SoftmaxRows(count, row, y.data_ptr<double>());
-      const at::Tensor z = x.to(at::kFloat);
-      mean_field::SoftmaxRows(count, row, z.data_ptr<float>());
-      if (count == 0) continue;
-      EXPECT_LT(MaxError(y, expected), 1e-14);
-      // Logits up to 80 are rounded to 4e-6 in float.
-      EXPECT_LT(MaxError(z, expected), 1e-5);
+      const at::Tensor expected32 = at::softmax(x32.to(at::kDouble), 1);
+      ForEachTarget([&](const char* name) {
+        const at::Tensor y = x.clone();
+        mean_field::SoftmaxRows(count, row, y.data_ptr<double>());
+        const at::Tensor z = x32.clone();
+        mean_field::SoftmaxRows(count, row, z.data_ptr<float>());
+        if (count == 0) return;
+        EXPECT_LT(MaxError(y, expected), 1e-14) << name;
+        // Differences of logits up to 100 are rounded to 8e-6.
+        EXPECT_LT(MaxError(z, expected32), 5e-6) << name;
+      });
     }
   }
+}
+
+TEST(SoftmaxRowsTest, RelativeErrorOfSmallProbabilities) {
+  // p1 / p0 = exp(-k / 8): relative error of a few float roundings.
+  std::vector<float> rows;
+  for (int k = 0; k < 600; ++k) {
+    rows.push_back(0);
+    rows.push_back(static_cast<float>(-k) / 8);
+  }
+  mean_field::SoftmaxRows(600, 2, rows.data());
+  for (int k = 0; k < 600; ++k) {
+    const double e = std::exp(-k / 8.0);
+    EXPECT_NEAR(rows[2 * k + 1] / (e / (1 + e)), 1, 4e-7) << k;
+  }
+}
+
+TEST(SoftmaxRowsTest, NanStaysNan) {
+  float two[] = {std::nanf(""), 1.0f};
+  mean_field::SoftmaxRows(1, 2, two);
+  EXPECT_TRUE(std::isnan(two[0]));
 }
 
 TEST(SoftmaxRowsTest, ExtremeLogits) {

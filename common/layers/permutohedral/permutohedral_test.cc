@@ -2,6 +2,7 @@
 #include "common/layers/permutohedral/permutohedral.h"
 
 #include <cmath>
+#include <functional>
 
 #include "ATen/ATen.h"
 #include "ATen/Parallel.h"
@@ -9,6 +10,9 @@
 #include "common/testing/gradcheck.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+// The instruction sets that the kernels are built for; must precede highway.h.
+#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
+#include "hwy/highway.h"
 #include "torch/csrc/autograd/autograd.h"
 
 namespace seg {
@@ -495,6 +499,59 @@ TEST(PermutohedralTest, TheNumberOfThreadsChangesNothing) {
     }
   }
   at::set_num_threads(threads);
+}
+
+// Runs `check` with each instruction set that this CPU has, one after the
+// other.
+void ForEachTarget(const std::function<void(const char*)>& check) {
+  for (int64_t target : hwy::SupportedAndGeneratedTargets()) {
+    hwy::SetSupportedTargetsForTest(target);
+    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+    check(hwy::TargetName(target));
+  }
+  hwy::SetSupportedTargetsForTest(0);
+  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+}
+
+TEST(PermutohedralTest, EveryInstructionSet) {
+  at::manual_seed(15);
+  const at::Tensor images = at::rand({1, 3, 9, 13}) * 255;
+  for (at::ScalarType type : {at::kFloat, at::kDouble}) {
+    const at::Tensor features =
+        BilateralFeatures(images[0], 6, 40).to(type).contiguous();
+    for (int64_t labels : {1, 2, 3, 8, 21, 40}) {
+      const at::Tensor q = at::rand({1, labels, 9, 13}, type);
+      const at::Tensor f = at::randn({labels, labels, 63}, type);
+      const at::Tensor g = at::randn({1, labels, 9, 13}, type);
+      std::vector<at::Tensor> first;
+      LatticePtr first_lattice;
+      ForEachTarget([&](const char* name) {
+        // Elevation uses no fused operation: the lattice is the same exactly.
+        const LatticePtr lattice = PermutohedralLattice::Build(features);
+        if (first_lattice == nullptr) first_lattice = lattice;
+        ASSERT_EQ(lattice->num_vertices(), first_lattice->num_vertices());
+        for (int64_t i = 0; i < 6 * 117; ++i) {
+          ASSERT_EQ(lattice->vertices()[i], first_lattice->vertices()[i]);
+          ASSERT_EQ(lattice->weights<double>()[i],
+                    first_lattice->weights<double>()[i]);
+        }
+        at::Tensor x = q.clone().set_requires_grad(true);
+        at::Tensor w = f.clone().set_requires_grad(true);
+        const at::Tensor y = PermutohedralFilter(x, w, {lattice});
+        y.backward(g);
+        const std::vector<at::Tensor> now = {
+            y.detach(), x.grad(), w.grad(),
+            PermutohedralGaussian(q, {lattice})};
+        if (first.empty()) first = now;
+        for (size_t i = 0; i < now.size(); ++i) {
+          const double tolerance = type == at::kFloat ? 2e-5 : 1e-13;
+          EXPECT_LT(MaxError(now[i], first[i]),
+                    tolerance * (1 + first[i].abs().max().item<double>()))
+              << name << ", result " << i;
+        }
+      });
+    }
+  }
 }
 
 TEST(PermutohedralTest, EmptyBatchAndNoPoints) {
