@@ -44,6 +44,42 @@ std::vector<KeyRule> CrfConfig::Rules() {
           {"bilateral.support", 1, 3}};
 }
 
+at::Tensor CrfUnary(const at::Tensor& z, const CrfFilters& filters,
+                    double epsilon) {
+  return -filters.unary_weight * at::log(z + epsilon);
+}
+
+at::Tensor CrfPairwise(const at::Tensor& q, const CrfFilters& filters,
+                       const LatticeVector& lattices) {
+  at::Tensor sum;
+  if (filters.spatial.defined()) sum = LabelConvolution(q, filters.spatial);
+  if (filters.bilateral.defined()) {
+    const at::Tensor filtered =
+        PermutohedralFilter(q, filters.bilateral, lattices);
+    sum = sum.defined() ? sum + filtered : filtered;
+  }
+  return sum;
+}
+
+at::Tensor ProjectedGradientDescent(const at::Tensor& z,
+                                    const CrfFilters& filters,
+                                    const LatticeVector& lattices,
+                                    const CrfConfig& config,
+                                    std::vector<at::Tensor>* states) {
+  const at::Tensor unary = CrfUnary(z, filters, config.epsilon);
+  at::Tensor q = config.initial == "uniform"
+                     ? at::full_like(z, 1.0 / static_cast<double>(z.size(1)))
+                     : z;
+  if (states != nullptr) states->assign(1, q.detach());
+  for (int64_t t = 0; t < config.iterations; ++t) {
+    const at::Tensor pairwise = CrfPairwise(q, filters, lattices);
+    const at::Tensor gradient = pairwise.defined() ? unary + pairwise : unary;
+    q = SimplexProjectionStep(q, gradient, config.step, config.leak);
+    if (states != nullptr) states->push_back(q.detach());
+  }
+  return q;
+}
+
 CrfLayerImpl::CrfLayerImpl(const CrfConfig& config, int64_t num_labels)
     : config_(config), num_labels_(num_labels) {
   TORCH_CHECK(num_labels >= 1, "CrfLayer: num_labels must be positive, got ",
@@ -99,8 +135,9 @@ LatticeVector CrfLayerImpl::BuildLattices(const at::Tensor& images) const {
                                 config_.bilateral.theta_colour);
 }
 
-CrfLayerImpl::Filters CrfLayerImpl::CurrentFilters() const {
-  Filters filters;
+CrfFilters CrfLayerImpl::Filters() const {
+  CrfFilters filters;
+  filters.unary_weight = unary_weight_;
   if (!spatial_.is_empty()) filters.spatial = spatial_->kernel();
   filters.bilateral = bilateral_filter_;
   if (bilateral_filter_.defined() && config_.bilateral.tied) {
@@ -109,46 +146,19 @@ CrfLayerImpl::Filters CrfLayerImpl::CurrentFilters() const {
   return filters;
 }
 
-at::Tensor CrfLayerImpl::Unary(const at::Tensor& z) const {
-  return -unary_weight_ * at::log(z + config_.epsilon);
-}
-
-at::Tensor CrfLayerImpl::Pairwise(const at::Tensor& q, const Filters& filters,
-                                  const LatticeVector& lattices) {
-  at::Tensor sum;
-  if (filters.spatial.defined()) sum = LabelConvolution(q, filters.spatial);
-  if (filters.bilateral.defined()) {
-    const at::Tensor filtered =
-        PermutohedralFilter(q, filters.bilateral, lattices);
-    sum = sum.defined() ? sum + filtered : filtered;
-  }
-  return sum;
-}
-
 at::Tensor CrfLayerImpl::forward(const at::Tensor& z,
                                  const LatticeVector& lattices,
                                  std::vector<at::Tensor>* states) {
   CheckInput(z, lattices);
-  const at::Tensor unary = Unary(z);
-  const Filters filters = CurrentFilters();
-  at::Tensor q = config_.initial == "uniform"
-                     ? at::full_like(z, 1.0 / static_cast<double>(num_labels_))
-                     : z;
-  if (states != nullptr) states->assign(1, q.detach());
-  for (int64_t t = 0; t < config_.iterations; ++t) {
-    const at::Tensor pairwise = Pairwise(q, filters, lattices);
-    const at::Tensor gradient = pairwise.defined() ? unary + pairwise : unary;
-    q = SimplexProjectionStep(q, gradient, config_.step, config_.leak);
-    if (states != nullptr) states->push_back(q.detach());
-  }
-  return q;
+  return ProjectedGradientDescent(z, Filters(), lattices, config_, states);
 }
 
 at::Tensor CrfLayerImpl::Energy(const at::Tensor& z, const at::Tensor& q,
                                 const LatticeVector& lattices) {
   CheckInput(z, lattices);
-  at::Tensor gradient = Unary(z);
-  const at::Tensor pairwise = Pairwise(q, CurrentFilters(), lattices);
+  const CrfFilters filters = Filters();
+  at::Tensor gradient = CrfUnary(z, filters, config_.epsilon);
+  const at::Tensor pairwise = CrfPairwise(q, filters, lattices);
   if (pairwise.defined()) gradient = gradient + pairwise / 2;
   return (gradient * q).sum({1, 2, 3});
 }

@@ -81,6 +81,29 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(CrfConfig, iterations, step,
                                                 start, initial, spatial,
                                                 bilateral)
 
+// The learned numbers of the layer, as inference applies them.
+struct CrfFilters {
+  at::Tensor unary_weight;  // [1], w_u
+  at::Tensor spatial;       // [L,L,2r+1,2r+1]; undefined: no spatial term
+  at::Tensor bilateral;     // [L,L,taps]; undefined: no bilateral term
+};
+
+// u = -w_u log(z + eps), [N,L,H,W].
+at::Tensor CrfUnary(const at::Tensor& z, const CrfFilters& filters,
+                    double epsilon);
+
+// K q; undefined when both terms are.
+at::Tensor CrfPairwise(const at::Tensor& q, const CrfFilters& filters,
+                       const LatticeVector& lattices);
+
+// q^T; arguments and result as for CrfLayerImpl::forward. Of `config` only
+// iterations, step, leak, epsilon and initial are read.
+at::Tensor ProjectedGradientDescent(const at::Tensor& z,
+                                    const CrfFilters& filters,
+                                    const LatticeVector& lattices,
+                                    const CrfConfig& config,
+                                    std::vector<at::Tensor>* states = nullptr);
+
 class CrfLayerImpl : public torch::nn::Module {
  public:
   CrfLayerImpl(const CrfConfig& config, int64_t num_labels);
@@ -109,16 +132,7 @@ class CrfLayerImpl : public torch::nn::Module {
   bool uses_lattice() const { return config_.bilateral.mode != "off"; }
 
  private:
-  // The filters that one forward applies, undefined where a term is off.
-  struct Filters {
-    at::Tensor spatial;    // [L,L,2r+1,2r+1]
-    at::Tensor bilateral;  // [L,L,taps]
-  };
-  Filters CurrentFilters() const;
-  at::Tensor Unary(const at::Tensor& z) const;
-  // K q; undefined when both terms are off.
-  static at::Tensor Pairwise(const at::Tensor& q, const Filters& filters,
-                             const LatticeVector& lattices);
+  CrfFilters Filters() const;  // tied and masked as the configuration says
   void CheckInput(const at::Tensor& z, const LatticeVector& lattices) const;
 
   CrfConfig config_;

@@ -1,0 +1,201 @@
+#include "crfgrad/model.h"
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/base/runfiles.h"
+#include "common/datasets/open.h"
+#include "common/io/file.h"
+#include "common/testing/status_matchers.h"
+#include "crfgrad/task.h"
+#include "torch/utils.h"
+
+namespace seg {
+namespace crfgrad {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+at::Tensor RandomImages(int64_t n, int64_t height, int64_t width) {
+  return at::randint(0, 256, {n, 3, height, width}, at::kFloat);
+}
+
+TEST(ConfigTest, EveryConfigurationParses) {
+  for (const char* name :
+       {"demo", "weizmann_fcn", "weizmann_densecrf", "weizmann_crfgrad"}) {
+    const std::string path =
+        Runfile(std::string("crfgrad/configs/") + name + ".yaml");
+    ASSERT_OK_AND_ASSIGN(const std::string text, ReadFile(path));
+    Config config;
+    EXPECT_OK(ParseConfig(text, path, {}, &config));
+    // What is saved with a run reads back as the same.
+    Config again;
+    ASSERT_OK(
+        ParseConfig(ToYaml(nlohmann::json(config)), "resolved", {}, &again));
+    EXPECT_EQ(nlohmann::json(config), nlohmann::json(again));
+  }
+}
+
+TEST(ConfigTest, NestedRulesApply) {
+  Config config;
+  EXPECT_THAT(ParseConfig("crf: {leak: 2}", "t", {}, &config),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("crf.leak: must lie in [0, 1]")));
+  EXPECT_THAT(
+      ParseConfig("", "t", {"crf.bilateral.mode=learnt"}, &config),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("learned")));
+}
+
+TEST(ModelTest, OutputsOfEachInference) {
+  torch::manual_seed(1);
+  const at::Tensor images = RandomImages(2, 21, 30);
+  for (const char* inference : {"fcn", "dense_crf", "crfgrad"}) {
+    Config config;
+    config.model.inference = inference;
+    Model model(config, 3);
+    model->eval();
+    const c10::AutoGradMode no_grad(false);
+    const std::vector<at::Tensor> outputs = model->Predict(images);
+    ASSERT_EQ(outputs.size(), model->OutputNames().size());
+    EXPECT_EQ(model->OutputNames()[0], inference);
+    for (const at::Tensor& output : outputs) {
+      EXPECT_EQ(output.sizes(), (std::vector<int64_t>{2, 3, 21, 30}));
+      EXPECT_TRUE(
+          at::allclose(output.sum(1), at::ones({2, 21, 30}), 1e-4, 1e-4));
+    }
+  }
+}
+
+TEST(ModelTest, InputSizeKeepsTheImagesOwnSizeOutside) {
+  Config config;
+  config.model.inference = "fcn";
+  config.model.input_size = 32;
+  Model model(config, 2);
+  model->eval();
+  EXPECT_EQ(model->Scores(RandomImages(1, 50, 41)).sizes(),
+            (std::vector<int64_t>{1, 2, 50, 41}));
+  const at::Tensor images = RandomImages(1, 32, 32);
+  EXPECT_TRUE(at::equal(model->Scores(images), model->fcn()->forward(images)));
+}
+
+TEST(ModelTest, ParameterNamesOfTheCrf) {
+  Model model(Config(), 2);
+  std::vector<std::string> names;
+  for (const auto& item : model->crf()->named_parameters()) {
+    names.push_back(item.key());
+  }
+  EXPECT_THAT(names, testing::UnorderedElementsAre(
+                         "unary_weight", "bilateral_filter", "spatial.weight"));
+}
+
+TEST(ModelTest, ImagenetWeightsOnlyForTheirBackbone) {
+  ModelConfig config;
+  config.weights = "imagenet";
+  Config whole;
+  Model model(whole, 2);
+  EXPECT_THAT(LoadPretrained(config, &model),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("efficientnet_lite0")));
+}
+
+class TaskTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    torch::manual_seed(2);
+    DataConfig data;
+    data.synthetic.height = 32;
+    data.synthetic.width = 40;
+    data.synthetic.train = 4;
+    data.synthetic.val = 3;
+    ASSERT_OK_AND_ASSIGN(train_, OpenDataset(data, "", "train"));
+    ASSERT_OK_AND_ASSIGN(val_, OpenDataset(data, "", "val"));
+    std::vector<at::Tensor> images, masks;
+    for (int64_t i = 0; i < 4; ++i) {
+      const auto sample = train_->Get(i);
+      ASSERT_OK(sample);
+      images.push_back(sample->image.to(at::kFloat));
+      masks.push_back(sample->mask.to(at::kLong));
+      batch_.ids.push_back(sample->id);
+    }
+    batch_.images = at::stack(images);
+    batch_.masks = at::stack(masks);
+  }
+
+  std::shared_ptr<const Dataset> train_, val_;
+  Batch batch_;
+};
+
+TEST_F(TaskTest, OverfitsFourImages) {
+  Config config;
+  config.loss.unary_steps = 120;
+  config.train.optimizer.type = "adam";
+  config.train.optimizer.lr = 0.01;
+  config.crf.leak = 0.1;
+  Model model(config, train_->info().num_classes());
+  CrfGradTask task(config, model, val_, val_, c10::kCPU);
+  model->train();
+  Optimizer optimizer(config.train.optimizer, task.Phases()[0].groups);
+  double first = 0, last = 0;
+  for (int64_t step = 0; step < 150; ++step) {
+    optimizer.ZeroGradients();
+    const at::Tensor loss = task.Loss(0, batch_, step).loss;
+    loss.backward();
+    optimizer.Step(0.01, at::zeros({}));
+    if (step == 0) first = loss.item<double>();
+    last = loss.item<double>();
+  }
+  EXPECT_LT(last, 0.25 * first);
+  EXPECT_TRUE(std::isfinite(last));
+}
+
+TEST_F(TaskTest, AFrozenFcnGetsNoGradient) {
+  Config config;
+  config.model.freeze_fcn = true;
+  Model model(config, train_->info().num_classes());
+  CrfGradTask task(config, model, val_, val_, c10::kCPU);
+  model->train();
+  task.Loss(0, batch_, 0).loss.backward();
+  for (const at::Tensor& p : model->fcn()->parameters()) {
+    EXPECT_FALSE(p.grad().defined());
+  }
+  EXPECT_TRUE(
+      model->crf()->named_parameters()["unary_weight"].grad().defined());
+  EXPECT_FALSE(model->fcn()->is_training());
+}
+
+TEST_F(TaskTest, BothLossesAndTheUnaryTerm) {
+  for (const char* type : {"nll", "softmax"}) {
+    Config config;
+    config.loss.type = type;
+    config.loss.unary = 0.5;
+    Model model(config, train_->info().num_classes());
+    CrfGradTask task(config, model, val_, val_, c10::kCPU);
+    model->train();
+    const StepLoss loss = task.Loss(0, batch_, 0);
+    ASSERT_EQ(loss.logged.size(), 2u);
+    EXPECT_NEAR(loss.loss.item<double>(),
+                loss.logged[0].second.item<double>() +
+                    0.5 * loss.logged[1].second.item<double>(),
+                1e-5);
+  }
+}
+
+TEST_F(TaskTest, ValidatesBothOutputs) {
+  Config config;
+  Model model(config, train_->info().num_classes());
+  CrfGradTask task(config, model, val_, val_, c10::kCPU);
+  model->eval();
+  ASSERT_OK_AND_ASSIGN(const Metrics metrics, task.Validate());
+  EXPECT_EQ(metrics.count("mean_iou"), 1u);
+  EXPECT_EQ(metrics.count("fcn_mean_iou"), 1u);
+}
+
+}  // namespace
+}  // namespace crfgrad
+}  // namespace seg
