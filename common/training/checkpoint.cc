@@ -202,7 +202,9 @@ std::string RunOfCheckpoint(const std::string& checkpoint) {
 
 absl::StatusOr<std::string> NewestRun(const std::string& root) {
   std::error_code error;
-  std::pair<fs::file_time_type, std::string> newest;
+  // (The clock's epoch lies in the future: a default time would win.)
+  std::pair<fs::file_time_type, std::string> newest(fs::file_time_type::min(),
+                                                    "");
   for (const auto& entry : fs::directory_iterator(root, error)) {
     const fs::path last = entry.path() / "checkpoints" / "last" / kStateFile;
     const fs::file_time_type time = fs::last_write_time(last, error);

@@ -99,7 +99,9 @@ void Optimizer::Step(double lr, const at::Tensor& skip) {
     const double decay =
         group.weight_decay < 0 ? config_.weight_decay : group.weight_decay;
     if (config_.type == "sgd") {
-      // Zero momentum buffers make the first step an ordinary one.
+      // Zero momentum buffers make the first step an ordinary one; the kernel
+      // takes none where there is no momentum.
+      if (config_.momentum == 0) first.clear();
       at::_fused_sgd_(parameters, gradients, first, decay, config_.momentum,
                       rate, /*dampening=*/0.0, config_.nesterov,
                       /*maximize=*/false, /*is_first_step=*/false,

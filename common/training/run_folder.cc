@@ -148,12 +148,12 @@ absl::Status WriteClasses(const std::string& run, const DatasetInfo& info) {
                                {"classes", info.class_names},
                                {"palette", info.palette},
                                {"ignore_label", info.ignore_label}};
-  return WriteFileAtomically(run + "/classes.nlohmann::json",
+  return WriteFileAtomically(run + "/classes.json",
                              tree.dump(2) + "\n");
 }
 
 absl::StatusOr<DatasetInfo> ReadClasses(const std::string& run) {
-  const std::string path = run + "/classes.nlohmann::json";
+  const std::string path = run + "/classes.json";
   SEG_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
   DatasetInfo info;
   try {

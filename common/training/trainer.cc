@@ -375,6 +375,7 @@ absl::Status Trainer::Loop::Run() {
   SEG_ASSIGN_OR_RETURN(device_, ResolveDevice(args_.device));
   task_.module().to(device_);
   task_.module().train();
+  state_.seed = args_.seed;
   BuildOptimizers();
   if (!args_.init_from.empty()) {
     SEG_RETURN_IF_ERROR(InitFrom(args_.init_from, &task_.module()));
