@@ -27,6 +27,8 @@
 //     - name: camvid_full
 //       stands_in_for: [cityscapes/crfgrad]   # other data than the row's
 //
+// `data` contains the name that the data set gives itself ("data" in the output
+// of eval); //tools:reproduce refuses a result under another name.
 // `answers` and `stands_in_for` take ids (the row's metric is looked up in
 // `metrics`) or {row, key, scale}. Keys are JSON pointers ("/" inside a name is
 // written "~1": /metrics/fcn~1mean_iou). An experiment with

@@ -237,6 +237,14 @@ absl::Status Runner::Evaluate(const Experiment& e, int64_t seed,
         absl::StrCat(who, "--json must print one JSON object to stdout, got '",
                      text.substr(0, 80), "'"));
   }
+  // A result must carry the name of the data that it was measured on.
+  const auto data = run.eval.find("data");
+  if (data != run.eval.end() && data->is_string() &&
+      e.data.find(data->get<std::string>()) == std::string::npos) {
+    return absl::InternalError(absl::StrCat(
+        who, "measured on ", data->get<std::string>(),
+        ", but protocol.yaml says data: ", e.data, "; name the data there"));
+  }
   run.seed = seed;
   run.train_seconds = e.eval_of.empty() ? trained.seconds : 0;
   run.eval_seconds = end.seconds;

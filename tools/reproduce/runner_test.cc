@@ -64,7 +64,8 @@ echo "eval $name $seed" >> "$FAKE/calls.txt"
 echo "$*" > "$FAKE/last_eval.txt"
 [ -e "$FAKE/bad_eval" ] && { echo "no json"; exit 0; }
 case $name in base) iou=0.7$seed ;; *) iou=0.8$seed ;; esac
-echo "{\"metrics\": {\"mean_iou\": $iou, \"gain\": 0.1}, \"images\": 4,"
+echo "{\"data\": \"set\","
+echo " \"metrics\": {\"mean_iou\": $iou, \"gain\": 0.1}, \"images\": 4,"
 echo " \"per_class\": {\"horse\": $iou}, \"ms_per_image\": 1.5}"
 )sh";
 
@@ -373,6 +374,21 @@ TEST_F(RunnerTest, SaysWhatIsWrongWithTheOutputOfEval) {
               StatusIs(absl::StatusCode::kInternal,
                        HasSubstr("the output of eval has no /metrics/iou; "
                                  "correct the key in protocol.yaml")));
+  EXPECT_FALSE(fs::exists(root_ + "/demo/results/base.json"));
+}
+
+TEST_F(RunnerTest, TheDataHasItsOwnName) {
+  options_.only = {"base"};
+  options_.seeds = {0};
+  std::string protocol = kProtocol;
+  const std::string claimed = "data: set,\n     overrides";
+  ASSERT_NE(protocol.find(claimed), std::string::npos);
+  protocol.replace(protocol.find(claimed), claimed.size(),
+                   "data: famous benchmark,\n     overrides");
+  Write("demo/protocol.yaml", protocol);
+  EXPECT_THAT(Run(), StatusIs(absl::StatusCode::kInternal,
+                              HasSubstr("measured on set, but protocol.yaml "
+                                        "says data: famous benchmark")));
   EXPECT_FALSE(fs::exists(root_ + "/demo/results/base.json"));
 }
 
