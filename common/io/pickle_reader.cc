@@ -10,110 +10,13 @@
 #include "common/base/status_macros.h"
 #include "common/io/byte_order.h"
 #include "common/io/pickle_globals.h"
+#include "common/io/pickle_opcodes.h"
 #include "common/io/quote.h"
 
 namespace seg {
 namespace {
 
-// Opcodes, by the names of CPython's pickle.py.
-enum Opcode : uint8_t {
-  kMark = '(',
-  kStop = '.',
-  kPop = '0',
-  kPopMark = '1',
-  kBinFloat = 'G',
-  kBinInt = 'J',
-  kBinInt1 = 'K',
-  kBinInt2 = 'M',
-  kNone = 'N',
-  kBinPersId = 'Q',
-  kReduce = 'R',
-  kBinString = 'T',
-  kShortBinString = 'U',
-  kBinUnicode = 'X',
-  kBinBytes = 'B',
-  kShortBinBytes = 'C',
-  kEmptyList = ']',
-  kAppend = 'a',
-  kBuild = 'b',
-  kGlobal = 'c',
-  kDict = 'd',
-  kAppends = 'e',
-  kBinGet = 'h',
-  kLongBinGet = 'j',
-  kList = 'l',
-  kBinPut = 'q',
-  kLongBinPut = 'r',
-  kSetItem = 's',
-  kTuple = 't',
-  kEmptyTuple = ')',
-  kSetItems = 'u',
-  kEmptyDict = '}',
-  kProto = 0x80,
-  kTuple1 = 0x85,
-  kTuple2 = 0x86,
-  kTuple3 = 0x87,
-  kNewTrue = 0x88,
-  kNewFalse = 0x89,
-  kLong1 = 0x8a,
-  kLong4 = 0x8b,
-  kShortBinUnicode = 0x8c,
-  kBinUnicode8 = 0x8d,
-  kBinBytes8 = 0x8e,
-  kStackGlobal = 0x93,
-  kMemoize = 0x94,
-  kFrame = 0x95,
-};
-
-// For messages: the opcodes that exist and are refused.
-const char* RefusedName(uint8_t opcode) {
-  switch (opcode) {
-    case '2':
-      return "DUP";
-    case 'F':
-      return "FLOAT";
-    case 'I':
-      return "INT";
-    case 'L':
-      return "LONG";
-    case 'P':
-      return "PERSID";
-    case 'S':
-      return "STRING";
-    case 'V':
-      return "UNICODE";
-    case 'g':
-      return "GET";
-    case 'i':
-      return "INST";
-    case 'o':
-      return "OBJ";
-    case 'p':
-      return "PUT";
-    case 0x81:
-      return "NEWOBJ";
-    case 0x82:
-    case 0x83:
-    case 0x84:
-      return "EXT";
-    case 0x8f:
-      return "EMPTY_SET";
-    case 0x90:
-      return "ADDITEMS";
-    case 0x91:
-      return "FROZENSET";
-    case 0x92:
-      return "NEWOBJ_EX";
-    case 0x96:
-      return "BYTEARRAY8";
-    case 0x97:
-      return "NEXT_BUFFER";
-    case 0x98:
-      return "READONLY_BUFFER";
-    default:
-      return "unknown";
-  }
-}
+using namespace pickle_opcode;
 
 class Machine {
  public:
@@ -320,7 +223,7 @@ absl::Status Machine::Execute(uint8_t opcode) {
       return ExecuteObject(opcode);
     default:
       return Error(absl::StrFormat("opcode 0x%02x (%s) is not allowed", opcode,
-                                   RefusedName(opcode)));
+                                   RefusedPickleOpcodeName(opcode)));
   }
 }
 
@@ -539,35 +442,6 @@ absl::Status Machine::ExecuteObject(uint8_t opcode) {
 }
 
 }  // namespace
-
-const char* PickleKindName(PickleKind kind) {
-  switch (kind) {
-    case PickleKind::kNone:
-      return "None";
-    case PickleKind::kBool:
-      return "bool";
-    case PickleKind::kInt:
-    case PickleKind::kLongInt:
-      return "int";
-    case PickleKind::kFloat:
-      return "float";
-    case PickleKind::kString:
-      return "str";
-    case PickleKind::kTuple:
-      return "tuple";
-    case PickleKind::kList:
-      return "list";
-    case PickleKind::kDict:
-      return "dict";
-    case PickleKind::kGlobal:
-      return "global";
-    case PickleKind::kStorage:
-      return "storage";
-    case PickleKind::kTensor:
-      return "tensor";
-  }
-  return "unknown";
-}
 
 absl::StatusOr<Pickle> ParsePickle(absl::string_view bytes) {
   return Machine(bytes).Run();
