@@ -148,8 +148,7 @@ absl::Status WriteClasses(const std::string& run, const DatasetInfo& info) {
                                {"classes", info.class_names},
                                {"palette", info.palette},
                                {"ignore_label", info.ignore_label}};
-  return WriteFileAtomically(run + "/classes.json",
-                             tree.dump(2) + "\n");
+  return WriteFileAtomically(run + "/classes.json", tree.dump(2) + "\n");
 }
 
 absl::StatusOr<DatasetInfo> ReadClasses(const std::string& run) {

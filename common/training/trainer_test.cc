@@ -94,9 +94,9 @@ class NetTask : public Task {
   }
 
   absl::StatusOr<Metrics> Validate() override {
-    // Best in the middle of the run, so that best and last differ.
-    ++validations_;
-    return Metrics{{"mean_iou", validations_ == 2 ? 0.9 : 0.5}};
+    // A function of the weights, as every real metric is.
+    return Metrics{
+        {"mean_iou", net_->parameters()[0].abs().mean().item<double>()}};
   }
 
   absl::StatusOr<std::string> Finish(ReportData*) override {
@@ -108,7 +108,6 @@ class NetTask : public Task {
   RunOptions options_;
   Net net_;
   int64_t calls_[2] = {0, 0};
-  int64_t validations_ = 0;
 };
 
 absl::Status RunHere(const RunOptions& options) {
@@ -209,7 +208,9 @@ TEST(TrainerTest, KilledInTheMiddleOfAnEpochAndResumedEndsWithEqualBits) {
     options.kill_at = kNever;
     options.resume = true;
     ASSERT_EQ(RunInChild(options), 0);
-    EXPECT_EQ(End(options.folder), Uninterrupted()) << workers << " workers";
+    // (As a truth value: a difference would print both files.)
+    EXPECT_TRUE(End(options.folder) == Uninterrupted())
+        << workers << " workers";
 
     // Each step is logged once.
     ASSERT_OK_AND_ASSIGN(const std::vector<nlohmann::json> records,
@@ -237,7 +238,7 @@ TEST(TrainerTest, InterruptSavesAndResumes) {
   options.interrupt_at = kNever;
   options.resume = true;
   ASSERT_EQ(RunInChild(options), 0);
-  EXPECT_EQ(End(options.folder), Uninterrupted());
+  EXPECT_TRUE(End(options.folder) == Uninterrupted());
 }
 
 TEST(TrainerTest, ALossThatIsNotFiniteStopsAndKeepsTheLastCheckpoint) {
