@@ -112,7 +112,7 @@ def main():
                 for path in args.images.split(',')
             }
         for name, image in images.items():
-            image = np.ascontiguousarray(image)
+            image = np.array(image)  # the peer wants it writable
             unary = rng.uniform(0.1, 2.5, (labels, height, width))
             unary = np.ascontiguousarray(unary, dtype=np.float32)
             for thetas in THETAS:

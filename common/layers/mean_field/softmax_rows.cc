@@ -97,27 +97,50 @@ HWY_ATTR void Softmax4(int64_t count, T* HWY_RESTRICT rows) {
   for (int64_t i = 0; i < 4 * (count - p); ++i) rows[i] = rest[i];
 }
 
-// Rows of whole vectors of at most eight numbers.
+// Rows of whole vectors of at most eight numbers. Three passes over kChunk
+// pixels: one chain of maximum, exponential, sum and division a pixel would
+// wait for its own latency.
+constexpr int64_t kChunk = 64;
+
 template <typename T>
-HWY_ATTR void SoftmaxLong(int64_t count, int64_t row, T* HWY_RESTRICT rows) {
+HWY_ATTR void SoftmaxChunk(int64_t count, int64_t row, T* HWY_RESTRICT rows) {
   const hn::CappedTag<T, 8> d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-  for (int64_t p = 0; p < count; ++p, rows += row) {
-    auto top = hn::LoadU(d, rows);
+  HWY_ALIGN T sums[8 * kChunk];
+  T tops[kChunk];
+  for (int64_t p = 0; p < count; ++p) {
+    const T* x = rows + p * row;
+    auto top = hn::LoadU(d, x);
     for (int64_t c = lanes; c < row; c += lanes) {
-      top = hn::Max(top, hn::LoadU(d, rows + c));
+      top = hn::Max(top, hn::LoadU(d, x + c));
     }
-    top = hn::MaxOfLanes(d, top);
+    tops[p] = hn::GetLane(hn::MaxOfLanes(d, top));
+  }
+  for (int64_t p = 0; p < count; ++p) {
+    T* x = rows + p * row;
+    const auto top = hn::Set(d, tops[p]);
     auto sum = hn::Zero(d);
     for (int64_t c = 0; c < row; c += lanes) {
-      const auto e = ExpNonPositive(d, hn::Sub(hn::LoadU(d, rows + c), top));
-      hn::StoreU(e, d, rows + c);
+      const auto e = ExpNonPositive(d, hn::Sub(hn::LoadU(d, x + c), top));
+      hn::StoreU(e, d, x + c);
       sum = hn::Add(sum, e);
     }
-    const auto scale = hn::Div(hn::Set(d, T(1)), hn::SumOfLanes(d, sum));
+    hn::StoreU(sum, d, sums + p * lanes);
+  }
+  for (int64_t p = 0; p < count; ++p) {
+    T* x = rows + p * row;
+    const auto sum = hn::SumOfLanes(d, hn::LoadU(d, sums + p * lanes));
+    const auto scale = hn::Div(hn::Set(d, T(1)), sum);
     for (int64_t c = 0; c < row; c += lanes) {
-      hn::StoreU(hn::Mul(hn::LoadU(d, rows + c), scale), d, rows + c);
+      hn::StoreU(hn::Mul(hn::LoadU(d, x + c), scale), d, x + c);
     }
+  }
+}
+
+template <typename T>
+HWY_ATTR void SoftmaxLong(int64_t count, int64_t row, T* rows) {
+  for (int64_t p = 0; p < count; p += kChunk) {
+    SoftmaxChunk(count - p < kChunk ? count - p : kChunk, row, rows + p * row);
   }
 }
 

@@ -15,8 +15,6 @@ namespace {
 constexpr int64_t kPoints = 64;  // points staged at a time, in L1
 constexpr int64_t kPointGrain = 4096;
 constexpr int64_t kVertexGrain = 1024;
-// Pairs whose outer products are summed in T before the sum in double.
-constexpr int64_t kPairBlock = 256;
 
 bool SeveralThreads(int64_t points) {
   return at::get_num_threads() > 1 && !at::in_parallel_region() &&
@@ -143,29 +141,20 @@ void AddTapGradient(const PermutohedralLattice& lattice, int64_t support,
                     const VertexRows<T>& b, double* grad) {
   const auto& pairs = lattice.tap_pairs(support);
   constexpr int64_t kTile = PermutohedralLattice::TapPairs::kTile;
-  // One tap is summed by one thread: blocks of pairs in T, blocks in double.
-  at::parallel_for(0, pairs.taps, 1, [&](int64_t first, int64_t last) {
-    std::vector<T> x(kPairBlock * a.row());
-    std::vector<T> y(kPairBlock * b.row());
-    for (int64_t o = first; o < last; ++o) {
-      double* sum = grad + o * labels_a * b.row();
-      int64_t held = 0;
-      for (int64_t tile = 0; tile < pairs.tiles; ++tile) {
-        const int64_t* range = pairs.begin.data() + tile * pairs.taps + o;
-        for (int64_t i = range[0]; i < range[1]; ++i) {
-          const T* from_a =
-              a.data() + (tile * kTile + pairs.target[i]) * a.row();
-          const T* from_b = b.data() + int64_t{pairs.source[i]} * b.row();
-          std::copy(from_a, from_a + a.row(), x.data() + held * a.row());
-          std::copy(from_b, from_b + b.row(), y.data() + held * b.row());
-          if (++held < kPairBlock) continue;
-          AddOuterProducts(x.data(), labels_a, a.row(), y.data(), b.row(), held,
-                           sum);
-          held = 0;
-        }
+  // One tap is summed by one thread, tile after tile: within a tile in T, over
+  // tiles in double. Neighbours of a tile are few and near: they stay in cache
+  // over the taps.
+  at::parallel_for(0, pairs.taps, 4, [&](int64_t first, int64_t last) {
+    for (int64_t tile = 0; tile < pairs.tiles; ++tile) {
+      const int64_t* begin = pairs.begin.data() + tile * pairs.taps;
+      const T* rows = a.data() + tile * kTile * a.row();
+      for (int64_t o = first; o < last; ++o) {
+        if (begin[o] == begin[o + 1]) continue;
+        AddOuterProducts(
+            rows, labels_a, a.row(), b.data(), b.row(),
+            pairs.source.data() + begin[o], pairs.target.data() + begin[o],
+            begin[o + 1] - begin[o], grad + o * labels_a * b.row());
       }
-      AddOuterProducts(x.data(), labels_a, a.row(), y.data(), b.row(), held,
-                       sum);
     }
   });
 }

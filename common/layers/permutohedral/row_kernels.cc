@@ -42,12 +42,14 @@ HWY_ATTR void SplatShort(const int32_t* HWY_RESTRICT vertices,
   for (int64_t p = begin; p < end; ++p, x += row) {
     const auto x0 = kFull > 0 ? hn::LoadU(full, x) : hn::Zero(full);
     const auto x1 = kFull > 1 ? hn::LoadU(full, x + step) : hn::Zero(full);
+    const auto x2 = kFull > 2 ? hn::LoadU(full, x + 2 * step) : hn::Zero(full);
     const auto xt = kTail ? hn::LoadU(tail, x + kFull * step) : hn::Zero(tail);
     for (int64_t r = p * corners; r < (p + 1) * corners; ++r) {
       T* target = out + int64_t{vertices[r]} * row;
       const auto w = hn::Set(full, weights[r]);
       if (kFull > 0) Accumulate(full, w, x0, target);
       if (kFull > 1) Accumulate(full, w, x1, target + step);
+      if (kFull > 2) Accumulate(full, w, x2, target + 2 * step);
       if (kTail) {
         Accumulate(tail, hn::Set(tail, weights[r]), xt, target + kFull * step);
       }
@@ -73,6 +75,7 @@ HWY_ATTR void SplatScatterT(const int32_t* HWY_RESTRICT vertices,
   }
   SEG_SHORT(1, false)
   SEG_SHORT(2, false)
+  SEG_SHORT(3, false)
   SEG_SHORT(0, true)
   SEG_SHORT(1, true)
 #undef SEG_SHORT
@@ -176,6 +179,38 @@ HWY_INLINE void PutSlice(D d, hn::Vec<D> sum, T factor, T* HWY_RESTRICT out) {
   hn::StoreU(sum, d, out);
 }
 
+// As SplatShort: all of a row at once.
+template <size_t kCap, bool kAdd, int kFull, bool kTail, typename T>
+HWY_ATTR void SliceShort(const int32_t* HWY_RESTRICT vertices,
+                         const T* HWY_RESTRICT weights, int64_t corners,
+                         const T* HWY_RESTRICT rows, T factor, int64_t begin,
+                         int64_t end, int64_t row, T* HWY_RESTRICT out) {
+  const typename RowTags<T, kCap>::Full full;
+  const typename RowTags<T, kCap>::Tail tail;
+  const int64_t step = static_cast<int64_t>(hn::Lanes(full));
+  for (int64_t p = begin; p < end; ++p, out += row) {
+    auto s0 = hn::Zero(full);
+    auto s1 = hn::Zero(full);
+    auto s2 = hn::Zero(full);
+    auto st = hn::Zero(tail);
+    for (int64_t r = p * corners; r < (p + 1) * corners; ++r) {
+      const T* x = rows + int64_t{vertices[r]} * row;
+      const auto w = hn::Set(full, weights[r]);
+      if (kFull > 0) s0 = hn::MulAdd(w, hn::LoadU(full, x), s0);
+      if (kFull > 1) s1 = hn::MulAdd(w, hn::LoadU(full, x + step), s1);
+      if (kFull > 2) s2 = hn::MulAdd(w, hn::LoadU(full, x + 2 * step), s2);
+      if (kTail) {
+        st = hn::MulAdd(hn::Set(tail, weights[r]),
+                        hn::LoadU(tail, x + kFull * step), st);
+      }
+    }
+    if (kFull > 0) PutSlice<kAdd>(full, s0, factor, out);
+    if (kFull > 1) PutSlice<kAdd>(full, s1, factor, out + step);
+    if (kFull > 2) PutSlice<kAdd>(full, s2, factor, out + 2 * step);
+    if (kTail) PutSlice<kAdd>(tail, st, factor, out + kFull * step);
+  }
+}
+
 template <size_t kCap, bool kAdd, typename T>
 HWY_ATTR void SliceT(const int32_t* vertices, const T* weights, int64_t corners,
                      const T* rows, T factor, int64_t begin, int64_t end,
@@ -184,6 +219,19 @@ HWY_ATTR void SliceT(const int32_t* vertices, const T* weights, int64_t corners,
   const typename RowTags<T, kCap>::Tail tail;
   const int64_t step = static_cast<int64_t>(hn::Lanes(full));
   const int64_t tail_step = static_cast<int64_t>(hn::Lanes(tail));
+  const int64_t whole = row / step;
+  const int64_t rest = row % step;
+#define SEG_SHORT(FULL, TAIL)                                            \
+  if (whole == FULL && rest == (TAIL ? tail_step : 0)) {                 \
+    return SliceShort<kCap, kAdd, FULL, TAIL>(                           \
+        vertices, weights, corners, rows, factor, begin, end, row, out); \
+  }
+  SEG_SHORT(1, false)
+  SEG_SHORT(2, false)
+  SEG_SHORT(3, false)
+  SEG_SHORT(0, true)
+  SEG_SHORT(1, true)
+#undef SEG_SHORT
   for (int64_t p = begin; p < end; ++p, out += row) {
     const int32_t* vertex = vertices + p * corners;
     const T* weight = weights + p * corners;
@@ -216,17 +264,21 @@ HWY_ATTR void SliceRowsAddT(const int32_t* vertices, const T* weights,
 }
 
 // One entry a row length class, element type and kernel; HWY_EXPORT takes plain
-// functions only.
-#define SEG_BY_ROW(KERNEL, ...)       \
-  switch (row) {                      \
-    case 1:                           \
-      return KERNEL<1>(__VA_ARGS__);  \
-    case 2:                           \
-      return KERNEL<2>(__VA_ARGS__);  \
-    case 4:                           \
-      return KERNEL<4>(__VA_ARGS__);  \
-    default:                          \
-      return KERNEL<16>(__VA_ARGS__); \
+// functions only. Rows of 8, 24, 40.. floats start in the middle of a cache
+// line every other time: vectors of 16 would straddle two lines.
+#define SEG_BY_ROW(KERNEL, ...)        \
+  switch (row) {                       \
+    case 1:                            \
+      return KERNEL<1>(__VA_ARGS__);   \
+    case 2:                            \
+      return KERNEL<2>(__VA_ARGS__);   \
+    case 4:                            \
+      return KERNEL<4>(__VA_ARGS__);   \
+    default:                           \
+      if (row % 16 != 0) {             \
+        return KERNEL<8>(__VA_ARGS__); \
+      }                                \
+      return KERNEL<16>(__VA_ARGS__);  \
   }
 #define SEG_KERNELS(T, SUFFIX)                                                 \
   void SplatScatter##SUFFIX(const int32_t* vertices, const T* weights,         \

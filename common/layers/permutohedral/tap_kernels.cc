@@ -102,52 +102,82 @@ HWY_INLINE void AddLanes(D d, hn::Vec<D> sum, double* HWY_RESTRICT grad) {
   }
 }
 
+// kRows (1..8) rows of the gradient for the labels l.. of `a`.
+template <int kRows, class D, typename T>
+HWY_INLINE void OuterRows(D d, const T* HWY_RESTRICT a, int64_t row_a,
+                          const T* HWY_RESTRICT b, int64_t row_b,
+                          const int32_t* HWY_RESTRICT source,
+                          const uint8_t* HWY_RESTRICT target, int64_t count,
+                          double* HWY_RESTRICT grad) {
+  auto s0 = hn::Zero(d), s1 = hn::Zero(d), s2 = hn::Zero(d), s3 = hn::Zero(d);
+  auto s4 = hn::Zero(d), s5 = hn::Zero(d), s6 = hn::Zero(d), s7 = hn::Zero(d);
+  for (int64_t i = 0; i < count; ++i) {
+    const auto x = hn::LoadU(d, b + int64_t{source[i]} * row_b);
+    const T* HWY_RESTRICT y = a + target[i] * row_a;
+    s0 = hn::MulAdd(x, hn::Set(d, y[0]), s0);
+    if (kRows > 1) s1 = hn::MulAdd(x, hn::Set(d, y[1]), s1);
+    if (kRows > 2) s2 = hn::MulAdd(x, hn::Set(d, y[2]), s2);
+    if (kRows > 3) s3 = hn::MulAdd(x, hn::Set(d, y[3]), s3);
+    if (kRows > 4) s4 = hn::MulAdd(x, hn::Set(d, y[4]), s4);
+    if (kRows > 5) s5 = hn::MulAdd(x, hn::Set(d, y[5]), s5);
+    if (kRows > 6) s6 = hn::MulAdd(x, hn::Set(d, y[6]), s6);
+    if (kRows > 7) s7 = hn::MulAdd(x, hn::Set(d, y[7]), s7);
+  }
+  AddLanes<D, T>(d, s0, grad);
+  if (kRows > 1) AddLanes<D, T>(d, s1, grad + row_b);
+  if (kRows > 2) AddLanes<D, T>(d, s2, grad + 2 * row_b);
+  if (kRows > 3) AddLanes<D, T>(d, s3, grad + 3 * row_b);
+  if (kRows > 4) AddLanes<D, T>(d, s4, grad + 4 * row_b);
+  if (kRows > 5) AddLanes<D, T>(d, s5, grad + 5 * row_b);
+  if (kRows > 6) AddLanes<D, T>(d, s6, grad + 6 * row_b);
+  if (kRows > 7) AddLanes<D, T>(d, s7, grad + 7 * row_b);
+}
+
 template <class D, typename T>
-HWY_INLINE void OuterColumns(D d, const T* HWY_RESTRICT a, int64_t labels_a,
-                             int64_t row_a, const T* HWY_RESTRICT b,
-                             int64_t row_b, int64_t count, double* grad) {
+HWY_INLINE void OuterColumns(D d, const T* a, int64_t labels_a, int64_t row_a,
+                             const T* b, int64_t row_b, const int32_t* source,
+                             const uint8_t* target, int64_t count,
+                             double* grad) {
   int64_t l = 0;
-  for (; l + 4 <= labels_a; l += 4) {
-    auto s0 = hn::Zero(d);
-    auto s1 = hn::Zero(d);
-    auto s2 = hn::Zero(d);
-    auto s3 = hn::Zero(d);
-    for (int64_t i = 0; i < count; ++i) {
-      const auto x = hn::LoadU(d, b + i * row_b);
-      const T* HWY_RESTRICT y = a + i * row_a + l;
-      s0 = hn::MulAdd(x, hn::Set(d, y[0]), s0);
-      s1 = hn::MulAdd(x, hn::Set(d, y[1]), s1);
-      s2 = hn::MulAdd(x, hn::Set(d, y[2]), s2);
-      s3 = hn::MulAdd(x, hn::Set(d, y[3]), s3);
-    }
-    AddLanes<D, T>(d, s0, grad + l * row_b);
-    AddLanes<D, T>(d, s1, grad + (l + 1) * row_b);
-    AddLanes<D, T>(d, s2, grad + (l + 2) * row_b);
-    AddLanes<D, T>(d, s3, grad + (l + 3) * row_b);
+#define SEG_OUTER(ROWS)                                             \
+  OuterRows<ROWS>(d, a + l, row_a, b, row_b, source, target, count, \
+                  grad + l * row_b)
+  for (; l + 8 <= labels_a; l += 8) SEG_OUTER(8);
+  switch (labels_a - l) {
+    case 7:
+      return SEG_OUTER(7);
+    case 6:
+      return SEG_OUTER(6);
+    case 5:
+      return SEG_OUTER(5);
+    case 4:
+      return SEG_OUTER(4);
+    case 3:
+      return SEG_OUTER(3);
+    case 2:
+      return SEG_OUTER(2);
+    case 1:
+      return SEG_OUTER(1);
   }
-  for (; l < labels_a; ++l) {
-    auto s = hn::Zero(d);
-    for (int64_t i = 0; i < count; ++i) {
-      s = hn::MulAdd(hn::LoadU(d, b + i * row_b), hn::Set(d, a[i * row_a + l]),
-                     s);
-    }
-    AddLanes<D, T>(d, s, grad + l * row_b);
-  }
+#undef SEG_OUTER
 }
 
 template <size_t kCap, typename T>
 HWY_ATTR void OuterT(const T* a, int64_t labels_a, int64_t row_a, const T* b,
-                     int64_t row_b, int64_t count, double* grad) {
+                     int64_t row_b, const int32_t* source,
+                     const uint8_t* target, int64_t count, double* grad) {
   const hn::CappedTag<T, kCap> d;
   const hn::CappedTag<T, (kCap < 8 ? kCap : 8)> tail;
   const int64_t step = static_cast<int64_t>(hn::Lanes(d));
   const int64_t tail_step = static_cast<int64_t>(hn::Lanes(tail));
   int64_t c = 0;
   for (; c + step <= row_b; c += step) {
-    OuterColumns(d, a, labels_a, row_a, b + c, row_b, count, grad + c);
+    OuterColumns(d, a, labels_a, row_a, b + c, row_b, source, target, count,
+                 grad + c);
   }
   for (; c < row_b; c += tail_step) {
-    OuterColumns(tail, a, labels_a, row_a, b + c, row_b, count, grad + c);
+    OuterColumns(tail, a, labels_a, row_a, b + c, row_b, source, target, count,
+                 grad + c);
   }
 }
 
@@ -171,8 +201,10 @@ HWY_ATTR void OuterT(const T* a, int64_t labels_a, int64_t row_a, const T* b,
                target, count, row_out, out)                                    \
   }                                                                            \
   void Outer##SUFFIX(const T* a, int64_t labels_a, int64_t row_a, const T* b,  \
-                     int64_t row_b, int64_t count, double* grad) {             \
-    SEG_BY_ROW(row_b, OuterT, a, labels_a, row_a, b, row_b, count, grad)       \
+                     int64_t row_b, const int32_t* source,                     \
+                     const uint8_t* target, int64_t count, double* grad) {     \
+    SEG_BY_ROW(row_b, OuterT, a, labels_a, row_a, b, row_b, source, target,    \
+               count, grad)                                                    \
   }
 SEG_KERNELS(float, F)
 SEG_KERNELS(double, D)
@@ -200,10 +232,10 @@ namespace permutohedral {
   }                                                                           \
   template <>                                                                 \
   void AddOuterProducts(const T* a, int64_t labels_a, int64_t row_a,          \
-                        const T* b, int64_t row_b, int64_t count,             \
-                        double* grad) {                                       \
+                        const T* b, int64_t row_b, const int32_t* source,     \
+                        const uint8_t* target, int64_t count, double* grad) { \
     HWY_DYNAMIC_DISPATCH(Outer##SUFFIX)                                       \
-    (a, labels_a, row_a, b, row_b, count, grad);                              \
+    (a, labels_a, row_a, b, row_b, source, target, count, grad);              \
   }
 SEG_DISPATCH(float, F)
 SEG_DISPATCH(double, D)

@@ -14,11 +14,12 @@ void ApplyTap(const T* filter, const T* in, int64_t labels_in, int64_t row_in,
               const int32_t* source, const uint8_t* target, int64_t count,
               int64_t row_out, T* out);
 
-// grad[l][m] += sum_{i < count} a[i][l] b[i][m] for l < labels_a; rows of a and
-// b are contiguous. Sums within the call in T, across calls in double.
+// grad[l][m] += sum_{i < count} a[target[i]][l] b[source[i]][m] for l <
+// labels_a. Sums within the call in T, across calls in double.
 template <typename T>
 void AddOuterProducts(const T* a, int64_t labels_a, int64_t row_a, const T* b,
-                      int64_t row_b, int64_t count, double* grad);
+                      int64_t row_b, const int32_t* source,
+                      const uint8_t* target, int64_t count, double* grad);
 
 }  // namespace permutohedral
 }  // namespace seg
