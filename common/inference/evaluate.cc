@@ -54,6 +54,15 @@ std::vector<int64_t> ImageOrder(const EvaluateResult& result,
 
 }  // namespace
 
+OverlayOptions OverlayFor(const DatasetInfo& info) {
+  OverlayOptions options;
+  options.ignore_label = info.ignore_label;
+  if (!info.class_names.empty() && info.class_names[0] == "background") {
+    options.unpainted_class = 0;
+  }
+  return options;
+}
+
 std::vector<at::Tensor> PredictImage(const PredictFn& predict,
                                      const at::Tensor& image,
                                      c10::Device device) {
@@ -194,8 +203,7 @@ absl::Status FillReport(const Dataset& dataset, const EvaluateResult& result,
   const bool paired = result.outputs.size() > 1;
   const int64_t count = static_cast<int64_t>(order.size());
   const int64_t shown = std::min(pictures, count / 2);
-  OverlayOptions overlay;
-  overlay.ignore_label = result.info.ignore_label;
+  const OverlayOptions overlay = OverlayFor(result.info);
   for (int64_t k = 0; k < 2 * shown; ++k) {
     const bool best = k < shown;
     const int64_t i = best ? order[count - 1 - k] : order[k - shown];

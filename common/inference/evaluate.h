@@ -56,6 +56,10 @@ absl::StatusOr<EvaluateResult> Evaluate(const Dataset& dataset,
                                         const PredictFn& predict,
                                         const EvaluateOptions& options);
 
+// How labels of this data are drawn: a class 0 called "background" shows the
+// photograph.
+OverlayOptions OverlayFor(const DatasetInfo& info);
+
 // One image through `predict`: its uint8 [3,H,W] to float and the device.
 std::vector<at::Tensor> PredictImage(const PredictFn& predict,
                                      const at::Tensor& image,

@@ -88,8 +88,9 @@ absl::Status RunPredict(const MainArgs& args, const DatasetInfo& info,
     const at::Tensor mask = scores.argmax(0).to(at::kByte);
     SEG_RETURN_IF_ERROR(WriteMask(prefix + ".png", mask, info.palette));
     if (args.overlay) {
-      SEG_RETURN_IF_ERROR(WriteImage(prefix + "_overlay.png",
-                                     BlendMask(image, mask, info.palette)));
+      SEG_RETURN_IF_ERROR(
+          WriteImage(prefix + "_overlay.png",
+                     BlendMask(image, mask, info.palette, OverlayFor(info))));
     }
     if (args.probabilities) {
       const at::Tensor positive = scores.clamp_min(0);
