@@ -17,6 +17,7 @@
 #include "ATen/ATen.h"
 #include "ATen/Parallel.h"
 #include "common/layers/mean_field/mean_field.h"
+#include "common/memory/keep_freed_memory.h"
 
 namespace {
 
@@ -40,6 +41,7 @@ int Fail(const char* what) {
 }  // namespace
 
 int main() {
+  seg::KeepFreedMemory();  // as the mains do
   char line[256];
   long height = 0, width = 0, labels = 0;
   int threads = 0;
