@@ -1,5 +1,7 @@
 #include "common/layers/permutohedral/permutohedral.h"
 
+#include <functional>
+#include <utility>
 #include <vector>
 
 #include "ATen/ATen.h"
