@@ -32,8 +32,8 @@ cudaError_t Add(const std::vector<float>& a, const std::vector<float>& b,
     error = cudaGetLastError();
   }
   if (error == cudaSuccess) {
-    error = cudaMemcpy(sum->data(), device + 2 * n, bytes,
-                       cudaMemcpyDeviceToHost);
+    error =
+        cudaMemcpy(sum->data(), device + 2 * n, bytes, cudaMemcpyDeviceToHost);
   }
   cudaFree(device);
   return error;

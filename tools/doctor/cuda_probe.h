@@ -1,5 +1,5 @@
-// A kernel small enough to answer one question: does CUDA code of this build run
-// on this machine?
+// A kernel small enough to answer one question: does CUDA code of this build
+// run on this machine?
 #ifndef TOOLS_DOCTOR_CUDA_PROBE_H_
 #define TOOLS_DOCTOR_CUDA_PROBE_H_
 

@@ -2,9 +2,9 @@
 // missing, and the remedy. Exit code 0 when everything needed is there.
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
-#include <torch/headeronly/version.h>
 #include <sys/statvfs.h>
 #include <sys/sysinfo.h>
+#include <torch/headeronly/version.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -71,8 +71,8 @@ void CheckMachine() {
   if (statvfs(".", &disk) == 0) {
     const uint64_t free = disk.f_bavail * disk.f_frsize >> 30;
     if (free < 5) {
-      Missing("disk", std::to_string(free) +
-                          " GiB free here; a build needs 5 GiB");
+      Missing("disk",
+              std::to_string(free) + " GiB free here; a build needs 5 GiB");
     } else {
       Good("disk", std::to_string(free) + " GiB free");
     }
@@ -90,8 +90,8 @@ void CheckLibraries() {
     if (fs::exists(std::string("/usr/bin/") + tool, error)) {
       Good(tool, std::string("/usr/bin/") + tool);
     } else {
-      Optional(tool, std::string("needed to change the code only; install ") +
-                         tool);
+      Optional(tool,
+               std::string("needed to change the code only; install ") + tool);
     }
   }
 }
@@ -111,8 +111,7 @@ void CheckCuda() {
   }
 #ifdef SEG_CUDA
   if (!at::hasCUDA()) {
-    Missing("device",
-            "this build has CUDA, but no device or driver was found");
+    Missing("device", "this build has CUDA, but no device or driver was found");
     return;
   }
   const std::string problem = seg::CudaProbe();
