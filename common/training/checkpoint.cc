@@ -1,8 +1,5 @@
 #include "common/training/checkpoint.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
@@ -37,18 +34,6 @@ absl::Status FileError(const fs::path& path, const std::string& what,
       absl::StrCat(path.string(), ": ", what, ": ", error.message()));
 }
 
-// Makes the entries of a folder durable.
-absl::Status SyncFolder(const fs::path& folder) {
-  const int descriptor = open(folder.c_str(), O_RDONLY | O_DIRECTORY);
-  if (descriptor < 0 || fsync(descriptor) != 0) {
-    const std::error_code error(errno, std::generic_category());
-    if (descriptor >= 0) close(descriptor);
-    return FileError(folder, "cannot be synced", error);
-  }
-  close(descriptor);
-  return absl::OkStatus();
-}
-
 absl::Status SwapLink(const fs::path& link, const std::string& target) {
   std::error_code error;
   const fs::path temporary =
@@ -57,7 +42,7 @@ absl::Status SwapLink(const fs::path& link, const std::string& target) {
   fs::create_symlink(target, temporary, error);
   if (!error) fs::rename(temporary, link, error);
   if (error) return FileError(link, "cannot be linked", error);
-  return SyncFolder(link.parent_path());
+  return SyncFolder(link.parent_path().string());
 }
 
 // Steps of the checkpoints in a folder, ascending.
@@ -101,10 +86,10 @@ absl::Status WriteCheckpoint(const fs::path& checkpoints,
   }
   SEG_RETURN_IF_ERROR(WriteFileAtomically((temporary / kStateFile).string(),
                                           tree.dump(2) + "\n"));
-  SEG_RETURN_IF_ERROR(SyncFolder(temporary));
+  SEG_RETURN_IF_ERROR(SyncFolder(temporary.string()));
   fs::rename(temporary, checkpoints / name, error);
   if (error) return FileError(checkpoints / name, "cannot be renamed", error);
-  return SyncFolder(checkpoints);
+  return SyncFolder(checkpoints.string());
 }
 
 }  // namespace
