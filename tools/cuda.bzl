@@ -95,6 +95,6 @@ def seg_cuda_library(name, srcs, hdrs = [], deps = [], **kwargs):
         srcs = srcs,
         hdrs = hdrs,
         deps = deps + ["@libtorch//:libcudart"],
-        target_compatible_with = [] if CUDA_HOME else ["@platforms//:incompatible"],
+        target_compatible_with = [] if CUDA_HOME else ["//tools:nvcc"],
         **kwargs
     )
