@@ -27,6 +27,7 @@ std::vector<KeyRule> Config::Rules() {
       {"dense_crf.theta_position", 1e-3, 1e6},
       {"dense_crf.theta_colour", 1e-3, 1e6},
       {"dense_crf.bilateral_weight", 0, 1e6},
+      {"eval.speck_area", 1, 1e12},
       {"predict.max_pixels", 1, 1e12},
       {"predict.tile", 64, 1e6},
       {"predict.overlap", 1, 1e6},

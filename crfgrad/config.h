@@ -64,6 +64,12 @@ struct DenseCrfConfig {
   double bilateral_weight = 6;
 };
 
+struct EvalConfig {
+  // Also measure energy, mean IoU and specks after each iteration.
+  bool convergence = false;
+  int64_t speck_area = 50;  // pixels; smaller false regions are specks
+};
+
 struct PredictConfig {
   int64_t max_pixels = 1 << 21;  // larger images go through in tiles
   int64_t tile = 1024;
@@ -79,6 +85,7 @@ struct Config {
   DenseCrfConfig dense_crf;
   LossConfig loss;
   GroupConfig groups;
+  EvalConfig eval;
   PredictConfig predict;
   // Split of the final table and report of `train`.
   std::string report_split = "val";
@@ -100,10 +107,12 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DenseCrfConfig, iterations,
                                                 spatial_theta, spatial_weight,
                                                 theta_position, theta_colour,
                                                 bilateral_weight)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(EvalConfig, convergence,
+                                                speck_area)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PredictConfig, max_pixels, tile,
                                                 overlap, states)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Config, data, train, model, crf,
-                                                dense_crf, loss, groups,
+                                                dense_crf, loss, groups, eval,
                                                 predict, report_split,
                                                 report_pictures)
 

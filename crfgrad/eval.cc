@@ -8,6 +8,7 @@
 #include "common/datasets/open.h"
 #include "common/inference/evaluate.h"
 #include "common/training/run_folder.h"
+#include "crfgrad/convergence.h"
 #include "crfgrad/restore.h"
 
 namespace {
@@ -26,13 +27,27 @@ absl::Status Eval(const seg::MainArgs& args) {
   };
   SEG_ASSIGN_OR_RETURN(const seg::EvaluateResult result,
                        seg::Evaluate(*dataset, predict, options));
+  const bool with_convergence = restored.config.eval.convergence;
+  seg::crfgrad::Convergence convergence;
+  if (with_convergence) {
+    SEG_ASSIGN_OR_RETURN(convergence, seg::crfgrad::MeasureConvergence(
+                                          *dataset, restored.config,
+                                          restored.model, restored.device));
+  }
   if (args.json) {
-    std::printf("%s\n", seg::ToJson(result).dump().c_str());
+    nlohmann::json json = seg::ToJson(result);
+    if (with_convergence) {
+      json["convergence"] = seg::crfgrad::ToJson(convergence);
+    }
+    std::printf("%s\n", json.dump().c_str());
   } else {
     std::printf("%s, %s, split %s, %zu images\n%s\n",
                 restored.checkpoint.c_str(), result.info.name.c_str(),
                 args.split.c_str(), result.ids.size(),
                 seg::ToTable(result).c_str());
+    if (with_convergence) {
+      std::printf("%s\n", seg::crfgrad::ToTable(convergence).c_str());
+    }
   }
   if (args.out.empty()) return absl::OkStatus();
   seg::ReportData report;
@@ -43,6 +58,7 @@ absl::Status Eval(const seg::MainArgs& args) {
   SEG_RETURN_IF_ERROR(
       seg::FillReport(*dataset, result, predict, restored.device,
                       restored.config.report_pictures, &report));
+  if (with_convergence) seg::crfgrad::AddCharts(convergence, &report);
   return seg::WriteReport(args.out + "/report.html", report);
 }
 

@@ -12,6 +12,7 @@
 #include "common/datasets/open.h"
 #include "common/io/file.h"
 #include "common/testing/status_matchers.h"
+#include "crfgrad/convergence.h"
 #include "crfgrad/task.h"
 #include "torch/utils.h"
 
@@ -28,7 +29,8 @@ at::Tensor RandomImages(int64_t n, int64_t height, int64_t width) {
 
 TEST(ConfigTest, EveryConfigurationParses) {
   for (const char* name :
-       {"demo", "weizmann_fcn", "weizmann_densecrf", "weizmann_crfgrad"}) {
+       {"demo", "weizmann_fcn", "weizmann_densecrf", "weizmann_crfgrad",
+        "weizmann_gaussian", "weizmann_spatial", "weizmann_spatial_gaussian"}) {
     const std::string path =
         Runfile(std::string("crfgrad/configs/") + name + ".yaml");
     ASSERT_OK_AND_ASSIGN(const std::string text, ReadFile(path));
@@ -194,6 +196,54 @@ TEST_F(TaskTest, ValidatesBothOutputs) {
   ASSERT_OK_AND_ASSIGN(const Metrics metrics, task.Validate());
   EXPECT_EQ(metrics.count("mean_iou"), 1u);
   EXPECT_EQ(metrics.count("fcn_mean_iou"), 1u);
+}
+
+TEST_F(TaskTest, ConvergenceFollowsTheIterations) {
+  Config config;
+  config.crf.iterations = 4;
+  config.crf.bilateral.weight = 3;
+  config.crf.bilateral.tied = true;
+  config.crf.step = 0.1;
+  config.eval.speck_area = 30;
+  Model model(config, train_->info().num_classes());
+  model->eval();
+  ASSERT_OK_AND_ASSIGN(const Convergence convergence,
+                       MeasureConvergence(*val_, config, model, c10::kCPU));
+  ASSERT_EQ(convergence.mean_iou.size(), 5u);
+  // The ends agree with what eval says of the two outputs.
+  EvaluateOptions options;
+  options.outputs = model->OutputNames();
+  ASSERT_OK_AND_ASSIGN(
+      const EvaluateResult result,
+      Evaluate(
+          *val_,
+          [&](const at::Tensor& images) { return model->Predict(images); },
+          options));
+  EXPECT_DOUBLE_EQ(convergence.mean_iou[4],
+                   result.outputs[0].confusion.MeanIou());
+  EXPECT_DOUBLE_EQ(convergence.mean_iou[0],
+                   result.outputs[1].confusion.MeanIou());
+  // Descent: symmetric filters and a small step.
+  for (size_t t = 0; t < 4; ++t) {
+    EXPECT_LE(convergence.energy[t + 1], convergence.energy[t]);
+  }
+  EXPECT_EQ(convergence.energy_share[0], 0);
+  EXPECT_DOUBLE_EQ(convergence.energy_share[4], 1);
+  const nlohmann::json json = ToJson(convergence);
+  EXPECT_EQ(json["mean_iou_to_come"][4], 0);
+  for (size_t c = 0; c < convergence.class_names.size(); ++c) {
+    const std::vector<int64_t>& specks = convergence.specks[c];
+    EXPECT_EQ(json["least_speck_fall"][convergence.class_names[c]][1],
+              specks[0] - specks[1]);
+    if (specks[0] > 0) EXPECT_EQ(convergence.specks_removed[c][0], 0);
+  }
+
+  config.model.inference = "fcn";
+  EXPECT_THAT(MeasureConvergence(*val_, config,
+                                 Model(config, train_->info().num_classes()),
+                                 c10::kCPU),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("model.inference=crfgrad")));
 }
 
 }  // namespace

@@ -45,6 +45,29 @@ absl::StatusOr<Metrics> ParseMetrics(const json& node,
   return metrics;
 }
 
+absl::StatusOr<std::vector<TableColumn>> ParseColumns(
+    const json& list, const std::string& where) {
+  std::vector<TableColumn> columns;
+  for (size_t i = 0; i < list.size(); ++i) {
+    Fields fields(list[i], absl::StrCat(where, "[", i, "]"));
+    TableColumn column;
+    column.name = fields.String("name");
+    Metric metric;
+    ReadKeyAndScale(&fields, &metric);
+    column.key = metric.key;
+    column.scale = metric.scale;
+    if (fields.Has("decimals")) {
+      column.decimals = static_cast<int>(fields.Integer("decimals"));
+      if (column.decimals < 0 || column.decimals > 9) {
+        fields.Fail("decimals", "must lie in [0, 9]");
+      }
+    }
+    SEG_RETURN_IF_ERROR(fields.Finish());
+    columns.push_back(column);
+  }
+  return columns;
+}
+
 absl::StatusOr<std::vector<ProtocolAnswer>> ParseAnswers(
     const json& list, const std::string& where, const Ledger& ledger,
     const Metrics& metrics) {
@@ -132,6 +155,7 @@ absl::StatusOr<Experiment> ParseExperiment(const json& node, std::string where,
       fields.Fail("name", absl::StrCat("'", e.name, "' occurs twice"));
     }
   }
+  if (fields.Has("title")) e.title = fields.String("title");
   if (fields.Has("eval_of")) {
     e.eval_of = fields.String("eval_of");
     CheckEarlier("eval_of", e.eval_of, protocol, &fields);
@@ -225,6 +249,16 @@ absl::StatusOr<Protocol> ParseProtocol(const std::string& yaml,
     SEG_ASSIGN_OR_RETURN(
         metrics, ParseMetrics(fields.Object("metrics"), file + ": metrics"));
   }
+  const bool has_table = fields.Has("table");
+  const json no_table = json::object();
+  Fields table(has_table ? fields.Object("table") : no_table, file + ": table");
+  if (has_table) {
+    if (table.Has("baseline")) protocol.baseline = table.String("baseline");
+    SEG_ASSIGN_OR_RETURN(
+        protocol.columns,
+        ParseColumns(table.List("columns"), file + ": table: columns"));
+    SEG_RETURN_IF_ERROR(table.status());
+  }
   const json& list = fields.List("experiments");
   SEG_RETURN_IF_ERROR(fields.Finish());
   for (size_t i = 0; i < list.size(); ++i) {
@@ -234,6 +268,12 @@ absl::StatusOr<Protocol> ParseProtocol(const std::string& yaml,
                         protocol, ledger, metrics));
     protocol.experiments.push_back(std::move(e));
   }
+  if (!protocol.baseline.empty() &&
+      protocol.Find(protocol.baseline) == nullptr) {
+    table.Fail("baseline",
+               absl::StrCat("no experiment '", protocol.baseline, "'"));
+  }
+  if (has_table) SEG_RETURN_IF_ERROR(table.Finish());
   return protocol;
 }
 

@@ -4,8 +4,14 @@
 //   metrics:                       # metric name in reported.yaml -> eval
 //   --json
 //     mean IoU: {key: /metrics/mean_iou, scale: 100}
+//   table:                         # optional: README table of the experiments
+//     baseline: fcn8s              # gains of the first column over this one
+//     columns:
+//       - {name: mean IoU (%), key: /metrics/mean_iou, scale: 100}
+//       - {name: ms an image, key: /ms_per_image, decimals: 0}
 //   experiments:                   # in an order in which they can be run
 //     - name: fcn8s                # [a-z0-9_-]+, unique; results/NAME.json
+//       title: FCN alone           # optional: its line in that table
 //       config: configs/weizmann_fcn8s.yaml   # inside the paper's folder
 //       overrides: [train.steps=2000]         # to train, optional
 //       seeds: [0, 1, 2]
@@ -52,14 +58,24 @@ struct ProtocolAnswer {
 };
 
 struct Experiment {
-  std::string name, config, init_from, eval_of, data, split = "test";
+  std::string name, title, config, init_from, eval_of, data, split = "test";
   std::vector<std::string> overrides, eval_overrides;
   std::vector<int64_t> seeds;
   std::vector<ProtocolAnswer> answers, stands_in_for;
 };
 
+// A column of the table of experiments.
+struct TableColumn {
+  std::string name;
+  std::string key;  // JSON pointer
+  double scale = 1;
+  int decimals = 1;
+};
+
 struct Protocol {
   std::string paper;
+  std::vector<TableColumn> columns;  // empty: no such table
+  std::string baseline;              // an experiment, or empty: no gains
   std::vector<Experiment> experiments;
 
   const Experiment* Find(const std::string& name) const;  // null: none

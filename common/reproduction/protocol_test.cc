@@ -125,5 +125,37 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"split: val", "spilt: val",
                 "spilt: unknown key; did you mean split?"}));
 
+TEST(ProtocolTest, TableOfExperiments) {
+  const std::string table =
+      "table:\n  baseline: base\n  columns:\n"
+      "    - {name: IoU, key: /metrics/mean_iou, scale: 100}\n"
+      "    - {name: ms, key: /ms_per_image, decimals: 0}\n"
+      "experiments:\n  - name: base\n    title: Base\n";
+  const std::string from = "experiments:\n  - name: base\n";
+  ASSERT_OK_AND_ASSIGN(const Protocol protocol, Parse(from, table));
+  EXPECT_EQ(protocol.baseline, "base");
+  EXPECT_EQ(protocol.experiments[0].title, "Base");
+  ASSERT_EQ(protocol.columns.size(), 2u);
+  EXPECT_EQ(protocol.columns[0].scale, 100);
+  EXPECT_EQ(protocol.columns[0].decimals, 1);
+  EXPECT_EQ(protocol.columns[1].key, "/ms_per_image");
+  EXPECT_EQ(protocol.columns[1].decimals, 0);
+
+  const auto code = absl::StatusCode::kInvalidArgument;
+  const auto with = [&](const std::string& old, const std::string& text) {
+    std::string changed = table;
+    changed.replace(changed.find(old), old.size(), text);
+    return Parse(from, changed);
+  };
+  EXPECT_THAT(with("baseline: base", "baseline: bass"),
+              StatusIs(code, HasSubstr("no experiment 'bass'")));
+  EXPECT_THAT(with("decimals: 0", "decimals: 11"),
+              StatusIs(code, HasSubstr("columns[1]")));
+  EXPECT_THAT(with("key: /ms", "key: ms"),
+              StatusIs(code, HasSubstr("JSON pointer")));
+  EXPECT_THAT(with("baseline", "base_line"),
+              StatusIs(code, HasSubstr("table")));
+}
+
 }  // namespace
 }  // namespace seg

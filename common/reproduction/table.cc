@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/types/optional.h"
 #include "common/base/status_macros.h"
 #include "common/io/file.h"
 
@@ -212,6 +213,88 @@ std::string RenderGroup(const Group& group,
       Cell(why), ")</summary>\n\n", body, "\n</details>\n");
 }
 
+// mean, or mean and standard deviation.
+std::string MeanCell(const std::vector<double>& values, int decimals,
+                     bool with_sign) {
+  if (values.empty()) return kNone;
+  const MeanSd stats = ComputeMeanSd(values);
+  std::string out =
+      with_sign ? Signed(stats.mean, decimals) : Fixed(stats.mean, decimals);
+  if (values.size() > 1) {
+    absl::StrAppend(&out, " ", kPlusMinus, " ", Fixed(stats.sd, decimals));
+  }
+  return out;
+}
+
+// A column's number of a run; none where eval printed none.
+absl::optional<double> ColumnValue(const MeasuredRun& run,
+                                   const TableColumn& column) {
+  const absl::StatusOr<double> value = EvalNumber(run, column.key);
+  if (!value.ok()) return absl::nullopt;
+  return *value * column.scale;
+}
+
+// One line a titled experiment that was measured, in the protocol's order.
+std::string RenderExperiments(const Protocol& protocol,
+                              const std::vector<ExperimentResult>& results) {
+  if (protocol.columns.empty()) return "";
+  const auto find = [&](const std::string& name) {
+    const auto it = std::find_if(
+        results.begin(), results.end(),
+        [&](const ExperimentResult& r) { return r.experiment == name; });
+    return it == results.end() ? nullptr : &*it;
+  };
+  const ExperimentResult* baseline = find(protocol.baseline);
+  const Experiment* baseline_entry = protocol.Find(protocol.baseline);
+  std::string head = "| Experiment | Data |", rule = "| --- | --- |";
+  for (size_t c = 0; c < protocol.columns.size(); ++c) {
+    absl::StrAppend(&head, " ", Cell(protocol.columns[c].name), " |");
+    rule += " ---: |";
+    if (c == 0 && baseline != nullptr) {
+      absl::StrAppend(
+          &head, " gain over ",
+          Cell(baseline_entry->title.empty() ? baseline_entry->name
+                                             : baseline_entry->title),
+          " |");
+      rule += " ---: |";
+    }
+  }
+  std::string body;
+  for (const Experiment& e : protocol.experiments) {
+    const ExperimentResult* result = find(e.name);
+    if (e.title.empty() || result == nullptr) continue;
+    const bool dirty =
+        std::any_of(result->runs.begin(), result->runs.end(),
+                    [](const MeasuredRun& r) { return r.dirty; });
+    absl::StrAppend(&body, "| ", Cell(e.title), " (n = ", result->runs.size(),
+                    ")", dirty ? kDirty : "", " | ", Cell(result->data), " |");
+    for (size_t c = 0; c < protocol.columns.size(); ++c) {
+      const TableColumn& column = protocol.columns[c];
+      std::vector<double> values, gains;
+      for (const MeasuredRun& run : result->runs) {
+        const absl::optional<double> value = ColumnValue(run, column);
+        if (!value.has_value()) continue;
+        values.push_back(*value);
+        if (baseline == nullptr || baseline == result) continue;
+        for (const MeasuredRun& other : baseline->runs) {
+          if (other.seed != run.seed) continue;
+          const absl::optional<double> less = ColumnValue(other, column);
+          if (less.has_value()) gains.push_back(*value - *less);
+        }
+      }
+      absl::StrAppend(&body, " ", MeanCell(values, column.decimals, false),
+                      " |");
+      if (c == 0 && baseline != nullptr) {
+        absl::StrAppend(&body, " ", MeanCell(gains, column.decimals, true),
+                        " |");
+      }
+    }
+    body += "\n";
+  }
+  if (body.empty()) return "";
+  return absl::StrCat("**Measured here**\n\n", head, "\n", rule, "\n", body);
+}
+
 std::string RenderClaims(const Ledger& ledger,
                          const std::vector<ClaimVerdict>& verdicts) {
   if (ledger.claims.empty()) return "";
@@ -271,19 +354,22 @@ std::string RenderClaims(const Ledger& ledger,
 
 }  // namespace
 
-std::string RenderTable(const Ledger& ledger,
+std::string RenderTable(const Ledger& ledger, const Protocol& protocol,
                         const std::vector<ExperimentResult>& results,
                         const std::vector<ClaimVerdict>& verdicts) {
   std::vector<std::string> parts;
   for (const Group& group : GroupRows(ledger)) {
     parts.push_back(RenderGroup(group, results));
   }
+  const std::string experiments = RenderExperiments(protocol, results);
+  if (!experiments.empty()) parts.push_back(experiments);
   const std::string claims = RenderClaims(ledger, verdicts);
   if (!claims.empty()) parts.push_back(claims);
   std::string note = absl::StrCat(
       "Ours: mean ", kPlusMinus,
-      " standard deviation over n seeds; the difference is ours less "
-      "reported. A claim is held when the paired differences of at least "
+      " standard deviation over n seeds, gains paired by seed; the difference "
+      "is ours less reported. A claim is held when the paired differences of "
+      "at least "
       "three seeds all favour it and their mean exceeds 2 SD/\xE2\x88\x9An, "
       "not held in the mirrored case, else undecided.");
   const std::string body = absl::StrJoin(parts, "\n");
@@ -326,6 +412,8 @@ absl::StatusOr<std::string> ReplaceTable(const std::string& readme,
 absl::Status CheckPaper(const std::string& paper_folder) {
   SEG_ASSIGN_OR_RETURN(const Ledger ledger,
                        ReadLedger(paper_folder + "/reported.yaml"));
+  SEG_ASSIGN_OR_RETURN(const Protocol protocol,
+                       ReadProtocol(paper_folder + "/protocol.yaml", ledger));
   SEG_ASSIGN_OR_RETURN(const std::vector<ExperimentResult> results,
                        ReadResults(paper_folder + "/results"));
   SEG_ASSIGN_OR_RETURN(const std::vector<ClaimVerdict> verdicts,
@@ -335,7 +423,7 @@ absl::Status CheckPaper(const std::string& paper_folder) {
   const std::string path = paper_folder + "/README.md";
   SEG_ASSIGN_OR_RETURN(const std::string readme, ReadFile(path));
   const absl::StatusOr<std::string> fresh =
-      ReplaceTable(readme, RenderTable(ledger, results, verdicts));
+      ReplaceTable(readme, RenderTable(ledger, protocol, results, verdicts));
   if (!fresh.ok()) {
     problems.push_back(absl::StrCat(path, ": ", fresh.status().message()));
   } else if (*fresh != readme) {

@@ -30,6 +30,23 @@ claims:
   - {id: eye, text: Pretty., source: Fig. 1, reason: "judged by eye: filters"}
 )";
 
+constexpr char kProtocol[] = R"(
+paper: demo
+metrics:
+  mean IoU: {key: /m}
+table:
+  baseline: b
+  columns:
+    - {name: mean IoU (%), key: /m}
+    - {name: ms, key: /ms, scale: 1000, decimals: 0}
+experiments:
+  - {name: b, title: B | two, config: c.yaml, seeds: [0, 1, 2],
+     data: set (split of ours), answers: [b]}
+  - {name: a, title: A, config: c.yaml, seeds: [0, 1, 2],
+     data: set (split of ours), answers: [a]}
+  - {name: hidden, config: c.yaml, seeds: [0], data: set (split of ours)}
+)";
+
 ExperimentResult Result(const std::string& row, std::vector<double> values) {
   ExperimentResult result;
   result.experiment = row;
@@ -44,6 +61,7 @@ ExperimentResult Result(const std::string& row, std::vector<double> values) {
     MeasuredRun run;
     run.seed = i;
     run.eval = {{"m", values[i]}};
+    if (row == "a") run.eval["ms"] = 0.007;
     run.commit = run.train_commit = "abc";
     run.date = "2026-01-31T12:00:00Z";
     run.device = "cpu";
@@ -57,6 +75,7 @@ ExperimentResult Result(const std::string& row, std::vector<double> values) {
 
 struct Paper {
   Ledger ledger;
+  Protocol protocol;
   std::vector<ExperimentResult> results;
   std::vector<ClaimVerdict> verdicts;
 };
@@ -64,13 +83,15 @@ struct Paper {
 Paper Sample() {
   Paper paper;
   paper.ledger = *ParseLedger(kLedger, "r.yaml");
+  paper.protocol = *ParseProtocol(kProtocol, "p.yaml", paper.ledger);
   paper.results = {Result("a", {81, 82, 83}), Result("b", {70, 69, 68})};
   paper.verdicts = *ComputeVerdicts(paper.ledger, paper.results);
   return paper;
 }
 
 std::string Render(const Paper& paper) {
-  return RenderTable(paper.ledger, paper.results, paper.verdicts);
+  return RenderTable(paper.ledger, paper.protocol, paper.results,
+                     paper.verdicts);
 }
 
 TEST(RenderTableTest, GivesTheWholeText) {
@@ -90,6 +111,12 @@ TEST(RenderTableTest, GivesTheWholeText) {
       "| IoU dog (%) | 50 |\n"
       "\n</details>\n"
       "\n"
+      "**Measured here**\n\n"
+      "| Experiment | Data | mean IoU (%) | gain over B \\| two | ms |\n"
+      "| --- | --- | ---: | ---: | ---: |\n"
+      "| B \\| two (n = 3) | set (split of ours) | 69.0 ± 1.0 | – | – |\n"
+      "| A (n = 3) | set (split of ours) | 82.0 ± 1.0 | +13.0 ± 2.0 | 7 ± 0 |\n"
+      "\n"
       "**Claims of the paper**\n\n"
       "| Claim | Source | Data | Verdict | In favour |\n"
       "| --- | --- | --- | --- | ---: |\n"
@@ -97,10 +124,25 @@ TEST(RenderTableTest, GivesTheWholeText) {
       "|\n"
       "| Pretty. | Fig. 1 | – | judged by eye: filters | – |\n"
       "\n"
-      "Ours: mean ± standard deviation over n seeds; the difference is ours "
-      "less reported. A claim is held when the paired differences of at least "
-      "three seeds all favour it and their mean exceeds 2 SD/√n, not held in "
-      "the mirrored case, else undecided.\n");
+      "Ours: mean ± standard deviation over n seeds, gains paired by seed; the "
+      "difference is ours less reported. A claim is held when the paired "
+      "differences of at least three seeds all favour it and their mean "
+      "exceeds 2 SD/√n, not held in the mirrored case, else undecided.\n");
+}
+
+TEST(RenderTableTest, ExperimentsWithoutResultsBaselineOrColumns) {
+  Paper paper = Sample();
+  std::swap(paper.results[0], paper.results[1]);
+  paper.results[1].runs.pop_back();
+  EXPECT_THAT(Render(paper), HasSubstr("| A (n = 2) | set (split of ours) | "
+                                       "81.5 ± 0.7 | +12.0 ± 1.4 |"));
+  paper.results.erase(paper.results.begin());  // the baseline's
+  EXPECT_THAT(Render(paper),
+              HasSubstr("| Experiment | Data | mean IoU (%) | ms |\n"
+                        "| --- | --- | ---: | ---: |\n"
+                        "| A (n = 2) | set (split of ours) | 81.5 ± 0.7 |"));
+  paper.protocol.columns.clear();
+  EXPECT_THAT(Render(paper), Not(HasSubstr("Measured here")));
 }
 
 TEST(RenderTableTest, ShowsStandInsWithoutADifference) {
@@ -183,6 +225,7 @@ TEST(CheckPaperTest, ComparesTheReadmeWithTheLedger) {
     ASSERT_OK(WriteFileAtomically(folder + "/" + name, text));
   };
   write("reported.yaml", kLedger);
+  write("protocol.yaml", kProtocol);
   for (const ExperimentResult& r : paper.results) {
     write("results/" + r.experiment + ".json", FormatResult(r));
   }

@@ -184,7 +184,7 @@ absl::Status Record::Render() const {
   fs::create_directories(paper_dir_ + "/results", error);
   SEG_RETURN_IF_ERROR(WriteFileAtomically(paper_dir_ + "/results/verdicts.json",
                                           FormatVerdicts(verdicts)));
-  const std::string table = RenderTable(ledger_, results, verdicts);
+  const std::string table = RenderTable(ledger_, protocol_, results, verdicts);
   std::fputs(table.c_str(), stdout);
   std::fflush(stdout);
   const std::string path = paper_dir_ + "/README.md";
