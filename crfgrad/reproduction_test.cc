@@ -32,7 +32,7 @@ TEST(ReproductionTest, ParameterCountsOfTheLayer) {
   EXPECT_EQ(count, 35721 + 27783 + 1);
 }
 
-TEST(ReproductionTest, TheReportedNumbersParse) {
+TEST(ReproductionTest, EveryReportedNumberIsThere) {
   ASSERT_OK_AND_ASSIGN(const Ledger ledger,
                        ReadLedger(Runfile("crfgrad/reported.yaml")));
   EXPECT_EQ(ledger.paper, "crfgrad");
