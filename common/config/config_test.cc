@@ -218,8 +218,16 @@ TEST(ParseYamlTest, NumbersTooLargeAndKeysTooLong) {
 }
 
 TEST(ParseYamlTest, DeepNestingIsRefusedNotFollowed) {
+  EXPECT_THAT(ParseYaml(std::string(33, '[') + std::string(33, ']'), "t"),
+              StatusIs(kInvalid, HasSubstr("nested deeper than 32 levels")));
+  EXPECT_OK(ParseYaml(std::string(32, '[') + std::string(32, ']'), "t"));
+  // yaml-cpp takes open brackets for the begin of a key.
   EXPECT_THAT(ParseYaml(std::string(100000, '['), "t"),
-              StatusIs(kInvalid, HasSubstr("nested deeper")));
+              StatusIs(kInvalid, HasSubstr("t:1: ")));
+  EXPECT_THAT(ParseYaml(std::string(100000, '{'), "t"),
+              StatusIs(kInvalid, HasSubstr("t:1: ")));
+  // Brackets in a text are no nests.
+  EXPECT_OK(ParseYaml("a: '" + std::string(100, '[') + "'", "t"));
   std::string dashes;
   for (int i = 0; i < 10000; ++i) dashes += "- ";
   EXPECT_THAT(ParseYaml(dashes, "t"),
