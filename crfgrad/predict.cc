@@ -1,8 +1,6 @@
 // Labels photographs with a trained run: see README.md.
 #include "common/inference/predict.h"
 
-#include <ATen/ATen.h>
-
 #include <string>
 #include <vector>
 
@@ -10,28 +8,12 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
 #include "common/config/main.h"
-#include "common/io/image.h"
 #include "crfgrad/restore.h"
+#include "crfgrad/states.h"
 
 namespace {
 
 using seg::crfgrad::Restored;
-
-// PREFIX_state-T.png, T = 0 .. iterations: how inference went.
-absl::Status WriteStates(Restored* restored, const std::string& prefix,
-                         const at::Tensor& image) {
-  const at::Tensor images = image.unsqueeze(0).to(restored->device, at::kFloat);
-  std::vector<at::Tensor> states;
-  const c10::AutoGradMode no_grad(false);
-  restored->model->Crf(restored->model->Scores(images), images, &states);
-  for (size_t t = 0; t < states.size(); ++t) {
-    SEG_RETURN_IF_ERROR(
-        seg::WriteMask(absl::StrCat(prefix, "_state-", t, ".png"),
-                       states[t][0].argmax(0).to(at::kCPU, at::kByte),
-                       restored->info.palette));
-  }
-  return absl::OkStatus();
-}
 
 absl::Status Predict(const seg::MainArgs& args) {
   SEG_ASSIGN_OR_RETURN(Restored restored, seg::crfgrad::Restore(args));
@@ -52,7 +34,8 @@ absl::Status Predict(const seg::MainArgs& args) {
     options.after_image = [&](const std::string& prefix,
                               const at::Tensor& image,
                               const std::vector<at::Tensor>& /*outputs*/) {
-      return WriteStates(&restored, prefix, image);
+      return seg::crfgrad::WriteStates(prefix, image, restored.info.palette,
+                                       restored.device, &restored.model);
     };
   }
   return seg::RunPredict(

@@ -9,10 +9,11 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/numbers.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "common/io/utf8.h"
 
 namespace seg {
 namespace {
@@ -78,7 +79,61 @@ std::string Show(const json& value) {
   std::replace(text.begin(), text.end(), '\n', ' ');
   while (!text.empty() && text.back() == ' ') text.pop_back();
   constexpr size_t kMaxShown = 60;
-  return text.size() > kMaxShown ? text.substr(0, kMaxShown) + "..." : text;
+  if (text.size() <= kMaxShown) return text;
+  size_t end = kMaxShown;
+  while (end > 0 && (text[end] & 0xC0) == 0x80) --end;  // whole characters
+  return text.substr(0, end) + "...";
+}
+
+// Text from outside in a message: on one line, cut where long.
+std::string InQuotes(const std::string& text) {
+  constexpr size_t kMaxShown = 100;
+  return absl::StrCat("'", absl::Utf8SafeCHexEscape(text.substr(0, kMaxShown)),
+                      text.size() > kMaxShown ? "...'" : "'");
+}
+
+std::string OverrideName(const std::string& text) {
+  return "override " + InQuotes(text);
+}
+
+// The first list in `tree` that has no default element.
+std::string ListWithoutDefault(const json& defaults, const json& tree,
+                               const std::string& path) {
+  if (tree.is_array() && defaults.is_array()) {
+    if (tree.empty()) return "";
+    if (defaults.empty()) return path;
+  }
+  if (!tree.is_structured() || tree.type() != defaults.type()) return "";
+  for (const auto& [key, value] : tree.items()) {
+    const json& model = tree.is_array() ? defaults[0] : defaults[key];
+    const std::string child =
+        tree.is_array() ? path
+                        : absl::StrCat(path, path.empty() ? "" : ".", key);
+    const std::string found = ListWithoutDefault(model, value, child);
+    if (!found.empty()) return found;
+  }
+  return "";
+}
+
+// The first key whose value differs, "" where none does. A struct may hold a
+// number as a float.
+std::string FirstDifference(const json& tree, const json& bound,
+                            const std::string& path) {
+  if (tree.is_structured()) {
+    if (tree.type() != bound.type() || tree.size() != bound.size()) return path;
+    for (const auto& [key, value] : tree.items()) {
+      const bool is_list = tree.is_array();
+      const std::string child =
+          is_list ? path : absl::StrCat(path, path.empty() ? "" : ".", key);
+      if (!is_list && !bound.contains(key)) return child;
+      const std::string found = FirstDifference(
+          value, is_list ? bound[std::stoul(key)] : bound[key], child);
+      if (!found.empty()) return found;
+    }
+    return "";
+  }
+  if (tree.is_number_float() && bound.is_number_float()) return "";
+  return tree == bound ? "" : path;
 }
 
 class Merger {
@@ -106,6 +161,7 @@ class Merger {
       if (!value.is_array()) return WrongType(path, "a list", value);
       json list = json::array();
       for (const json& element : value) {
+        if (element.is_null()) return WrongType(path, "a value", element);
         // An empty default list says nothing of its elements' type; binding
         // to the struct has the last word there.
         const json& model = defaults.empty() ? element : defaults[0];
@@ -122,7 +178,7 @@ class Merger {
   absl::Status UnknownKey(const std::string& path) const {
     const std::string nearest = NearestKey(root_, path);
     return Error(absl::StrCat(
-        "unknown key '", path, "'",
+        "unknown key ", InQuotes(path),
         nearest.empty() ? ""
                         : absl::StrCat("; did you mean '", nearest, "'?")));
   }
@@ -168,8 +224,8 @@ class Merger {
           std::find(rule.one_of.begin(), rule.one_of.end(),
                     value.get<std::string>()) == rule.one_of.end()) {
         return Error(absl::StrCat(path, ": must be one of ",
-                                  absl::StrJoin(rule.one_of, ", "), "; got '",
-                                  value.get<std::string>(), "'"));
+                                  absl::StrJoin(rule.one_of, ", "), "; got ",
+                                  InQuotes(value.get<std::string>())));
       }
     }
     if (is_number && std::isnan(value.get<double>())) {
@@ -210,14 +266,17 @@ absl::StatusOr<json> MergeConfig(const json& defaults,
   SEG_RETURN_IF_ERROR(
       Merger(defaults, rules, name).Merge(defaults, file, "", &merged));
   for (const std::string& override_text : overrides) {
+    if (!IsUtf8(override_text)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(OverrideName(override_text), ": is not UTF-8 text"));
+    }
     const size_t equals = override_text.find('=');
     if (equals == std::string::npos || equals == 0) {
       return absl::InvalidArgumentError(absl::StrCat(
-          "override '", override_text, "': expected key.path=value"));
+          OverrideName(override_text), ": expected key.path=value"));
     }
-    SEG_ASSIGN_OR_RETURN(
-        json value, ParseYaml(override_text.substr(equals + 1),
-                              absl::StrCat("override '", override_text, "'")));
+    SEG_ASSIGN_OR_RETURN(json value, ParseYaml(override_text.substr(equals + 1),
+                                               OverrideName(override_text)));
     const std::vector<std::string> parts =
         absl::StrSplit(override_text.substr(0, equals), '.');
     for (auto part = parts.rbegin(); part != parts.rend(); ++part) {
@@ -225,11 +284,28 @@ absl::StatusOr<json> MergeConfig(const json& defaults,
       parent[*part] = std::move(value);
       value = std::move(parent);
     }
-    SEG_RETURN_IF_ERROR(
-        Merger(defaults, rules, absl::StrCat("override '", override_text, "'"))
-            .Merge(defaults, value, "", &merged));
+    SEG_RETURN_IF_ERROR(Merger(defaults, rules, OverrideName(override_text))
+                            .Merge(defaults, value, "", &merged));
   }
   return merged;
 }
 
+namespace config_internal {
+
+absl::Status CheckBound(const json& tree, const json& bound,
+                        const std::string& name) {
+  const std::string path = FirstDifference(tree, bound, "");
+  if (path.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      name, ": ", path, ": the value does not fit the type of this key"));
+}
+
+absl::Status BindError(const json& defaults, const json& tree,
+                       const std::string& reason, const std::string& name) {
+  return absl::InvalidArgumentError(
+      absl::StrCat(name, ": ", ListWithoutDefault(defaults, tree, ""), ": ",
+                   absl::Utf8SafeCHexEscape(reason)));
+}
+
+}  // namespace config_internal
 }  // namespace seg

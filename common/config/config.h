@@ -64,20 +64,46 @@ std::string ToYaml(const nlohmann::json& tree);
 // valid one), wrong leaf type (path, expected, got), value outside its rule
 // (path, allowed range). Integers are taken where a float is expected; nothing
 // else is converted. The elements of a list follow its first default element.
+// A message is one line: what the text holds is quoted, and cut where long.
 absl::StatusOr<nlohmann::json> MergeConfig(
     const nlohmann::json& defaults, const std::vector<KeyRule>& rules,
     const std::string& text, const std::string& name,
     const std::vector<std::string>& overrides);
 
-// MergeConfig on the defaults in `*config`, then binds the result to it.
+namespace config_internal {
+
+// `tree`, bound to a struct and made a tree again, is `bound`: an error names
+// the key whose value the struct does not hold unchanged.
+absl::Status CheckBound(const nlohmann::json& tree, const nlohmann::json& bound,
+                        const std::string& name);
+
+// The error for `tree` that the struct refused with `reason`: names the list
+// whose elements no default could be compared with.
+absl::Status BindError(const nlohmann::json& defaults,
+                       const nlohmann::json& tree, const std::string& reason,
+                       const std::string& name);
+
+}  // namespace config_internal
+
+// MergeConfig on the defaults in `*config`, then binds the result to it; on an
+// error leaves it as it was. A list without a default element takes what the
+// struct's own type takes unchanged.
 template <typename Config>
 absl::Status ParseConfig(const std::string& text, const std::string& name,
                          const std::vector<std::string>& overrides,
                          Config* config) {
-  SEG_ASSIGN_OR_RETURN(const nlohmann::json tree,
-                       MergeConfig(nlohmann::json(*config), Config::Rules(),
-                                   text, name, overrides));
-  *config = tree.get<Config>();
+  const nlohmann::json defaults(*config);
+  SEG_ASSIGN_OR_RETURN(
+      const nlohmann::json tree,
+      MergeConfig(defaults, Config::Rules(), text, name, overrides));
+  try {
+    Config bound = tree.get<Config>();
+    SEG_RETURN_IF_ERROR(
+        config_internal::CheckBound(tree, nlohmann::json(bound), name));
+    *config = std::move(bound);
+  } catch (const nlohmann::json::exception& e) {
+    return config_internal::BindError(defaults, tree, e.what(), name);
+  }
   return absl::OkStatus();
 }
 

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -23,6 +24,7 @@ struct TestConfig {
   int64_t steps = 10;
   bool flip = true;
   InnerConfig optimizer;
+  std::vector<int64_t> channels;  // no default element
 
   static std::vector<KeyRule> Rules() {
     return {{"steps", 1, 1000},
@@ -31,7 +33,7 @@ struct TestConfig {
   }
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TestConfig, mode, steps, flip,
-                                                optimizer)
+                                                optimizer, channels)
 
 namespace {
 
@@ -39,6 +41,7 @@ using nlohmann::json;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
 
@@ -119,10 +122,39 @@ TEST(ParseConfigTest, ChoiceListsTheValues) {
               StatusIs(kInvalid, HasSubstr("one of fast, slow; got 'quick'")));
 }
 
+TEST(ParseConfigTest, ListWithoutDefaultElementTakesItsOwnType) {
+  TestConfig config;
+  ASSERT_OK(Parse("channels: [3, 4]", {}, &config));
+  EXPECT_THAT(config.channels, ElementsAre(3, 4));
+  for (const char* value : {"[a]", "[1, 2.5]", "[true]", "[[1]]", "[{a: 1}]",
+                            "[~]", "[5000000000000000000000]"}) {
+    config.channels = {7};
+    EXPECT_THAT(Parse("", {std::string("channels=") + value}, &config),
+                StatusIs(kInvalid, HasSubstr("channels: ")))
+        << value;
+    EXPECT_THAT(config.channels, ElementsAre(7));  // left as it was
+  }
+}
+
+TEST(ParseConfigTest, MessagesAreOneLine) {
+  for (const char* text : {"\"a\\nb\": 1", "mode: \"a\\nb\"",
+                           "steps: \"a\\nb\"", "\"a\\nb\": 1\n\"a\\nb\": 2"}) {
+    EXPECT_THAT(Parse(text), StatusIs(kInvalid, Not(HasSubstr("\n")))) << text;
+  }
+  EXPECT_THAT(Parse("", {"a\nb=1"}), StatusIs(kInvalid, Not(HasSubstr("\n"))));
+  // Long values are cut between characters.
+  std::string value = "'a";
+  for (int i = 0; i < 50; ++i) value += "ä";
+  const absl::Status status = Parse("steps: " + value + "'");
+  EXPECT_THAT(status, StatusIs(kInvalid, HasSubstr("ä...")));
+}
+
 TEST(ParseConfigTest, MalformedOverride) {
   EXPECT_THAT(Parse("", {"steps"}),
               StatusIs(kInvalid, HasSubstr("expected key.path=value")));
   EXPECT_THAT(Parse("", {"=3"}), StatusIs(kInvalid, HasSubstr("key.path")));
+  EXPECT_THAT(Parse("", {"steps.\xff=3"}),
+              StatusIs(kInvalid, HasSubstr("is not UTF-8 text")));
 }
 
 TEST(ParseYamlTest, CoreSchemaScalars) {
@@ -156,9 +188,46 @@ TEST(ParseYamlTest, RefusesWhatConfigurationsDoNotNeed) {
   }
 }
 
+TEST(ParseYamlTest, RefusesWhatIsNotText) {
+  for (const char* text :
+       {"a: \xff", "'\xc3': 1", "a: \xed\xa0\x80", "\xff\xfe"}) {
+    EXPECT_THAT(ParseYaml(text, "t"),
+                StatusIs(kInvalid, HasSubstr("t: is not UTF-8 text")));
+  }
+  // yaml-cpp alone would take 0x04 for the end of the file.
+  EXPECT_THAT(
+      ParseYaml("a: 1\n\x04 b: 2", "t"),
+      StatusIs(kInvalid, HasSubstr("t:2: holds the control character 0x04")));
+  EXPECT_THAT(ParseYaml(std::string("a: 1\0", 5), "t"),
+              StatusIs(kInvalid, HasSubstr("control character 0x00")));
+  // yaml-cpp alone would make the lone byte 0x85 of it.
+  EXPECT_THAT(ParseYaml("a: \"\\N\"", "t"),
+              StatusIs(kInvalid, HasSubstr("\\u0085")));
+  EXPECT_OK(ParseYaml("\xef\xbb\xbf# mark\r\na: \"\\u0085\"\r\n", "t"));
+}
+
+TEST(ParseYamlTest, NumbersTooLargeAndKeysTooLong) {
+  EXPECT_THAT(ParseYaml("a: 1e999", "t"),
+              StatusIs(kInvalid, HasSubstr("\"1e999\" is too large")));
+  EXPECT_THAT(ParseYaml("a: -" + std::string(400, '9'), "t"),
+              StatusIs(kInvalid, HasSubstr("too large")));
+  EXPECT_OK(ParseYaml("a: '1e999'", "t"));
+  EXPECT_OK(ParseYaml("? " + std::string(128, 'k') + "\n: 1", "t"));
+  EXPECT_THAT(ParseYaml("? " + std::string(129, 'k') + "\n: 1", "t"),
+              StatusIs(kInvalid, HasSubstr("longer than 128 bytes")));
+}
+
 TEST(ParseYamlTest, DeepNestingIsRefusedNotFollowed) {
+  EXPECT_THAT(ParseYaml(std::string(33, '[') + std::string(33, ']'), "t"),
+              StatusIs(kInvalid, HasSubstr("nested deeper than 32 levels")));
+  EXPECT_OK(ParseYaml(std::string(32, '[') + std::string(32, ']'), "t"));
+  // yaml-cpp takes open brackets for the begin of a key.
   EXPECT_THAT(ParseYaml(std::string(100000, '['), "t"),
-              StatusIs(kInvalid, HasSubstr("nested deeper")));
+              StatusIs(kInvalid, HasSubstr("t:1: ")));
+  EXPECT_THAT(ParseYaml(std::string(100000, '{'), "t"),
+              StatusIs(kInvalid, HasSubstr("t:1: ")));
+  // Brackets in a text are no nests.
+  EXPECT_OK(ParseYaml("a: '" + std::string(100, '[') + "'", "t"));
   std::string dashes;
   for (int i = 0; i < 10000; ++i) dashes += "- ";
   EXPECT_THAT(ParseYaml(dashes, "t"),
@@ -174,9 +243,21 @@ TEST(ToYamlTest, ParsingTheTextGivesTheTree) {
     "a": {"b": 1, "c": [1.5, 2.0], "d": {}}, "empty": [], "f": false,
     "lists": [[1, 2], [3]], "n": null, "maps": [{"x": 1}],
     "strings": ["1", "true", "", "a b", "a: b", "- x", "#", "'q'", "x\ny",
-                " lead", "ä", "null", "1e5", "."], "z": -3e-7})");
-  ASSERT_OK_AND_ASSIGN(const json back, ParseYaml(ToYaml(tree), "t"));
-  EXPECT_EQ(back, tree);
+                " lead", "ä", "null", "1e5", ".", "a?b", "...", "a\rb",
+                "\u0000\u0004\u007f", "\ufeffa"], "z": -3e-7})");
+  for (const json& part : {tree, json::object(), json::array(), json("..."),
+                           json("\xef\xbb\xbf"), json(nullptr), json(1.0)}) {
+    ASSERT_OK_AND_ASSIGN(const json back, ParseYaml(ToYaml(part), "t"));
+    EXPECT_EQ(back, part);
+    EXPECT_EQ(back.dump(), part.dump());  // 1.0 stays a float
+  }
+}
+
+TEST(ToYamlTest, InfinityAndNanInsideListsOfSections) {
+  const json tree = {{"a",
+                      {{{"x", std::numeric_limits<double>::infinity()}},
+                       {{"x", std::nan("")}}}}};
+  EXPECT_EQ(ToYaml(tree), "a: [{x: .inf}, {x: .nan}]\n");
 }
 
 }  // namespace

@@ -10,9 +10,6 @@
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
-#include <sstream>
 #include <string>
 #include <thread>
 #include <utility>
@@ -26,6 +23,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/base/runfiles.h"
+#include "common/io/file.h"
 #include "common/memory/keep_freed_memory.h"
 
 ABSL_FLAG(std::string, config, "",
@@ -58,6 +56,7 @@ namespace {
 
 constexpr char kUsagePayload[] = "segpapers/usage";
 constexpr char kStopPayload[] = "segpapers/stop";
+constexpr size_t kMaxConfigSize = 1 << 20;
 constexpr int kExitFailed = 1;
 constexpr int kExitUsage = 2;
 constexpr int kExitInterrupted = 130;  // 128 + SIGINT, as a shell has it
@@ -181,7 +180,7 @@ MainArgs ReadFlags(const std::string& paper,
   return args;
 }
 
-absl::Status CheckArgs(const MainArgs& args) {
+absl::Status CheckArgs(const MainArgs& args, Command command) {
   constexpr int64_t kMaxThreads = 4096;
   if (args.threads < 0 || args.threads > kMaxThreads) {
     return absl::InvalidArgumentError(
@@ -196,6 +195,11 @@ absl::Status CheckArgs(const MainArgs& args) {
     return absl::InvalidArgumentError(
         "--resume continues a run with its own weights; --init_from starts a "
         "new one: give one of them");
+  }
+  if (command == Command::kPredict && args.input.empty() &&
+      !args.print_config) {
+    return absl::InvalidArgumentError(
+        "flag --input is missing: an image, a folder or a glob in quotes");
   }
   return absl::OkStatus();
 }
@@ -235,7 +239,7 @@ int RunMain(int argc, char** argv, Command command, const std::string& paper,
     return 0;
   }
   const MainArgs args = ReadFlags(paper, std::move(overrides));
-  if (status.ok()) status = CheckArgs(args);
+  if (status.ok()) status = CheckArgs(args, command);
   if (!status.ok()) return Report(program, UsageError(status));
 
   if (const char* directory = std::getenv("BUILD_WORKING_DIRECTORY")) {
@@ -287,15 +291,14 @@ absl::StatusOr<ConfigText> ReadConfigText(const MainArgs& args) {
       !args.config.empty()
           ? args.config
           : Runfile(absl::StrCat(args.paper, "/configs/demo.yaml"));
-  std::error_code error;
-  std::ifstream file(path, std::ios::binary);
-  if (!file || std::filesystem::is_directory(path, error)) {
-    return UsageError(absl::NotFoundError(
-        absl::StrCat(path, ": no such configuration file")));
+  absl::StatusOr<std::string> text = ReadFilePrefix(path, kMaxConfigSize + 1);
+  if (!text.ok()) return UsageError(text.status());
+  if (text->size() > kMaxConfigSize) {
+    return UsageError(absl::InvalidArgumentError(
+        absl::StrCat(path, ": is larger than ", kMaxConfigSize,
+                     " bytes; not a configuration?")));
   }
-  return ConfigText{std::string(std::istreambuf_iterator<char>(file),
-                                std::istreambuf_iterator<char>()),
-                    path};
+  return ConfigText{*std::move(text), path};
 }
 
 absl::Status PrintAndStop(const nlohmann::json& tree) {

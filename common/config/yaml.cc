@@ -9,10 +9,13 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/config/config.h"
+#include "common/io/quote.h"
+#include "common/io/utf8.h"
 #include "yaml-cpp/eventhandler.h"
 
 namespace seg {
@@ -21,8 +24,13 @@ namespace {
 using nlohmann::json;
 
 // Configurations are a few levels deep; the limit keeps hostile text from
-// exhausting the stack.
+// exhausting the stack of those who walk the tree. (yaml-cpp's own parser stops
+// at 500.)
 constexpr size_t kMaxDepth = 32;
+
+// In bytes. yaml-cpp reads "key: value" only where the colon comes within 1024
+// characters, and an escaped byte takes six of them.
+constexpr size_t kMaxKeySize = 128;
 
 absl::Status YamlError(const std::string& name, const YAML::Mark& mark,
                        const std::string& what) {
@@ -78,18 +86,33 @@ class TreeBuilder : public YAML::EventHandler {
   void OnScalar(const YAML::Mark& mark, const std::string& tag,
                 YAML::anchor_t anchor, const std::string& value) override {
     if (!CheckNode(mark, tag, anchor)) return;
+    // yaml-cpp makes a lone byte of these two.
+    if (!IsUtf8(value)) {
+      return Fail(mark,
+                  "escapes \\N and \\_ are not known; write \\u0085, \\u00a0");
+    }
+    // yaml-cpp marks a quoted scalar by the tag "!".
+    const json scalar = tag == "!" ? json(value) : PlainScalar(value);
     if (!stack_.empty() && stack_.back().value.is_object() &&
         !stack_.back().has_key) {
       Frame& top = stack_.back();
+      if (value.size() > kMaxKeySize) {
+        return Fail(mark, absl::StrCat("key ", Quote(value), " is longer than ",
+                                       kMaxKeySize, " bytes"));
+      }
       if (top.value.contains(value)) {
-        return Fail(mark, absl::StrCat("duplicate key '", value, "'"));
+        return Fail(mark, absl::StrCat("duplicate key ", Quote(value)));
       }
       top.key = value;
       top.has_key = true;
       return;
     }
-    // yaml-cpp marks a quoted scalar by the tag "!".
-    Add(tag == "!" ? json(value) : PlainScalar(value));
+    if (scalar.is_number() && std::isinf(scalar.get<double>()) &&
+        !absl::EndsWith(value, ".inf")) {
+      return Fail(mark, absl::StrCat("number ", Quote(value),
+                                     " is too large; infinity is .inf"));
+    }
+    Add(scalar);
   }
 
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag,
@@ -120,7 +143,7 @@ class TreeBuilder : public YAML::EventHandler {
                  YAML::anchor_t anchor) {
     if (anchor != 0) Fail(mark, "anchors are not allowed");
     if (tag != "?" && tag != "!" && !tag.empty()) {
-      Fail(mark, absl::StrCat("tag '", tag, "' is not allowed"));
+      Fail(mark, absl::StrCat("tag ", Quote(tag), " is not allowed"));
     }
     return status_.ok();
   }
@@ -162,47 +185,39 @@ class TreeBuilder : public YAML::EventHandler {
   std::vector<Frame> stack_;
 };
 
-// Refuses text whose nesting would exhaust the stack of yaml-cpp's own
-// recursive parser before an event reaches us. Counts flow brackets in a row
-// and the indicators that open a block node inside one line.
-absl::Status CheckNesting(const std::string& text, const std::string& name) {
-  constexpr size_t kMaxIndent = 256;
-  size_t depth = 0;
+// Refuses what YAML does not allow in a text, but yaml-cpp reads: bytes that
+// are not UTF-8 (which JSON cannot hold), and control characters (at 0x04 it
+// would stop, and take the rest for absent).
+absl::Status CheckCharacters(const std::string& text, const std::string& name) {
   size_t line = 1;
-  size_t indicators = 0;
-  size_t indent = 0;
-  bool at_start = true;
   for (const char c : text) {
-    if (c == '\n') {
-      ++line;
-      indicators = indent = 0;
-      at_start = true;
-      continue;
+    if (c == '\n') ++line;
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 && c != '\n' && c != '\r' && c != '\t') {
+      return absl::InvalidArgumentError(
+          absl::StrCat(name, ":", line, ": holds the control character 0x",
+                       absl::Hex(byte, absl::kZeroPad2), "; not a text file?"));
     }
-    if (at_start && c == ' ') {
-      ++indent;
-    } else {
-      at_start = false;
-    }
-    if (c == '[' || c == '{') ++depth;
-    if ((c == ']' || c == '}') && depth > 0) --depth;
-    if (c == '-' || c == '?' || c == ':') ++indicators;
-    if (depth > 2 * kMaxDepth || indent > kMaxIndent ||
-        indicators > kMaxIndent) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          name, ":", line, ": nested deeper than ", kMaxDepth, " levels"));
-    }
+  }
+  if (!IsUtf8(text)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(name, ": is not UTF-8 text"));
   }
   return absl::OkStatus();
 }
 
 bool NeedsQuotes(const std::string& text) {
   if (!PlainScalar(text).is_string()) return true;
-  if (text.find_first_of("\n\t\"\\#:{}[],&*!|>'%@`") != std::string::npos) {
+  if (text.find_first_of("\"\\#:?{}[],&*!|>'%@`\x7f") != std::string::npos) {
     return true;
   }
+  for (const char c : text) {
+    if (static_cast<unsigned char>(c) < 0x20) return true;
+  }
+  // The last two: the end of a document, and a byte order mark.
   return text.front() == ' ' || text.back() == ' ' || text.front() == '-' ||
-         text.front() == '?' || text == "yes" || text == "no";
+         text == "yes" || text == "no" || absl::StartsWith(text, "...") ||
+         text.front() == '\xEF';
 }
 
 std::string Scalar(const json& value) {
@@ -219,38 +234,28 @@ std::string Scalar(const json& value) {
   return value.dump();
 }
 
-bool IsFlat(const json& list) {
-  for (const json& element : list) {
-    if (element.is_object()) return false;
-    if (element.is_array() && !IsFlat(element)) return false;
+// `tree` in flow style, on one line.
+std::string Flow(const json& tree) {
+  if (!tree.is_structured()) return Scalar(tree);
+  std::string out;
+  for (const auto& [key, value] : tree.items()) {
+    if (!out.empty()) out += ", ";
+    if (tree.is_object()) absl::StrAppend(&out, Scalar(json(key)), ": ");
+    out += Flow(value);
   }
-  return true;
+  return tree.is_object() ? absl::StrCat("{", out, "}")
+                          : absl::StrCat("[", out, "]");
 }
 
-std::string FlowList(const json& list) {
-  std::string out = "[";
-  for (const json& element : list) {
-    if (out.size() > 1) out += ", ";
-    out += element.is_array() ? FlowList(element) : Scalar(element);
-  }
-  return out + "]";
-}
-
+// `tree`, a mapping that is not empty, in block style.
 void Emit(const json& tree, size_t indent, std::string* out) {
   for (const auto& [key, value] : tree.items()) {
     absl::StrAppend(out, std::string(indent, ' '), Scalar(json(key)), ":");
     if (value.is_object() && !value.empty()) {
       *out += "\n";
       Emit(value, indent + 2, out);
-    } else if (value.is_object()) {
-      *out += " {}\n";
-    } else if (value.is_array() && IsFlat(value)) {
-      absl::StrAppend(out, " ", FlowList(value), "\n");
-    } else if (value.is_array()) {
-      // JSON is YAML's flow style: enough for the rare list of mappings.
-      absl::StrAppend(out, " ", value.dump(), "\n");
     } else {
-      absl::StrAppend(out, " ", Scalar(value), "\n");
+      absl::StrAppend(out, " ", Flow(value), "\n");
     }
   }
 }
@@ -259,7 +264,7 @@ void Emit(const json& tree, size_t indent, std::string* out) {
 
 absl::StatusOr<json> ParseYaml(const std::string& text,
                                const std::string& name) {
-  SEG_RETURN_IF_ERROR(CheckNesting(text, name));
+  SEG_RETURN_IF_ERROR(CheckCharacters(text, name));
   TreeBuilder builder(name);
   try {
     std::istringstream stream(text);
@@ -272,15 +277,15 @@ absl::StatusOr<json> ParseYaml(const std::string& text,
           absl::StrCat(name, ": holds more than one document"));
     }
   } catch (const YAML::Exception& e) {
-    return YamlError(name, e.mark, e.msg);
+    // The builder's own reason comes earlier in the text.
+    SEG_RETURN_IF_ERROR(builder.status());
+    return YamlError(name, e.mark, absl::Utf8SafeCHexEscape(e.msg));
   }
   return builder.Take();
 }
 
 std::string ToYaml(const json& tree) {
-  if (!tree.is_object()) {
-    return (tree.is_array() ? FlowList(tree) : Scalar(tree)) + "\n";
-  }
+  if (!tree.is_object() || tree.empty()) return Flow(tree) + "\n";
   std::string out;
   Emit(tree, 0, &out);
   return out;

@@ -81,6 +81,10 @@ absl::Status RunPredict(const MainArgs& args, const DatasetInfo& info,
           file, ": another input has the same name and would be written to ",
           prefix, ".png too; predict them into two folders"));
     }
+    if (fs::equivalent(file, prefix + ".png", error)) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          file, ": would be overwritten by its labels; name another --out"));
+    }
     SEG_ASSIGN_OR_RETURN(const at::Tensor image, ReadImage(file));
     const std::vector<at::Tensor> outputs =
         PredictImage(tiled, image, options.device);

@@ -9,15 +9,13 @@
 #include <cstdlib>
 #include <ctime>
 #include <filesystem>
-#include <fstream>
 #include <string>
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
-#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "common/base/environment.h"
 #include "common/base/status_macros.h"
 #include "common/io/file.h"
 #include "common/training/checkpoint.h"
@@ -27,42 +25,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string FirstLine(const fs::path& path) {
-  std::ifstream file(path);
-  std::string line;
-  std::getline(file, line);
-  return line;
-}
-
-// The commit checked out in the tree that `bazel run` was called from; "" where
-// that is not known.
+// The commit of the tree that `bazel run` was called from; "" where that is not
+// known.
 std::string Commit() {
   const char* workspace = std::getenv("BUILD_WORKSPACE_DIRECTORY");
-  if (workspace == nullptr) return "";
-  const fs::path git = fs::path(workspace) / ".git";
-  const std::string head = FirstLine(git / "HEAD");
-  absl::string_view reference = head;
-  if (!absl::ConsumePrefix(&reference, "ref: ")) return head;
-  const std::string name(reference);
-  std::string commit = FirstLine(git / name);
-  if (!commit.empty()) return commit;
-  std::ifstream packed(git / "packed-refs");
-  for (std::string line; std::getline(packed, line);) {
-    const std::vector<std::string> parts = absl::StrSplit(line, ' ');
-    if (parts.size() == 2 && parts[1] == name) return parts[0];
-  }
-  return "";
-}
-
-std::string CpuModel() {
-  std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);) {
-    if (line.rfind("model name", 0) == 0) {
-      const size_t colon = line.find(": ");
-      if (colon != std::string::npos) return line.substr(colon + 2);
-    }
-  }
-  return "unknown";
+  return workspace == nullptr ? "" : GitCommit(workspace);
 }
 
 }  // namespace
@@ -152,6 +119,11 @@ absl::Status WriteClasses(const std::string& run, const DatasetInfo& info) {
 }
 
 absl::StatusOr<DatasetInfo> ReadClasses(const std::string& run) {
+  if (run.empty()) {
+    return absl::NotFoundError(
+        "classes.json: the weights lie in no run folder, so the classes are "
+        "not known; name a run or its checkpoint");
+  }
   const std::string path = run + "/classes.json";
   SEG_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
   DatasetInfo info;

@@ -37,6 +37,7 @@ absl::StatusOr<std::string> ResolveCheckpoint(MainArgs* args);
 // Class names and palette of the data a run was trained on, in
 // RUN/classes.json, so that predict needs no data set.
 absl::Status WriteClasses(const std::string& run, const DatasetInfo& info);
+// `run` as RunOfCheckpoint gives it: "" is an error that says so.
 absl::StatusOr<DatasetInfo> ReadClasses(const std::string& run);
 
 }  // namespace seg

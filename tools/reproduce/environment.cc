@@ -5,11 +5,9 @@
 
 #include <filesystem>
 
-#include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "common/base/environment.h"
 #include "common/base/status_macros.h"
 #include "common/io/file.h"
 #include "tools/reproduce/subprocess.h"
@@ -44,10 +42,6 @@ absl::StatusOr<TreeState> ReadTreeState(const std::string& folder,
   TreeState state;
   state.commit = "unknown";
   bool ok = false;
-  SEG_ASSIGN_OR_RETURN(
-      const std::string head,
-      OutputOf({"git", "-C", folder, "rev-parse", "HEAD"}, scratch, &ok));
-  if (!ok) return state;
   std::vector<std::string> argv = {"git",         "-C", folder,  "status",
                                    "--porcelain", "--", ":(top)"};
   for (const std::string& path : ignored) {
@@ -55,7 +49,8 @@ absl::StatusOr<TreeState> ReadTreeState(const std::string& folder,
   }
   SEG_ASSIGN_OR_RETURN(const std::string status, OutputOf(argv, scratch, &ok));
   if (!ok) return state;
-  state.commit = std::string(absl::StripAsciiWhitespace(head));
+  const std::string commit = GitCommit(folder);
+  if (!commit.empty()) state.commit = commit;
   for (const std::string& line : Lines(status)) {
     if (line.size() > 3) state.changes.push_back(line.substr(3));
   }
@@ -64,18 +59,7 @@ absl::StatusOr<TreeState> ReadTreeState(const std::string& folder,
 
 absl::StatusOr<Hardware> ReadHardware(const std::string& scratch) {
   Hardware hardware;
-  hardware.cpu = "unknown";
-  absl::StatusOr<std::string> info = ReadFile("/proc/cpuinfo");
-  if (info.ok()) {
-    for (const std::string& line : Lines(*info)) {
-      const size_t colon = line.find(':');
-      if (absl::StartsWith(line, "model name") && colon != std::string::npos) {
-        hardware.cpu =
-            std::string(absl::StripAsciiWhitespace(line.substr(colon + 1)));
-        break;
-      }
-    }
-  }
+  hardware.cpu = CpuModel();
   cpu_set_t cores;
   if (sched_getaffinity(0, sizeof(cores), &cores) == 0) {
     hardware.cores = CPU_COUNT(&cores);
