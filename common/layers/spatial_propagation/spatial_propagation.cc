@@ -1,0 +1,298 @@
+#include "common/layers/spatial_propagation/spatial_propagation.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <c10/core/GradMode.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "common/layers/spatial_propagation/spatial_propagation_cpu.h"
+
+namespace seg {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+// Channels last with fewer channels than this is slower than planes.
+constexpr int64_t kMinChannelsLast = 4;
+// Channels of a task in channels last: two cache lines, which the hardware
+// fetches in pairs; one where there are too few tasks for the threads.
+constexpr int64_t kBlockBytes = 128;
+// Gates, x and gradient of a segment of steps stay in the L2 cache between the
+// two times that the backward pass reads them.
+constexpr int64_t kSegmentBytes = 384 * 1024;
+constexpr int64_t kMinSegment = 4, kMaxSegment = 16;
+// Elements below which threads do not pay.
+constexpr int64_t kSerialElements = 1 << 14;
+
+constexpr char kOp[] = "SpatialPropagation";
+
+bool ChannelsLast(const at::Tensor& x) { return x.stride(1) == 1; }
+bool Planes(const at::Tensor& x) { return x.stride(3) == 1 || x.size(3) == 1; }
+
+at::Tensor InLayout(const at::Tensor& x, bool channels_last) {
+  if (channels_last) {
+    return ChannelsLast(x) ? x : x.contiguous(at::MemoryFormat::ChannelsLast);
+  }
+  return Planes(x) ? x : x.contiguous();
+}
+
+at::Tensor EmptyInLayout(at::IntArrayRef sizes,
+                         const at::TensorOptions& options, bool channels_last) {
+  return at::empty(sizes, options,
+                   channels_last ? at::MemoryFormat::ChannelsLast
+                                 : at::MemoryFormat::Contiguous);
+}
+
+template <typename T, typename Plain = std::remove_const_t<T>>
+SpatialPropagationView<T> View(const at::Tensor& x) {
+  SpatialPropagationView<T> view;
+  if constexpr (std::is_const_v<T>) {
+    view.data = x.const_data_ptr<Plain>();
+  } else {
+    view.data = x.mutable_data_ptr<Plain>();
+  }
+  view.image = x.stride(0);
+  view.channel = x.stride(1);
+  view.row = x.stride(2);
+  view.column = x.stride(3);
+  return view;
+}
+
+int64_t SegmentSteps(int64_t lanes, int64_t channels, int64_t element_bytes,
+                     int connections) {
+  const int64_t step_bytes =
+      lanes * channels * element_bytes * (connections + 2);
+  return std::clamp(kSegmentBytes / step_bytes, kMinSegment, kMaxSegment);
+}
+
+// gates decides the layout. Neither is empty.
+SpatialPropagationPlan MakePlan(const at::Tensor& x, const at::Tensor& gates,
+                                const SpatialPropagationOptions& options,
+                                int first_direction, int directions) {
+  SpatialPropagationPlan plan;
+  plan.images = x.size(0);
+  plan.channels = x.size(1);
+  plan.height = x.size(2);
+  plan.width = x.size(3);
+  plan.connections = options.three_way() ? 3 : 1;
+  plan.normalization = options.normalization();
+  plan.sum_all_gates = options.sum_all_gates();
+  plan.first_direction = first_direction;
+  plan.directions = directions;
+  plan.channels_last = ChannelsLast(gates) && plan.channels >= kMinChannelsLast;
+  plan.horizontal_segment = plan.vertical_segment = kMaxSegment;
+  if (plan.channels_last) {
+    const int64_t bytes = x.element_size();
+    const int64_t channels = std::min(plan.channels, kBlockBytes / bytes);
+    plan.horizontal_segment =
+        SegmentSteps(plan.height, channels, bytes, plan.connections);
+    plan.vertical_segment =
+        SegmentSteps(plan.width, channels, bytes, plan.connections);
+  }
+  return plan;
+}
+
+// Channels do not touch each other, so the size of a block changes no result.
+void ChooseBlocks(SpatialPropagationPlan* plan, int64_t element_bytes) {
+  plan->channel_block = 1;
+  if (!plan->channels_last) return;
+  plan->channel_block = kBlockBytes / element_bytes;
+  if (plan->tasks() < at::get_num_threads()) plan->channel_block /= 2;
+}
+
+// Calls run(begin, end, scratch) for parts of the tasks, each with its own part
+// of one block of scratch.
+template <typename T, typename Run>
+void ParallelTasks(const SpatialPropagationPlan& plan, int64_t scratch_elements,
+                   const at::TensorOptions& options, const Run& run) {
+  const int64_t tasks = plan.tasks();
+  const int64_t elements =
+      plan.images * plan.channels * plan.height * plan.width;
+  const int64_t parts = elements < kSerialElements
+                            ? 1
+                            : std::min<int64_t>(at::get_num_threads(), tasks);
+  const at::Tensor scratch = at::empty({parts * scratch_elements}, options);
+  T* data = scratch.mutable_data_ptr<T>();
+  at::parallel_for(0, parts, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      run(i * tasks / parts, (i + 1) * tasks / parts,
+          data + i * scratch_elements);
+    }
+  });
+}
+
+// winner and checkpoints: null, or set to what the backward pass needs.
+at::Tensor RunForward(const SpatialPropagationPlan& plan_any,
+                      const at::Tensor& x, const at::Tensor& gates,
+                      at::Tensor* winner, at::Tensor* checkpoints) {
+  SpatialPropagationPlan plan = plan_any;
+  ChooseBlocks(&plan, x.element_size());
+  at::Tensor out = EmptyInLayout(x.sizes(), x.options(), plan.channels_last);
+  if (winner != nullptr) {
+    *winner = EmptyInLayout(x.sizes(), x.options().dtype(at::kByte),
+                            plan.channels_last);
+    *checkpoints = at::empty(
+        {plan.images, plan.channels, plan.checkpoint_elements()}, x.options());
+  }
+  AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), kOp, [&] {
+    SpatialPropagationForwardTensors<scalar_t> t;
+    t.x = View<const scalar_t>(x);
+    t.gates = View<const scalar_t>(gates);
+    t.out = View<scalar_t>(out);
+    if (winner != nullptr) {
+      t.winner = winner->mutable_data_ptr<uint8_t>();
+      t.checkpoints = checkpoints->mutable_data_ptr<scalar_t>();
+    }
+    ParallelTasks<scalar_t>(plan, plan.forward_scratch(), x.options(),
+                            [&](int64_t begin, int64_t end, scalar_t* scratch) {
+                              SpatialPropagationForward<scalar_t>(
+                                  plan, t, begin, end, scratch);
+                            });
+  });
+  return out;
+}
+
+void RunBackward(const SpatialPropagationPlan& plan_any, const at::Tensor& x,
+                 const at::Tensor& gates, const at::Tensor& gradient,
+                 const at::Tensor& winner, const at::Tensor& checkpoints,
+                 const at::Tensor& x_gradient,
+                 const at::Tensor& gates_gradient) {
+  SpatialPropagationPlan plan = plan_any;
+  ChooseBlocks(&plan, x.element_size());
+  AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), kOp, [&] {
+    SpatialPropagationBackwardTensors<scalar_t> t;
+    t.x = View<const scalar_t>(x);
+    t.gates = View<const scalar_t>(gates);
+    t.gradient = View<const scalar_t>(gradient);
+    t.winner = View<const uint8_t>(winner);
+    t.checkpoints = checkpoints.const_data_ptr<scalar_t>();
+    t.x_gradient = View<scalar_t>(x_gradient);
+    t.gates_gradient = View<scalar_t>(gates_gradient);
+    ParallelTasks<scalar_t>(plan, plan.backward_scratch(), x.options(),
+                            [&](int64_t begin, int64_t end, scalar_t* scratch) {
+                              SpatialPropagationBackward<scalar_t>(
+                                  plan, t, begin, end, scratch);
+                            });
+  });
+}
+
+class SpatialPropagationFunction
+    : public torch::autograd::Function<SpatialPropagationFunction> {
+ public:
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x_any,
+                            const at::Tensor& gates_any,
+                            const SpatialPropagationPlan& plan) {
+    const at::Tensor x = InLayout(x_any, plan.channels_last);
+    const at::Tensor gates = InLayout(gates_any, plan.channels_last);
+    at::Tensor winner, checkpoints;
+    const at::Tensor out = RunForward(plan, x, gates, &winner, &checkpoints);
+    context->save_for_backward({x, gates, winner, checkpoints});
+    // The members that the backward pass cannot see from the tensors.
+    context->saved_data["plan"] = std::vector<int64_t>{
+        plan.connections,        static_cast<int64_t>(plan.normalization),
+        plan.sum_all_gates,      plan.first_direction,
+        plan.directions,         plan.channels_last,
+        plan.horizontal_segment, plan.vertical_segment};
+    return out;
+  }
+
+  static variable_list backward(AutogradContext* context,
+                                const variable_list& gradients) {
+    TORCH_CHECK(!c10::GradMode::is_enabled(), kOp,
+                ": double backward is not supported");
+    const variable_list saved = context->get_saved_variables();
+    const at::Tensor &x = saved[0], &gates = saved[1];
+    const std::vector<int64_t> values =
+        context->saved_data["plan"].toIntVector();
+    SpatialPropagationPlan plan;
+    plan.images = x.size(0);
+    plan.channels = x.size(1);
+    plan.height = x.size(2);
+    plan.width = x.size(3);
+    plan.connections = static_cast<int>(values[0]);
+    plan.normalization = static_cast<GateNormalization>(values[1]);
+    plan.sum_all_gates = values[2] != 0;
+    plan.first_direction = static_cast<int>(values[3]);
+    plan.directions = static_cast<int>(values[4]);
+    plan.channels_last = values[5] != 0;
+    plan.horizontal_segment = values[6];
+    plan.vertical_segment = values[7];
+    const at::Tensor x_gradient =
+        EmptyInLayout(x.sizes(), x.options(), plan.channels_last);
+    const at::Tensor gates_gradient =
+        EmptyInLayout(gates.sizes(), x.options(), plan.channels_last);
+    RunBackward(plan, x, gates, InLayout(gradients[0], plan.channels_last),
+                saved[2], saved[3], x_gradient, gates_gradient);
+    return {x_gradient, gates_gradient, at::Tensor()};
+  }
+};
+
+void CheckOptions(const SpatialPropagationOptions& options) {
+  TORCH_CHECK(options.three_way() ||
+                  (options.normalization() != GateNormalization::kDivide &&
+                   options.normalization() != GateNormalization::kDividePlus),
+              kOp,
+              ": one-way gates need the normalization kClamp, kTanh or kNone "
+              "(dividing makes a single gate +-1), got ",
+              options.normalization() == GateNormalization::kDivide
+                  ? "kDivide"
+                  : "kDividePlus");
+}
+
+at::Tensor Propagate(const at::Tensor& x, const at::Tensor& gates,
+                     const SpatialPropagationOptions& options,
+                     int first_direction, int directions) {
+  CheckOptions(options);
+  TORCH_CHECK(x.dim() == 4, kOp, ": x must be [N, C, H, W], got sizes ",
+              x.sizes());
+  TORCH_CHECK(x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble,
+              kOp, ": x must be float32 or float64, got ", x.scalar_type());
+  TORCH_CHECK(gates.scalar_type() == x.scalar_type(), kOp,
+              ": gates must have the type of x, ", x.scalar_type(), ", got ",
+              gates.scalar_type());
+  TORCH_CHECK(
+      x.is_cpu() && gates.is_cpu(), kOp,
+      ": x and gates must be on the CPU (no CUDA kernel is built), got ",
+      x.device(), " and ", gates.device());
+  const int64_t blocks = directions * (options.three_way() ? 3 : 1);
+  const std::vector<int64_t> expected = {x.size(0), blocks * x.size(1),
+                                         x.size(2), x.size(3)};
+  TORCH_CHECK(gates.sizes() == at::IntArrayRef(expected), kOp,
+              ": gates must be ", at::IntArrayRef(expected), " (", blocks,
+              " gates for each of ", x.size(1), " channels), got ",
+              gates.sizes());
+  if (x.numel() == 0) return x + gates.sum().to(x.scalar_type());
+  const SpatialPropagationPlan plan =
+      MakePlan(x, gates, options, first_direction, directions);
+  if (c10::GradMode::is_enabled() &&
+      (x.requires_grad() || gates.requires_grad())) {
+    return SpatialPropagationFunction::apply(x, gates, plan);
+  }
+  return RunForward(plan, InLayout(x, plan.channels_last),
+                    InLayout(gates, plan.channels_last), nullptr, nullptr);
+}
+
+}  // namespace
+
+at::Tensor SpatialPropagation(const at::Tensor& x, const at::Tensor& gates,
+                              const SpatialPropagationOptions& options) {
+  return Propagate(x, gates, options, kLeftToRight, 4);
+}
+
+at::Tensor SpatialPropagationScan(const at::Tensor& x, const at::Tensor& gates,
+                                  ScanDirection direction,
+                                  const SpatialPropagationOptions& options) {
+  return Propagate(x, gates, options, static_cast<int>(direction), 1);
+}
+
+int64_t SpatialPropagationGateChannels(
+    int64_t channels, const SpatialPropagationOptions& options) {
+  CheckOptions(options);
+  return (options.three_way() ? 12 : 4) * channels;
+}
+
+}  // namespace seg
