@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/status_macros.h"
+#include "common/datasets/mapped.h"
 #include "common/datasets/pack.h"
 #include "common/datasets/synthetic/scenes.h"
 #include "common/datasets/views.h"
@@ -138,6 +139,7 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenDataset(
                          FindPack(config.pack, data_root));
     SEG_ASSIGN_OR_RETURN(dataset, OpenPack(folder, split));
   }
+  SEG_ASSIGN_OR_RETURN(dataset, MappedDataset(dataset, config));
   dataset = ResizedDataset(dataset, config);
   if (config.cache_mb > 0) {
     dataset = CachedDataset(dataset, config.cache_mb << 20);

@@ -11,7 +11,8 @@
 
 namespace seg {
 
-// Opens one split of `config.pack`, resized and cached as `config` says.
+// Opens one split of `config.pack`, its classes mapped, its pictures resized
+// and cached as `config` says.
 //   config.pack: "synthetic:scenes" (then `data_root` is not used), a folder
 //     name under `data_root`, or a path (absolute, or with a slash in it).
 //   split: "train", "val", "test", or any NAME with a NAME.txt in the pack;
