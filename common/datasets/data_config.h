@@ -33,6 +33,11 @@ struct DataConfig {
   int64_t resize_width = 0;
   int64_t resize_longer = 0;
   int64_t resize_shorter = 0;
+  // New ids for the classes of the data, one per class: 0 .. K-1 without gaps,
+  // or 255 to ignore the class. Empty: as they are. class_names: by new id;
+  // empty: taken from the data. See mapped.h.
+  std::vector<int64_t> map;
+  std::vector<std::string> class_names;
   // Decoded (and resized) samples are kept in memory up to this many MiB,
   // shared by all workers. 0: no cache.
   int64_t cache_mb = 512;
@@ -53,8 +58,9 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(SyntheticConfig, height, width,
                                                 train, val, test, seed)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DataConfig, pack, resize_height,
                                                 resize_width, resize_longer,
-                                                resize_shorter, cache_mb,
-                                                workers, augment, synthetic)
+                                                resize_shorter, map,
+                                                class_names, cache_mb, workers,
+                                                augment, synthetic)
 
 }  // namespace seg
 
