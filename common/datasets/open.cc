@@ -12,6 +12,7 @@
 #include "common/base/status_macros.h"
 #include "common/datasets/mapped.h"
 #include "common/datasets/pack.h"
+#include "common/datasets/probabilities.h"
 #include "common/datasets/synthetic/faces.h"
 #include "common/datasets/synthetic/scenes.h"
 #include "common/datasets/views.h"
@@ -151,6 +152,9 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenDataset(
     SEG_ASSIGN_OR_RETURN(dataset, OpenPack(folder, split));
   }
   SEG_ASSIGN_OR_RETURN(dataset, MappedDataset(dataset, config));
+  if (!config.probabilities.empty()) {
+    dataset = WithProbabilities(dataset, config.probabilities);
+  }
   dataset = ResizedDataset(dataset, config);
   if (config.cache_mb > 0) {
     dataset = CachedDataset(dataset, config.cache_mb << 20);
