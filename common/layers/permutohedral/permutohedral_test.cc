@@ -10,9 +10,9 @@
 #include "common/testing/gradcheck.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-// The instruction sets that the kernels are built for; must precede highway.h.
+// The instruction sets that the kernels are built for.
 #define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
-#include "hwy/highway.h"
+#include "common/testing/instruction_sets.h"
 #include "torch/csrc/autograd/autograd.h"
 
 namespace seg {
@@ -499,18 +499,6 @@ TEST(PermutohedralTest, TheNumberOfThreadsChangesNothing) {
     }
   }
   at::set_num_threads(threads);
-}
-
-// Runs `check` with each instruction set that this CPU has, one after the
-// other.
-void ForEachTarget(const std::function<void(const char*)>& check) {
-  for (int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    hwy::SetSupportedTargetsForTest(target);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-    check(hwy::TargetName(target));
-  }
-  hwy::SetSupportedTargetsForTest(0);
-  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
 }
 
 TEST(PermutohedralTest, EveryInstructionSet) {
