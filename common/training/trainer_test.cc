@@ -42,7 +42,8 @@ struct RunOptions {
   int64_t workers = 1;
   int64_t kill_at = kNever;       // SIGKILL inside this step
   int64_t interrupt_at = kNever;  // SIGINT inside this step
-  int64_t nan_at = kNever;        // loss NaN at this step
+  int64_t bad_at = kNever;        // `bad` happens at this step
+  enum { kNanLoss, kInfiniteLoss, kNanGradient } bad = kNanLoss;
   bool two_phases = false;
   bool dry_run = false;
 };
@@ -89,7 +90,16 @@ class NetTask : public Task {
     if (step == options_.interrupt_at) raise(SIGINT);
     calls_[phase] += 1;
     at::Tensor loss = CrossEntropy(net_->forward(batch.images), batch.masks);
-    if (step == options_.nan_at) loss = loss * std::nan("");
+    if (step == options_.bad_at) {
+      const at::Tensor weight = net_->parameters()[0];
+      if (options_.bad == RunOptions::kNanLoss) {
+        loss = loss * std::nan("");
+      } else if (options_.bad == RunOptions::kInfiniteLoss) {
+        loss = loss / 0.0;
+      } else {  // adds 0, whose gradient is 0 times infinity
+        loss = loss + (weight * 0).sqrt().sum();
+      }
+    }
     return {loss, {{"double", loss * 2}}};
   }
 
@@ -241,25 +251,31 @@ TEST(TrainerTest, InterruptSavesAndResumes) {
   EXPECT_TRUE(End(options.folder) == Uninterrupted());
 }
 
-TEST(TrainerTest, ALossThatIsNotFiniteStopsAndKeepsTheLastCheckpoint) {
-  RunOptions options;
-  options.folder = Folder("nan");
-  options.nan_at = 10;
-  std::string message;
-  const int status = RunInChild(options, &message);
-  EXPECT_EQ(WEXITSTATUS(status), static_cast<int>(absl::StatusCode::kDataLoss));
-  EXPECT_THAT(message, HasSubstr("step 11"));
-  EXPECT_THAT(message, HasSubstr("not finite"));
-  EXPECT_THAT(message, HasSubstr("images: "));
-  ASSERT_OK_AND_ASSIGN(
-      const CheckpointState state,
-      ReadCheckpointState(options.folder + "/checkpoints/last"));
-  EXPECT_EQ(state.step, 9);
-  ASSERT_OK_AND_ASSIGN(
-      const TensorMap model,
-      ReadCheckpointModel(options.folder + "/checkpoints/step-9"));
-  for (const auto& [name, tensor] : model) {
-    EXPECT_TRUE(at::isfinite(tensor.to(at::kFloat)).all().item<bool>()) << name;
+TEST(TrainerTest, WhatIsNotFiniteStopsAndKeepsTheLastCheckpoint) {
+  for (const auto bad : {RunOptions::kNanLoss, RunOptions::kInfiniteLoss,
+                         RunOptions::kNanGradient}) {
+    RunOptions options;
+    options.folder = Folder("bad");
+    options.bad_at = 10;
+    options.bad = bad;
+    std::string message;
+    const int status = RunInChild(options, &message);
+    EXPECT_EQ(WEXITSTATUS(status),
+              static_cast<int>(absl::StatusCode::kDataLoss));
+    EXPECT_THAT(message, HasSubstr("step 11"));
+    EXPECT_THAT(message, HasSubstr("not finite"));
+    EXPECT_THAT(message, HasSubstr("images: "));
+    ASSERT_OK_AND_ASSIGN(
+        const CheckpointState state,
+        ReadCheckpointState(options.folder + "/checkpoints/last"));
+    EXPECT_EQ(state.step, 9);
+    ASSERT_OK_AND_ASSIGN(
+        const TensorMap model,
+        ReadCheckpointModel(options.folder + "/checkpoints/step-9"));
+    for (const auto& [name, tensor] : model) {
+      EXPECT_TRUE(at::isfinite(tensor.to(at::kFloat)).all().item<bool>())
+          << name;
+    }
   }
 }
 
