@@ -260,6 +260,27 @@ TEST(LabelConvolutionTest, EmptySizes) {
   const auto gradients = torch::autograd::grad({y.sum()}, {q, weight});
   EXPECT_EQ(gradients[0].sizes(), q.sizes());
   EXPECT_EQ(gradients[1].abs().max().item<double>(), 0.0);
+  // No rows, no columns, no labels in and no labels out.
+  const auto sizes_of = [](at::IntArrayRef q, at::IntArrayRef weight) {
+    return LabelConvolution(at::ones(q), at::ones(weight)).sizes().vec();
+  };
+  EXPECT_THAT(sizes_of({1, 2, 0, 4}, {3, 2, 3, 3}), ElementsAre(1, 3, 0, 4));
+  EXPECT_THAT(sizes_of({1, 2, 4, 0}, {3, 2, 3, 3}), ElementsAre(1, 3, 4, 0));
+  EXPECT_THAT(sizes_of({1, 2, 4, 4}, {0, 2, 3, 3}), ElementsAre(1, 0, 4, 4));
+  EXPECT_EQ(LabelConvolution(at::ones({1, 0, 4, 4}), at::ones({3, 0, 3, 3}))
+                .abs()
+                .sum()
+                .item<float>(),
+            0.0f);
+}
+
+TEST(LabelConvolutionTest, BatchOfOneIsARowOfTheBatch) {
+  const at::Tensor q = Random({3, 2, 7, 9}), weight = Random({4, 2, 5, 5}, 4);
+  const at::Tensor all = LabelConvolution(q, weight);
+  for (int64_t n = 0; n < 3; ++n) {
+    EXPECT_TRUE(at::equal(LabelConvolution(q.slice(0, n, n + 1), weight),
+                          all.slice(0, n, n + 1)));
+  }
 }
 
 TEST(GaussianPottsTest, CostFormIsZeroForEqualLabels) {
@@ -385,6 +406,16 @@ TEST(LabelConvolutionTest, Errors) {
         LabelConvolution(q.to(at::kInt), at::zeros({2, 2, 3, 3}, at::kInt));
       },
       "float32 or float64, got Int");
+  ExpectError(
+      [&] {
+        LabelConvolution(q.to(at::kMeta), at::zeros({2, 2, 3, 3}));
+      },
+      "must be on the CPU, got meta and cpu");
+  ExpectError(
+      [&] {
+        LabelConvolution(q, at::zeros({2, 2, 3, 3}).to(at::kMeta));
+      },
+      "must be on the CPU, got cpu and meta");
   ExpectError(
       [&] {
         TiedKernel(at::zeros({2, 3, 3, 3}));

@@ -290,6 +290,8 @@ TEST(MeanFieldTest, LayoutsBatchesAndTypes) {
             at::IntArrayRef({0, 5, 9, 11}));
   const at::Tensor one_label = MeanField(a.unary.slice(1, 0, 1), a.image);
   EXPECT_TRUE(one_label.equal(at::ones_like(one_label)));
+  EXPECT_EQ(MeanField(at::zeros({1, 3, 0, 4}), at::zeros({1, 3, 0, 4})).sizes(),
+            at::IntArrayRef({1, 3, 0, 4}));
 }
 
 TEST(MeanFieldTest, TheNumberOfThreadsChangesNothing) {
@@ -316,6 +318,12 @@ TEST(MeanFieldTest, Errors) {
   EXPECT_THAT(
       ErrorOf([&] { MeanField(scene.unary.to(at::kLong), scene.image); }),
       HasSubstr("float32 or float64, got Long"));
+  EXPECT_THAT(
+      ErrorOf([&] { MeanField(scene.unary.to(at::kMeta), scene.image); }),
+      HasSubstr("MeanField: unary must be on the CPU, got meta"));
+  EXPECT_THAT(
+      ErrorOf([&] { MeanField(scene.unary, scene.image.to(at::kMeta)); }),
+      HasSubstr("image must be on the CPU, got meta"));
   EXPECT_THAT(
       ErrorOf([&] { MeanField(scene.unary, scene.image.slice(2, 0, 5)); }),
       HasSubstr("images must be [1,3,6,7], got [1, 3, 5, 7]"));

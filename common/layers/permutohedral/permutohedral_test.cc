@@ -565,6 +565,15 @@ TEST(PermutohedralTest, Errors) {
   EXPECT_THAT(
       ErrorOf([&] { PermutohedralGaussian(q.to(at::kHalf), lattices); }),
       HasSubstr("float32 or float64, got Half"));
+  EXPECT_THAT(
+      ErrorOf([&] { PermutohedralGaussian(q.to(at::kMeta), lattices); }),
+      HasSubstr("PermutohedralGaussian: values must be on the CPU, got meta"));
+  EXPECT_THAT(
+      ErrorOf([&] { PermutohedralFilter(q.to(at::kMeta), f, lattices); }),
+      HasSubstr("PermutohedralFilter: values must be on the CPU, got meta"));
+  EXPECT_THAT(
+      ErrorOf([&] { PermutohedralFilter(q, f.to(at::kMeta), lattices); }),
+      HasSubstr("and device cpu, got Float on meta"));
   EXPECT_THAT(ErrorOf([&] { PermutohedralGaussian(q, {}); }),
               HasSubstr("values of batch 1 need as many lattices, got 0"));
   EXPECT_THAT(ErrorOf([&] { PermutohedralGaussian(q, {nullptr}); }),
