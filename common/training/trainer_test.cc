@@ -12,6 +12,7 @@
 #include <torch/utils.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <csignal>
 #include <filesystem>
@@ -21,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_replace.h"
 #include "common/datasets/open.h"
 #include "common/io/file.h"
 #include "common/io/json_lines.h"
@@ -43,7 +45,7 @@ struct RunOptions {
   int64_t kill_at = kNever;       // SIGKILL inside this step
   int64_t interrupt_at = kNever;  // SIGINT inside this step
   int64_t bad_at = kNever;        // `bad` happens at this step
-  enum { kNanLoss, kInfiniteLoss, kNanGradient } bad = kNanLoss;
+  enum { kNanInput, kNanLoss, kInfiniteLoss, kNanGradient } bad = kNanLoss;
   bool two_phases = false;
   bool dry_run = false;
 };
@@ -89,14 +91,22 @@ class NetTask : public Task {
     if (step == options_.kill_at) raise(SIGKILL);
     if (step == options_.interrupt_at) raise(SIGINT);
     calls_[phase] += 1;
-    at::Tensor loss = CrossEntropy(net_->forward(batch.images), batch.masks);
+    at::Tensor images = batch.images;
+    if (step == options_.bad_at && options_.bad == RunOptions::kNanInput) {
+      images = images.clone();
+      images[1][2][3][4] = std::nan("");
+    }
+    at::Tensor loss = CrossEntropy(net_->forward(images), batch.masks);
     if (step == options_.bad_at) {
+      std::ofstream ids(options_.folder + ".ids");
+      for (const std::string& id : batch.ids) ids << id << "\n";
       const at::Tensor weight = net_->parameters()[0];
       if (options_.bad == RunOptions::kNanLoss) {
         loss = loss * std::nan("");
       } else if (options_.bad == RunOptions::kInfiniteLoss) {
         loss = loss / 0.0;
-      } else {  // adds 0, whose gradient is 0 times infinity
+      } else if (options_.bad == RunOptions::kNanGradient) {
+        // Adds 0, whose gradient is 0 times infinity.
         loss = loss + (weight * 0).sqrt().sum();
       }
     }
@@ -252,8 +262,8 @@ TEST(TrainerTest, InterruptSavesAndResumes) {
 }
 
 TEST(TrainerTest, WhatIsNotFiniteStopsAndKeepsTheLastCheckpoint) {
-  for (const auto bad : {RunOptions::kNanLoss, RunOptions::kInfiniteLoss,
-                         RunOptions::kNanGradient}) {
+  for (const auto bad : {RunOptions::kNanInput, RunOptions::kNanLoss,
+                         RunOptions::kInfiniteLoss, RunOptions::kNanGradient}) {
     RunOptions options;
     options.folder = Folder("bad");
     options.bad_at = 10;
@@ -264,7 +274,12 @@ TEST(TrainerTest, WhatIsNotFiniteStopsAndKeepsTheLastCheckpoint) {
               static_cast<int>(absl::StatusCode::kDataLoss));
     EXPECT_THAT(message, HasSubstr("step 11"));
     EXPECT_THAT(message, HasSubstr("not finite"));
-    EXPECT_THAT(message, HasSubstr("images: "));
+    // Every image of the batch, one after the other.
+    ASSERT_OK_AND_ASSIGN(std::string ids, ReadFile(options.folder + ".ids"));
+    EXPECT_EQ(std::count(ids.begin(), ids.end(), '\n'), 4);
+    ids.pop_back();
+    EXPECT_THAT(message, HasSubstr("images: " +
+                                   absl::StrReplaceAll(ids, {{"\n", ", "}})));
     ASSERT_OK_AND_ASSIGN(
         const CheckpointState state,
         ReadCheckpointState(options.folder + "/checkpoints/last"));
