@@ -225,7 +225,9 @@ TEST_F(TaskTest, ConvergenceFollowsTheIterations) {
     const std::vector<int64_t>& specks = convergence.specks[c];
     EXPECT_EQ(json["least_speck_fall"][convergence.class_names[c]][1],
               specks[0] - specks[1]);
-    if (specks[0] > 0) EXPECT_EQ(convergence.specks_removed[c][0], 0);
+    if (specks[0] > 0) {
+      EXPECT_EQ(convergence.specks_removed[c][0], 0);
+    }
   }
 
   config.model.inference = "fcn";
