@@ -109,8 +109,8 @@ TEST_F(RunPredictTest, ProbabilitiesOfOutputsOffTheSimplex) {
       at::tensor({-0.5f, 1.0f, 0.0f, 0.5f, 3.0f, 0.0f, 0.5f, -1.0f, 0.0f})
           .view({1, 3, 1, 3})
           .expand({1, 3, 2, 3});
-  ASSERT_OK(Run(
-      [&](const Batch&) -> std::vector<at::Tensor> { return {scores}; }));
+  ASSERT_OK(
+      Run([&](const Batch&) -> std::vector<at::Tensor> { return {scores}; }));
   ASSERT_OK_AND_ASSIGN(const at::Tensor probabilities,
                        ReadNpy(Out("a_probabilities.npy")));
   const at::Tensor expected =

@@ -1,5 +1,6 @@
 // The eval command of every paper: a run and a split in; a table or JSON, and a
-// report, out.
+// report, out. To what ToJson(EvaluateResult) gives, the JSON adds
+// "training_peak_mib" of the run.
 #ifndef COMMON_INFERENCE_RUN_EVAL_H_
 #define COMMON_INFERENCE_RUN_EVAL_H_
 
@@ -37,6 +38,10 @@ struct EvalCommand {
                              const EvaluateResult& result, EvalOutput* output)>
       extend;
 };
+
+// Largest resident memory of the training that left the checkpoint, in MiB, as
+// its metrics.jsonl says; -1 where there is none.
+int64_t TrainingPeakMib(const std::string& checkpoint);
 
 // Evaluates on --split; prints the table, or one JSON object with --json;
 // writes OUT/report.html with --out.
