@@ -54,7 +54,7 @@ TEST(ReproductionTest, TheLayerBeatsItsUnaryOnScenes) {
   ASSERT_OK_AND_ASSIGN(const auto val, OpenDataset(config.data, "", "val"));
   ASSERT_OK_AND_ASSIGN(const auto test, OpenDataset(config.data, "", "test"));
   Model model(config, train->info().num_classes());
-  CrfGradTask task(config, model, val, test, c10::kCPU);
+  CrfGradTask task(config, model, {val, test, "test"});
   ASSERT_OK(
       Trainer(args, {config.train, config.data, text}, &task, train).Run());
   // Trainer left the best weights in the model.
@@ -64,7 +64,7 @@ TEST(ReproductionTest, TheLayerBeatsItsUnaryOnScenes) {
       const EvaluateResult result,
       Evaluate(
           *test,
-          [&](const at::Tensor& images) { return model->Predict(images); },
+          [&](const Batch& batch) { return model->Predict(batch.images); },
           options));
   // The demo promises one point of mean IoU over the same unary.
   EXPECT_GE(result.outputs[0].confusion.MeanIou(),

@@ -10,7 +10,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/status_macros.h"
+#include "common/datasets/mapped.h"
 #include "common/datasets/pack.h"
+#include "common/datasets/probabilities.h"
+#include "common/datasets/synthetic/faces.h"
 #include "common/datasets/synthetic/scenes.h"
 #include "common/datasets/views.h"
 
@@ -27,16 +30,19 @@ constexpr int64_t kSplitStride = int64_t{1} << 32;
 absl::StatusOr<std::shared_ptr<const Dataset>> OpenSynthetic(
     const DataConfig& config, const std::string& split) {
   const std::string name = config.pack.substr(sizeof(kSynthetic) - 1);
-  if (name != "scenes") {
-    return absl::NotFoundError(absl::StrCat(
-        "data.pack: no synthetic set '", name, "'; there is synthetic:scenes"));
+  const bool faces = name == "faces";
+  if (name != "scenes" && !faces) {
+    return absl::NotFoundError(
+        absl::StrCat("data.pack: no synthetic set '", name,
+                     "'; there are synthetic:scenes, synthetic:faces"));
   }
   const SyntheticConfig& s = config.synthetic;
+  const int64_t smallest = faces ? 32 : 16;
   for (const int64_t side : {s.height, s.width}) {
-    if (side < 16 || side > 4096) {
+    if (side < smallest || side > 4096) {
       return absl::InvalidArgumentError(absl::StrCat(
           "data.synthetic.height, data.synthetic.width: ", s.height, ", ",
-          s.width, ", expected 16 .. 4096"));
+          s.width, ", expected ", smallest, " .. 4096"));
     }
   }
   int64_t first = 0;
@@ -57,6 +63,13 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenSynthetic(
   if (size < 0 || size > 1000000000) {
     return absl::InvalidArgumentError(absl::StrCat(
         "data.synthetic.", split, ": ", size, ", expected 0 .. 1000000000"));
+  }
+  if (faces) {
+    FacesOptions options;
+    options.height = s.height;
+    options.width = s.width;
+    options.seed = static_cast<uint64_t>(s.seed);
+    return MakeFacesDataset(options, first, size);
   }
   ScenesOptions options;
   options.height = s.height;
@@ -90,8 +103,8 @@ absl::StatusOr<std::string> FindPack(const std::string& pack,
                                      const std::string& data_root) {
   if (pack.empty()) {
     return absl::InvalidArgumentError(
-        "data.pack: expected the name of a pack, a path, or synthetic:scenes, "
-        "got nothing");
+        "data.pack: expected the name of a pack, a path, or "
+        "synthetic:scenes, got nothing");
   }
   const bool is_path = absl::StrContains(pack, "/") || pack == ".";
   if (is_path && IsFolder(pack)) return pack;
@@ -137,6 +150,10 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenDataset(
     SEG_ASSIGN_OR_RETURN(const std::string folder,
                          FindPack(config.pack, data_root));
     SEG_ASSIGN_OR_RETURN(dataset, OpenPack(folder, split));
+  }
+  SEG_ASSIGN_OR_RETURN(dataset, MappedDataset(dataset, config));
+  if (!config.probabilities.empty()) {
+    dataset = WithProbabilities(dataset, config.probabilities);
   }
   dataset = ResizedDataset(dataset, config);
   if (config.cache_mb > 0) {

@@ -11,9 +11,11 @@
 
 namespace seg {
 
-// Opens one split of `config.pack`, resized and cached as `config` says.
-//   config.pack: "synthetic:scenes" (then `data_root` is not used), a folder
-//     name under `data_root`, or a path (absolute, or with a slash in it).
+// Opens one split of `config.pack`, its classes mapped, its pictures resized
+// and cached as `config` says.
+//   config.pack: "synthetic:scenes" or "synthetic:faces" (then `data_root` is
+//     not used), a folder name under `data_root`, or a path (absolute, or with
+//     a slash in it).
 //   split: "train", "val", "test", or any NAME with a NAME.txt in the pack;
 //     "all" is every image of the pack, in the order of the ids, when there is
 //     no all.txt.

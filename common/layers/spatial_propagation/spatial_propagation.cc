@@ -25,6 +25,8 @@ constexpr int64_t kBlockBytes = 128;
 // two times that the backward pass reads them.
 constexpr int64_t kSegmentBytes = 384 * 1024;
 constexpr int64_t kMinSegment = 4, kMaxSegment = 16;
+// Gradients of the gates from this size on bypass the caches.
+constexpr int64_t kStreamBytes = 8 << 20;
 // Elements below which threads do not pay.
 constexpr int64_t kSerialElements = 1 << 14;
 
@@ -162,6 +164,8 @@ void RunBackward(const SpatialPropagationPlan& plan_any, const at::Tensor& x,
                  const at::Tensor& x_gradient,
                  const at::Tensor& gates_gradient) {
   SpatialPropagationPlan plan = plan_any;
+  plan.stream_gradient =
+      static_cast<int64_t>(gates_gradient.nbytes()) >= kStreamBytes;
   ChooseBlocks(&plan, x.element_size());
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), kOp, [&] {
     SpatialPropagationBackwardTensors<scalar_t> t;

@@ -41,6 +41,9 @@ struct SpatialPropagationPlan {
   int64_t channel_block = 1;       // channels of a task
   int64_t horizontal_segment = 8;  // steps between checkpoints
   int64_t vertical_segment = 8;
+  // Write the gradient of the gates past the caches, where it is aligned: for
+  // one that does not fit there.
+  bool stream_gradient = false;
 
   int64_t blocks() const {
     return (channels + channel_block - 1) / channel_block;

@@ -1,0 +1,139 @@
+// One direction of one task of the CPU core: its geometry, where its operands
+// lie, and the scan itself (vectors, dispatched to the machine's). For
+// spatial_propagation_cpu.cc only.
+
+#ifndef COMMON_LAYERS_SPATIAL_PROPAGATION_SPATIAL_PROPAGATION_SCAN_H_
+#define COMMON_LAYERS_SPATIAL_PROPAGATION_SPATIAL_PROPAGATION_SCAN_H_
+
+#include <algorithm>
+#include <cstdint>
+
+#include "common/layers/spatial_propagation/spatial_propagation_cpu.h"
+
+namespace seg {
+namespace spatial_propagation {
+
+// Elements that all lines in scratch are a multiple of: 64 bytes of float.
+constexpr int64_t kAlign = 16;
+// Runs (pixels) that the loads of a channels-last scan are ahead of their use;
+// the hardware does not follow a scan over rows, which changes page each time.
+constexpr int64_t kPrefetchRuns = 6;
+
+inline int64_t RoundUp(int64_t x) { return (x + kAlign - 1) / kAlign * kAlign; }
+
+inline bool Horizontal(int direction) { return direction <= kRightToLeft; }
+
+// One step of a scan: `runs` runs of `length` elements with contiguous memory;
+// the neighbouring lane is `shift` elements away in the line of all runs.
+struct Line {
+  int64_t runs, length, shift;
+
+  int64_t elements() const { return runs * length; }
+  // Zeros before and after a line of states.
+  int64_t pad() const { return RoundUp(shift); }
+  int64_t stride() const { return RoundUp(elements()) + 2 * pad(); }
+};
+
+inline Line MakeLine(const SpatialPropagationPlan& plan, bool horizontal,
+                     int64_t channels) {
+  const int64_t lanes = horizontal ? plan.height : plan.width;
+  if (plan.channels_last) return {lanes, channels, channels};
+  return {1, lanes, 1};
+}
+
+inline int64_t Segment(const SpatialPropagationPlan& plan, bool horizontal) {
+  return horizontal ? plan.horizontal_segment : plan.vertical_segment;
+}
+
+inline int64_t Steps(const SpatialPropagationPlan& plan, bool horizontal) {
+  return horizontal ? plan.width : plan.height;
+}
+
+inline int64_t CheckpointLines(const SpatialPropagationPlan& plan,
+                               bool horizontal) {
+  const int64_t segment = Segment(plan, horizontal);
+  return (Steps(plan, horizontal) + segment - 1) / segment - 1;
+}
+
+// Products of the K gates and the gradient, of two steps.
+constexpr int64_t kProductLines = 6;
+
+// Transposed planes of a task over planes, elements each.
+inline int64_t TransposedPlane(const SpatialPropagationPlan& plan) {
+  return plan.channels_last ? 0 : plan.width * RoundUp(plan.height);
+}
+// Transposed gates of one segment.
+inline int64_t Panel(const SpatialPropagationPlan& plan) {
+  return plan.channels_last ? 0
+                            : plan.connections * plan.horizontal_segment *
+                                  RoundUp(plan.height);
+}
+
+// One direction of one task. The strides `step` lead to the next column or row
+// in memory order, whatever the direction; `run` to the next run of a line.
+template <typename T>
+struct Tensor {
+  T* data = nullptr;
+  int64_t step = 0;
+  int64_t run = 0;
+};
+
+template <typename T>
+struct Scan {
+  Line line;
+  int64_t steps, segment;
+  int direction;  // its number as a winner
+  bool reverse;   // from the last column or row to the first
+  bool replace;   // the first direction of the task: nothing to merge with
+  bool sum_all;
+  Tensor<const T> x, gates;
+  int64_t gate_block;  // between the K gates
+  // The gates (and their gradient) are planes in which the steps are adjacent
+  // and lanes `run` apart: transposed by segments into `panel`.
+  bool transpose;
+  T* panel;
+  T* lines;  // states; backward also products
+  // Forward.
+  Tensor<T> out;
+  uint8_t* winner_out;  // strides of out; or null
+  T* checkpoints_out;   // or null
+  // Backward.
+  Tensor<const T> gradient;
+  Tensor<const uint8_t> winner;
+  const T* checkpoints;
+  Tensor<T> x_gradient, gates_gradient;
+  int64_t gates_gradient_block;
+  T* gradient_panel;
+  bool stream;  // the gradient of the gates bypasses the caches
+
+  int64_t Position(int64_t t) const { return reverse ? steps - 1 - t : t; }
+};
+
+template <typename T>
+void ClearPads(T* line, const Line& l) {
+  std::fill(line, line + l.pad(), T(0));
+  std::fill(line + l.pad() + l.elements(), line + l.stride(), T(0));
+}
+
+// Scans; `plan` gives the rule. Forward merges into out, backward adds to
+// x_gradient (replaces it where scan.replace).
+void RunScan(const Scan<float>& scan, const SpatialPropagationPlan& plan,
+             bool backward);
+void RunScan(const Scan<double>& scan, const SpatialPropagationPlan& plan,
+             bool backward);
+
+// to[c][r] = from[r][c].
+void Transpose(const float* from, int64_t from_stride, int64_t rows,
+               int64_t columns, float* to, int64_t to_stride);
+void Transpose(const double* from, int64_t from_stride, int64_t rows,
+               int64_t columns, double* to, int64_t to_stride);
+void Transpose(const uint8_t* from, int64_t from_stride, int64_t rows,
+               int64_t columns, uint8_t* to, int64_t to_stride);
+
+// Makes streamed stores of this thread visible to others.
+void FlushStream();
+
+}  // namespace spatial_propagation
+}  // namespace seg
+
+#endif  // COMMON_LAYERS_SPATIAL_PROPAGATION_SPATIAL_PROPAGATION_SCAN_H_
