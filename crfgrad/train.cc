@@ -9,6 +9,7 @@
 #include "common/base/status_macros.h"
 #include "common/config/main.h"
 #include "common/datasets/open.h"
+#include "common/training/run_folder.h"
 #include "common/training/trainer.h"
 #include "crfgrad/config.h"
 #include "crfgrad/model.h"
@@ -17,7 +18,8 @@
 
 namespace {
 
-absl::Status Train(const seg::MainArgs& args) {
+absl::Status Train(seg::MainArgs args) {
+  SEG_RETURN_IF_ERROR(seg::ResolveResume(&args));
   seg::crfgrad::Config config;
   SEG_RETURN_IF_ERROR(seg::LoadConfig(args, &config));
   SEG_ASSIGN_OR_RETURN(const c10::Device device,
