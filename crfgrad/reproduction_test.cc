@@ -11,6 +11,7 @@
 #include "common/io/file.h"
 #include "common/layers/permutohedral/taps.h"
 #include "common/reproduction/ledger.h"
+#include "common/reproduction/table.h"
 #include "common/testing/status_matchers.h"
 #include "common/training/trainer.h"
 #include "crfgrad/config.h"
@@ -38,6 +39,10 @@ TEST(ReproductionTest, EveryReportedNumberIsThere) {
   EXPECT_EQ(ledger.paper, "crfgrad");
   // Weizmann 5, NYU V2 7, Cityscapes 6 and 2 x 19 classes.
   EXPECT_EQ(ledger.rows.size(), 5u + 7u + 6u + 38u);
+}
+
+TEST(ReproductionTest, LedgerResultsAndReadmeAgree) {
+  EXPECT_OK(CheckPaper(Runfile("crfgrad")));
 }
 
 TEST(ReproductionTest, TheLayerBeatsItsUnaryOnScenes) {
