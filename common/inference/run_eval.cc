@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/base/status_macros.h"
 #include "common/config/config.h"
@@ -52,6 +55,12 @@ absl::Status RunEval(const MainArgs& args, const EvalCommand& command) {
   std::printf("%s\n",
               args.json ? output.json.dump().c_str() : output.table.c_str());
   if (args.out.empty()) return absl::OkStatus();
+  std::error_code error;
+  std::filesystem::create_directories(args.out, error);
+  if (error) {
+    return absl::UnavailableError(
+        absl::StrCat(args.out, ": cannot be made: ", error.message()));
+  }
   ReportData& report = output.report;
   report.title = args.paper;
   report.subtitle = command.run.checkpoint + ", split " + args.split;

@@ -44,7 +44,7 @@ struct EvalCommand {
 int64_t TrainingPeakMib(const std::string& checkpoint);
 
 // Evaluates on --split; prints the table, or one JSON object with --json;
-// writes OUT/report.html with --out.
+// writes OUT/report.html with --out, a folder that is made where it is missing.
 absl::Status RunEval(const MainArgs& args, const EvalCommand& command);
 
 }  // namespace seg

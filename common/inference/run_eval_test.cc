@@ -61,6 +61,7 @@ TEST_F(RunEvalTest, PrintsATableOrOneObject) {
 }
 
 TEST_F(RunEvalTest, TellsWhatTrainingTook) {
+  ASSERT_OK(WriteFileAtomically(root_ + "/run/config.yaml", "{}\n"));
   ASSERT_OK(WriteFileAtomically(
       root_ + "/run/metrics.jsonl",
       "{\"step\": 1, \"memory\": 70}\n{\"step\": 2, \"memory\": 90}\n"
