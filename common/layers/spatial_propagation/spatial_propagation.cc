@@ -18,13 +18,14 @@ using torch::autograd::variable_list;
 
 // Channels last with fewer channels than this is slower than planes.
 constexpr int64_t kMinChannelsLast = 4;
-// Channels of a task in channels last: two cache lines, which the hardware
-// fetches in pairs; one where there are too few tasks for the threads.
-constexpr int64_t kBlockBytes = 128;
+// Channels of a task in channels last: few parts of a pixel, as each part
+// visits all pages of the gates anew; not less than a cache line.
+constexpr int64_t kMaxBlockBytes = 1024, kMinBlockBytes = 64;
 // Gates, x and gradient of a segment of steps stay in the L2 cache between the
-// two times that the backward pass reads them.
-constexpr int64_t kSegmentBytes = 384 * 1024;
-constexpr int64_t kMinSegment = 4, kMaxSegment = 16;
+// two times that the backward pass reads them, beside those of the segment that
+// is being fetched.
+constexpr int64_t kSegmentBytes = 256 * 1024;
+constexpr int64_t kMinSegment = 3, kMaxSegment = 16;
 // Gradients of the gates from this size on bypass the caches.
 constexpr int64_t kStreamBytes = 8 << 20;
 // Elements below which threads do not pay.
@@ -64,6 +65,20 @@ SpatialPropagationView<T> View(const at::Tensor& x) {
   return view;
 }
 
+int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// Channels of a task: equal blocks, one a thread at least where there are
+// enough channels. Channels do not touch each other, so no result depends on
+// it.
+int64_t ChannelBlock(int64_t images, int64_t channels, int64_t element_bytes) {
+  const int64_t unit = kMinBlockBytes / element_bytes;
+  const int64_t units = CeilDiv(channels, unit);
+  const int64_t parts =
+      std::clamp(CeilDiv(at::get_num_threads(), images),
+                 CeilDiv(units * kMinBlockBytes, kMaxBlockBytes), units);
+  return CeilDiv(units, parts) * unit;
+}
+
 int64_t SegmentSteps(int64_t lanes, int64_t channels, int64_t element_bytes,
                      int connections) {
   const int64_t step_bytes =
@@ -89,21 +104,14 @@ SpatialPropagationPlan MakePlan(const at::Tensor& x, const at::Tensor& gates,
   plan.horizontal_segment = plan.vertical_segment = kMaxSegment;
   if (plan.channels_last) {
     const int64_t bytes = x.element_size();
-    const int64_t channels = std::min(plan.channels, kBlockBytes / bytes);
+    plan.channel_block = ChannelBlock(plan.images, plan.channels, bytes);
+    const int64_t channels = std::min(plan.channels, plan.channel_block);
     plan.horizontal_segment =
         SegmentSteps(plan.height, channels, bytes, plan.connections);
     plan.vertical_segment =
         SegmentSteps(plan.width, channels, bytes, plan.connections);
   }
   return plan;
-}
-
-// Channels do not touch each other, so the size of a block changes no result.
-void ChooseBlocks(SpatialPropagationPlan* plan, int64_t element_bytes) {
-  plan->channel_block = 1;
-  if (!plan->channels_last) return;
-  plan->channel_block = kBlockBytes / element_bytes;
-  if (plan->tasks() < at::get_num_threads()) plan->channel_block /= 2;
 }
 
 // Calls run(begin, end, scratch) for parts of the tasks, each with its own part
@@ -128,11 +136,9 @@ void ParallelTasks(const SpatialPropagationPlan& plan, int64_t scratch_elements,
 }
 
 // winner and checkpoints: null, or set to what the backward pass needs.
-at::Tensor RunForward(const SpatialPropagationPlan& plan_any,
-                      const at::Tensor& x, const at::Tensor& gates,
-                      at::Tensor* winner, at::Tensor* checkpoints) {
-  SpatialPropagationPlan plan = plan_any;
-  ChooseBlocks(&plan, x.element_size());
+at::Tensor RunForward(const SpatialPropagationPlan& plan, const at::Tensor& x,
+                      const at::Tensor& gates, at::Tensor* winner,
+                      at::Tensor* checkpoints) {
   at::Tensor out = EmptyInLayout(x.sizes(), x.options(), plan.channels_last);
   if (winner != nullptr) {
     *winner = EmptyInLayout(x.sizes(), x.options().dtype(at::kByte),
@@ -166,7 +172,6 @@ void RunBackward(const SpatialPropagationPlan& plan_any, const at::Tensor& x,
   SpatialPropagationPlan plan = plan_any;
   plan.stream_gradient =
       static_cast<int64_t>(gates_gradient.nbytes()) >= kStreamBytes;
-  ChooseBlocks(&plan, x.element_size());
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), kOp, [&] {
     SpatialPropagationBackwardTensors<scalar_t> t;
     t.x = View<const scalar_t>(x);
@@ -197,10 +202,11 @@ class SpatialPropagationFunction
     context->save_for_backward({x, gates, winner, checkpoints});
     // The members that the backward pass cannot see from the tensors.
     context->saved_data["plan"] = std::vector<int64_t>{
-        plan.connections,        static_cast<int64_t>(plan.normalization),
-        plan.sum_all_gates,      plan.first_direction,
-        plan.directions,         plan.channels_last,
-        plan.horizontal_segment, plan.vertical_segment};
+        plan.connections,     static_cast<int64_t>(plan.normalization),
+        plan.sum_all_gates,   plan.first_direction,
+        plan.directions,      plan.channels_last,
+        plan.channel_block,   plan.horizontal_segment,
+        plan.vertical_segment};
     return out;
   }
 
@@ -223,8 +229,9 @@ class SpatialPropagationFunction
     plan.first_direction = static_cast<int>(values[3]);
     plan.directions = static_cast<int>(values[4]);
     plan.channels_last = values[5] != 0;
-    plan.horizontal_segment = values[6];
-    plan.vertical_segment = values[7];
+    plan.channel_block = values[6];
+    plan.horizontal_segment = values[7];
+    plan.vertical_segment = values[8];
     const at::Tensor x_gradient =
         EmptyInLayout(x.sizes(), x.options(), plan.channels_last);
     const at::Tensor gates_gradient =

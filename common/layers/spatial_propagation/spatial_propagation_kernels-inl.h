@@ -52,18 +52,17 @@ HWY_INLINE void StoreWinner(D d, hn::Vec<D> winner, uint8_t* to) {
   }
 }
 
-// Calls kernel.Vector for all vectors of the runs [begin, end) of a line. The
+// Calls kernel.Vector for all vectors of a line. The
 // kernel is passed by value: its members then live in registers although bytes
 // are stored.
 template <class Kernel, typename T = typename Kernel::Type>
-HWY_INLINE void ForEachVector(Kernel kernel, const Line line, int64_t begin,
-                              int64_t end) {
+HWY_INLINE void ForEachVector(Kernel kernel, const Line line) {
   const hn::ScalableTag<T> d;
   const hn::CappedTag<T, 4> d4;
   const hn::CappedTag<T, 1> d1;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   const int64_t lanes4 = static_cast<int64_t>(hn::Lanes(d4));
-  for (int64_t r = begin; r < end; ++r) {
+  for (int64_t r = 0; r < line.runs; ++r) {
     kernel.Prefetch(r);
     // Elements [first, last) of the run have both neighbours.
     const int64_t first = line.shift - r * line.length;
@@ -85,29 +84,91 @@ HWY_INLINE void ForEachVector(Kernel kernel, const Line line, int64_t begin,
   }
 }
 
-// Fetches the cache lines of `count` elements: all levels, or not the first.
-template <bool kNear, typename T>
+// Fetches the cache lines of `count` elements into the second level: more can
+// be under way there than into the first.
+template <typename T>
 HWY_INLINE void PrefetchLines(const T* data, int64_t count) {
+#if HWY_COMPILER_GCC || HWY_COMPILER_CLANG
   const char* from = reinterpret_cast<const char*>(data);
   const int64_t bytes = count * static_cast<int64_t>(sizeof(T));
   for (int64_t i = 0; i < bytes; i += 64) {
-    if constexpr (kNear) {
-      hwy::Prefetch(from + i);
-    } else {
-#if HWY_COMPILER_GCC || HWY_COMPILER_CLANG
-      __builtin_prefetch(from + i, /*write=*/0, /*locality=*/2);
-#endif
-    }
+    __builtin_prefetch(from + i, /*write=*/0, /*locality=*/2);
   }
+#else
+  (void)data, (void)count;
+#endif
 }
 
 // The element, relative to the start of a step, that a scan reads a few runs
 // after run r: in this step or the next one, which is `step` elements on.
 HWY_INLINE int64_t RunAhead(const Line& line, int64_t r, int64_t run,
                             int64_t step) {
-  const int64_t ahead = r + spatial_propagation::kPrefetchRuns;
+  const int64_t ahead =
+      r + std::min(spatial_propagation::kPrefetchRuns, line.runs);
   return ahead < line.runs ? ahead * run : (ahead - line.runs) * run + step;
 }
+
+// Where the states of one step are merged; a null `out` for nowhere.
+template <typename T>
+struct MergeTarget {
+  T* out = nullptr;
+  uint8_t* winner = nullptr;  // strides of out; or null
+  int64_t run = 0;
+  int64_t ahead = 0;  // stride to the next step
+  int direction = 0;
+  bool first = false;  // no direction before
+
+  HWY_INLINE void Prefetch(const Line& line, int64_t r) const {
+    if (out == nullptr) return;
+    const int64_t element = RunAhead(line, r, run, ahead);
+    PrefetchLines(out + element, line.length);
+    if (winner != nullptr) PrefetchLines(winner + element, line.length);
+  }
+
+  template <class D>
+  HWY_INLINE void Merge(D d, hn::Vec<D> h, int64_t r, int64_t j) const {
+    if (out == nullptr) return;
+    const int64_t o = r * run + j;
+    if (first) {
+      hn::StoreU(h, d, out + o);
+      if (winner != nullptr) {
+        const hn::Rebind<uint8_t, D> du8;
+        hn::StoreU(hn::Set(du8, static_cast<uint8_t>(direction)), du8,
+                   winner + o);
+      }
+      return;
+    }
+    // Larger, or NaN, but nothing replaces a NaN.
+    const auto best = hn::LoadU(d, out + o);
+    const auto take = hn::And(hn::Eq(best, best), hn::Not(hn::Le(h, best)));
+    hn::StoreU(hn::IfThenElse(take, h, best), d, out + o);
+    if (winner != nullptr) {
+      const auto w = LoadWinner(d, winner + o);
+      StoreWinner(
+          d, hn::IfThenElse(take, hn::Set(d, static_cast<T>(direction)), w),
+          winner + o);
+    }
+  }
+};
+
+// h of the first step, x, into `state`.
+template <typename T>
+struct FirstKernel {
+  using Type = T;
+  Line line;
+  Tensor<const T> x;
+  T* state;
+  MergeTarget<T> merge;
+
+  HWY_INLINE void Prefetch(int64_t) const {}
+
+  template <bool kBorder, class D>
+  HWY_INLINE void Vector(D d, int64_t r, int64_t j) const {
+    const auto h = hn::LoadU(d, x.data + r * x.run + j);
+    hn::StoreU(h, d, state + r * line.length + j);
+    merge.Merge(d, h, r, j);
+  }
+};
 
 // h of one step but the first.
 template <int K, GateNormalization kRule, typename T>
@@ -118,6 +179,7 @@ struct ForwardKernel {
   int64_t gate_block;
   const T* previous;  // states, contiguous
   T* next;
+  MergeTarget<T> merge;
   bool sum_all;
   bool prefetch;
   int64_t x_ahead, gates_ahead;  // strides to the next step
@@ -127,10 +189,10 @@ struct ForwardKernel {
     const T* gate = gates.data + RunAhead(line, r, gates.run, gates_ahead);
     HWY_UNROLL(3)
     for (int k = 0; k < K; ++k) {
-      PrefetchLines<true>(gate + k * gate_block, line.length);
+      PrefetchLines(gate + k * gate_block, line.length);
     }
-    PrefetchLines<true>(x.data + RunAhead(line, r, x.run, x_ahead),
-                        line.length);
+    PrefetchLines(x.data + RunAhead(line, r, x.run, x_ahead), line.length);
+    merge.Prefetch(line, r);
   }
 
   template <bool kBorder, class D>
@@ -148,51 +210,7 @@ struct ForwardKernel {
       h = hn::MulAdd(g.gate[k], hn::Sub(from, x0), h);
     }
     hn::StoreU(h, d, next + i);
-  }
-};
-
-// A line of h into out. kFirst: no direction before.
-template <bool kFirst, bool kWinner, typename T>
-struct MergeKernel {
-  using Type = T;
-  Line line;
-  const T* state;
-  Tensor<T> out;
-  uint8_t* winner;  // strides of out
-  int direction;
-  bool prefetch;
-  int64_t out_ahead;
-
-  HWY_INLINE void Prefetch(int64_t r) const {
-    if (!prefetch) return;
-    const int64_t ahead = RunAhead(line, r, out.run, out_ahead);
-    PrefetchLines<true>(out.data + ahead, line.length);
-    if constexpr (kWinner) PrefetchLines<true>(winner + ahead, line.length);
-  }
-
-  template <bool kBorder, class D>
-  HWY_INLINE void Vector(D d, int64_t r, int64_t j) const {
-    const int64_t o = r * out.run + j;
-    const auto h = hn::LoadU(d, state + r * line.length + j);
-    if constexpr (kFirst) {
-      hn::StoreU(h, d, out.data + o);
-      if constexpr (kWinner) {
-        const hn::Rebind<uint8_t, D> du8;
-        hn::StoreU(hn::Set(du8, static_cast<uint8_t>(direction)), du8,
-                   winner + o);
-      }
-    } else {
-      // Larger, or NaN, but nothing replaces a NaN.
-      const auto best = hn::LoadU(d, out.data + o);
-      const auto take = hn::And(hn::Eq(best, best), hn::Not(hn::Le(h, best)));
-      hn::StoreU(hn::IfThenElse(take, h, best), d, out.data + o);
-      if constexpr (kWinner) {
-        const auto w = LoadWinner(d, winner + o);
-        StoreWinner(
-            d, hn::IfThenElse(take, hn::Set(d, static_cast<T>(direction)), w),
-            winner + o);
-      }
-    }
+    merge.Merge(d, h, r, j);
   }
 };
 
@@ -221,7 +239,7 @@ struct BackwardKernel {
     const T* gate = gates.data + r * gates.run - segment_ahead * gates.step;
     HWY_UNROLL(3)
     for (int k = 0; k < K; ++k) {
-      PrefetchLines<false>(gate + k * gate_block, line.length);
+      PrefetchLines(gate + k * gate_block, line.length);
     }
     PrefetchAhead(x, r);
     PrefetchAhead(gradient, r);
@@ -230,8 +248,8 @@ struct BackwardKernel {
   }
   template <typename U>
   HWY_INLINE void PrefetchAhead(const Tensor<U>& from, int64_t r) const {
-    PrefetchLines<false>(from.data + r * from.run - segment_ahead * from.step,
-                         line.length);
+    PrefetchLines(from.data + r * from.run - segment_ahead * from.step,
+                  line.length);
   }
 
   template <class D>

@@ -48,13 +48,36 @@ Tensor<T> At(const Tensor<T>& tensor, int64_t position) {
   return {tensor.data + position * tensor.step, tensor.step, tensor.run};
 }
 
-// Step t > 0.
+template <typename T>
+MergeTarget<T> MakeMerge(const Scan<T>& scan, int64_t t) {
+  MergeTarget<T> merge;
+  const int64_t position = scan.Position(t) * scan.out.step;
+  merge.out = scan.out.data + position;
+  if (scan.winner_out != nullptr) merge.winner = scan.winner_out + position;
+  merge.run = scan.out.run;
+  merge.ahead = scan.reverse ? -scan.out.step : scan.out.step;
+  merge.direction = scan.direction;
+  merge.first = scan.replace;
+  return merge;
+}
+
+// h of step 0.
+template <typename T>
+void FirstStep(const Scan<T>& scan, const MergeTarget<T>& merge, T* to) {
+  FirstKernel<T> kernel;
+  kernel.line = scan.line;
+  kernel.line.shift = 0;  // no neighbours
+  kernel.x = At(scan.x, scan.Position(0));
+  kernel.state = to;
+  kernel.merge = merge;
+  ForEachVector(kernel, kernel.line);
+}
+
+// h of step t > 0.
 template <int K, GateNormalization kRule, typename T>
-HWY_INLINE ForwardKernel<K, kRule, T> MakeForward(const Scan<T>& scan,
-                                                  const Tensor<const T>& gates,
-                                                  int64_t block, int64_t first,
-                                                  int64_t t, const T* previous,
-                                                  T* next) {
+void ForwardStep(const Scan<T>& scan, const Tensor<const T>& gates,
+                 int64_t block, int64_t first, int64_t t, bool prefetch,
+                 const MergeTarget<T>& merge, const T* previous, T* next) {
   const int64_t position = scan.Position(t);
   ForwardKernel<K, kRule, T> kernel;
   kernel.line = scan.line;
@@ -63,53 +86,12 @@ HWY_INLINE ForwardKernel<K, kRule, T> MakeForward(const Scan<T>& scan,
   kernel.gate_block = block;
   kernel.previous = previous;
   kernel.next = next;
+  kernel.merge = merge;
   kernel.sum_all = scan.sum_all;
-  kernel.prefetch = scan.line.runs > 1;
+  kernel.prefetch = prefetch && scan.line.runs > 1;
   kernel.x_ahead = scan.reverse ? -scan.x.step : scan.x.step;
   kernel.gates_ahead = scan.reverse ? -gates.step : gates.step;
-  return kernel;
-}
-
-// The state of the first step: h = x.
-template <typename T>
-void FirstState(const Scan<T>& scan, T* to) {
-  const Tensor<const T> x = At(scan.x, scan.Position(0));
-  for (int64_t r = 0; r < scan.line.runs; ++r) {
-    std::memcpy(to + r * scan.line.length, x.data + r * x.run,
-                scan.line.length * sizeof(T));
-  }
-}
-
-template <bool kFirst, bool kWinner, typename T>
-HWY_NOINLINE void MergeRuns(const Scan<T>& scan, int64_t t, const T* state,
-                            int64_t begin, int64_t end) {
-  MergeKernel<kFirst, kWinner, T> kernel;
-  kernel.line = scan.line;
-  kernel.line.shift = 0;  // no neighbours
-  kernel.state = state;
-  kernel.out = At(scan.out, scan.Position(t));
-  kernel.winner =
-      kWinner ? scan.winner_out + scan.Position(t) * scan.out.step : nullptr;
-  kernel.direction = scan.direction;
-  kernel.prefetch = scan.line.runs > 1;
-  kernel.out_ahead = scan.reverse ? -scan.out.step : scan.out.step;
-  ForEachVector(kernel, kernel.line, begin, end);
-}
-
-template <typename T>
-void Merge(const Scan<T>& scan, int64_t t, const T* state, int64_t begin,
-           int64_t end) {
-  if (scan.replace) {
-    if (scan.winner_out != nullptr) {
-      MergeRuns<true, true>(scan, t, state, begin, end);
-    } else {
-      MergeRuns<true, false>(scan, t, state, begin, end);
-    }
-  } else if (scan.winner_out != nullptr) {
-    MergeRuns<false, true>(scan, t, state, begin, end);
-  } else {
-    MergeRuns<false, false>(scan, t, state, begin, end);
-  }
+  ForEachVector(kernel, scan.line);
 }
 
 template <int K, GateNormalization kRule, typename T>
@@ -131,18 +113,10 @@ HWY_NOINLINE void ForwardScan(const Scan<T>& scan) {
     }
     for (int64_t t = begin; t < end; ++t) {
       if (t == 0) {
-        FirstState(scan, next);
-        Merge(scan, t, next, 0, line.runs);
+        FirstStep(scan, MakeMerge(scan, t), next);
       } else {
-        const auto kernel =
-            MakeForward<K, kRule>(scan, gates, block, first, t, previous, next);
-        // In parts, merged while they are in the first level cache.
-        constexpr int64_t kPart = spatial_propagation::kPrefetchRuns;
-        for (int64_t r = 0; r < line.runs; r += kPart) {
-          const int64_t r_end = std::min(r + kPart, line.runs);
-          ForEachVector(kernel, line, r, r_end);
-          Merge(scan, t, next, r, r_end);
-        }
+        ForwardStep<K, kRule>(scan, gates, block, first, t, /*prefetch=*/true,
+                              MakeMerge(scan, t), previous, next);
       }
       std::swap(previous, next);
     }
@@ -174,7 +148,7 @@ HWY_NOINLINE void BackwardScan(const Scan<T>& scan) {
     const Tensor<const T> gates =
         SegmentGates<K>(scan, begin, end, &block, &first);
     if (begin == 0) {
-      FirstState(scan, states + stride);
+      FirstStep(scan, MergeTarget<T>(), states + stride);
     } else {
       std::memcpy(states,
                   scan.checkpoints + (begin / scan.segment - 1) * elements,
@@ -182,11 +156,10 @@ HWY_NOINLINE void BackwardScan(const Scan<T>& scan) {
     }
     for (int64_t t = std::max<int64_t>(begin, 1); t + 1 < end; ++t) {
       T* from = states + (t - begin) * stride;
-      auto kernel = MakeForward<K, kRule>(scan, gates, block, first, t, from,
-                                          from + stride);
       // Later segments were fetched by the scan back.
-      kernel.prefetch = kernel.prefetch && begin == last;
-      ForEachVector(kernel, line, 0, line.runs);
+      ForwardStep<K, kRule>(scan, gates, block, first, t,
+                            /*prefetch=*/begin == last, MergeTarget<T>(), from,
+                            from + stride);
     }
     Tensor<T> gates_gradient = scan.gates_gradient;
     int64_t gates_gradient_block = scan.gates_gradient_block;
@@ -215,7 +188,7 @@ HWY_NOINLINE void BackwardScan(const Scan<T>& scan) {
       kernel.stream = scan.stream && !scan.transpose;
       kernel.prefetch = line.runs > 1 && begin > 0;
       kernel.segment_ahead = scan.reverse ? -scan.segment : scan.segment;
-      ForEachVector(kernel, line, 0, line.runs);
+      ForEachVector(kernel, line);
     };
     for (int64_t t = end - 1; t >= begin; --t) {
       if (t == 0) {

@@ -17,7 +17,7 @@ namespace spatial_propagation {
 constexpr int64_t kAlign = 16;
 // Runs (pixels) that the loads of a channels-last scan are ahead of their use;
 // the hardware does not follow a scan over rows, which changes page each time.
-constexpr int64_t kPrefetchRuns = 6;
+constexpr int64_t kPrefetchRuns = 16;
 
 inline int64_t RoundUp(int64_t x) { return (x + kAlign - 1) / kAlign * kAlign; }
 

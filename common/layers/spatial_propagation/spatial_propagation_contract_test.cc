@@ -1,0 +1,277 @@
+// Threads, instruction sets, layouts, memory, sizes, errors, the layer.
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <c10/core/CPUAllocator.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <functional>
+#include <sstream>
+#include <vector>
+
+#include "common/layers/spatial_propagation/spatial_propagation.h"
+#include "common/layers/spatial_propagation/spatial_propagation_layer.h"
+#include "common/layers/spatial_propagation/spatial_propagation_reference.h"
+#include "hwy/targets.h"
+
+namespace seg {
+namespace spatial_propagation_test {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(SpatialPropagationTest, NumberOfThreadsDoesNotChangeABit) {
+  const int threads = at::get_num_threads();
+  for (at::ScalarType type : {at::kFloat, at::kDouble}) {
+    for (bool channels_last : {false, true}) {
+      const auto options = Options(true, Rule::kDivide);
+      const at::Tensor x = Random({1, 40, 33, 40}).to(type);
+      const at::Tensor gates = RandomGates(x, options).to(type);
+      const at::Tensor cotangent = Random(x.sizes(), 5).to(type);
+      const auto run = [&](int count) {
+        at::set_num_threads(count);
+        return channels_last
+                   ? RunWithGradients(ChannelsLast(x), ChannelsLast(gates),
+                                      options, cotangent)
+                   : RunWithGradients(x, gates, options, cotangent);
+      };
+      const auto expected = run(1);
+      for (int count : {2, 3, 5}) {
+        const auto actual = run(count);
+        for (int i = 0; i < 3; ++i) {
+          EXPECT_TRUE(at::equal(actual[i], expected[i])) << count;
+        }
+      }
+    }
+  }
+  at::set_num_threads(threads);
+}
+
+TEST(SpatialPropagationTest, NumberOfThreadsMayChangeBeforeTheBackwardPass) {
+  const int threads = at::get_num_threads();
+  const auto options = Options(true, Rule::kDivide);
+  const at::Tensor x = ChannelsLast(Random({1, 40, 33, 40}));
+  const at::Tensor gates = ChannelsLast(RandomGates(x, options));
+  const at::Tensor cotangent = ChannelsLast(Random(x.sizes(), 5));
+  at::set_num_threads(1);
+  const auto expected = RunWithGradients(x, gates, options, cotangent);
+  const at::Tensor x_leaf = x.detach().set_requires_grad(true);
+  const at::Tensor gates_leaf = gates.detach().set_requires_grad(true);
+  const at::Tensor out = SpatialPropagation(x_leaf, gates_leaf, options);
+  at::set_num_threads(3);
+  const auto actual =
+      torch::autograd::grad({out}, {x_leaf, gates_leaf}, {cotangent});
+  EXPECT_TRUE(at::equal(actual[0], expected[1]));
+  EXPECT_TRUE(at::equal(actual[1], expected[2]));
+  at::set_num_threads(threads);
+}
+
+// The gradient of the gates of a batch is written past the caches (25 MB), that
+// of one image (6.3 MB) is not.
+TEST(SpatialPropagationTest, BatchEqualsItsImages) {
+  const auto options = Options(true, Rule::kDivide);
+  for (bool channels_last : {false, true}) {
+    const auto layout = [&](const at::Tensor& y) {
+      return (channels_last ? ChannelsLast(y) : y).to(at::kFloat);
+    };
+    const at::Tensor x = layout(Random({4, 32, 64, 64}));
+    const at::Tensor gates = layout(RandomGates(x, options));
+    const at::Tensor cotangent = layout(Random(x.sizes(), 5));
+    const auto batch = RunWithGradients(x, gates, options, cotangent);
+    for (int64_t n = 0; n < 4; ++n) {
+      const auto image =
+          RunWithGradients(x.narrow(0, n, 1), gates.narrow(0, n, 1), options,
+                           cotangent.narrow(0, n, 1));
+      for (int i = 0; i < 3; ++i) {
+        EXPECT_TRUE(at::equal(batch[i].narrow(0, n, 1), image[i]))
+            << channels_last << ", image " << n << ", result " << i;
+      }
+    }
+  }
+}
+
+// Runs `check` with each instruction set that this CPU has, one after the
+// other.
+void ForEachTarget(const std::function<void(const char*)>& check) {
+  for (int64_t target : hwy::SupportedAndGeneratedTargets()) {
+    hwy::SetSupportedTargetsForTest(target);
+    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+    check(hwy::TargetName(target));
+  }
+  hwy::SetSupportedTargetsForTest(0);
+  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+}
+
+TEST(SpatialPropagationTest, EveryInstructionSetAgrees) {
+  for (const auto& options : AllOptions()) {
+    for (at::ScalarType type : {at::kFloat, at::kDouble}) {
+      const at::Tensor x = Random({1, 21, 7, 19}).to(type);
+      const at::Tensor gates = RandomGates(x, options).to(type);
+      const at::Tensor cotangent = Random(x.sizes(), 5).to(type);
+      const auto run = [&] {
+        auto all = RunWithGradients(x, gates, options, cotangent);
+        for (const at::Tensor& y : RunWithGradients(
+                 ChannelsLast(x), ChannelsLast(gates), options, cotangent)) {
+          all.push_back(y);
+        }
+        return all;
+      };
+      const auto expected = run();
+      ForEachTarget([&](const char* name) {
+        const auto actual = run();
+        // No fused multiply-add on the older ones; 1 / S up to 100 in the last.
+        const double tolerance = type == at::kFloat ? 1e-3 : 1e-11;
+        for (size_t i = 0; i < actual.size(); ++i) {
+          EXPECT_TRUE(
+              at::allclose(actual[i], expected[i], tolerance, tolerance))
+              << name << ", " << Name(options) << ", result " << i;
+        }
+      });
+    }
+  }
+}
+
+TEST(SpatialPropagationTest, OutputHasTheLayoutOfTheGates) {
+  const auto options = Options(true, Rule::kDivide);
+  const at::Tensor x = Random({2, 5, 6, 7});
+  const at::Tensor gates = RandomGates(x, options);
+  const auto last = at::MemoryFormat::ChannelsLast;
+  EXPECT_TRUE(SpatialPropagation(x, gates, options).is_contiguous());
+  EXPECT_TRUE(
+      SpatialPropagation(ChannelsLast(x), gates, options).is_contiguous());
+  const auto result = RunWithGradients(x, ChannelsLast(gates), options, x);
+  for (const at::Tensor& y : result) EXPECT_TRUE(y.is_contiguous(last));
+}
+
+// Hands allocations on and counts them.
+class CountingAllocator : public c10::Allocator {
+ public:
+  c10::DataPtr allocate(size_t bytes) override {
+    ++count_;
+    bytes_ += static_cast<int64_t>(bytes);
+    return base_->allocate(bytes);
+  }
+  void copy_data(void* to, const void* from, size_t bytes) const override {
+    default_copy_data(to, from, bytes);
+  }
+  int64_t count() const { return count_; }
+  int64_t bytes() const { return bytes_; }
+
+ private:
+  c10::Allocator* base_ = c10::GetDefaultCPUAllocator();
+  int64_t count_ = 0, bytes_ = 0;
+};
+
+TEST(SpatialPropagationTest, AllocatesOutputsAndOneScratchBlock) {
+  const int threads = at::get_num_threads();
+  at::set_num_threads(2);
+  const auto options = Options(true, Rule::kDivide);
+  for (bool channels_last : {false, true}) {
+    const auto layout = [&](const at::Tensor& y) {
+      return channels_last ? ChannelsLast(y) : y;
+    };
+    const at::Tensor x = layout(Random({2, 32, 64, 64}).to(at::kFloat));
+    const at::Tensor gates = layout(RandomGates(x, options).to(at::kFloat));
+    const at::Tensor x_leaf = x.detach().set_requires_grad(true);
+    const at::Tensor gates_leaf = gates.detach().set_requires_grad(true);
+    CountingAllocator inference, forward, backward;
+    c10::SetCPUAllocator(&inference);
+    SpatialPropagation(x, gates, options);
+    c10::SetCPUAllocator(&forward);
+    const at::Tensor out = SpatialPropagation(x_leaf, gates_leaf, options);
+    c10::SetCPUAllocator(&backward);
+    torch::autograd::grad({out}, {x_leaf, gates_leaf}, {x});
+    c10::SetCPUAllocator(c10::GetDefaultCPUAllocator());
+    EXPECT_EQ(inference.count(), 2);  // output, scratch
+    EXPECT_EQ(forward.count(), 4);    // ... winner and checkpoints
+    EXPECT_EQ(backward.count(), 3);   // two gradients, scratch
+    const double map = 4.0 * static_cast<double>(x.numel());
+    EXPECT_LT(static_cast<double>(inference.bytes()), 1.2 * map);
+    EXPECT_LT(static_cast<double>(forward.bytes()), 2.4 * map);
+    EXPECT_LT(static_cast<double>(backward.bytes()), 13.5 * map);
+  }
+  at::set_num_threads(threads);
+}
+
+TEST(SpatialPropagationTest, EmptySizes) {
+  const auto options = Options(true, Rule::kDivide);
+  for (std::vector<int64_t> sizes : std::vector<std::vector<int64_t>>{
+           {0, 3, 4, 5}, {2, 0, 4, 5}, {2, 3, 0, 5}, {2, 3, 4, 0}}) {
+    const at::Tensor x = at::zeros(sizes).set_requires_grad(true);
+    sizes[1] *= 12;
+    const at::Tensor gates = at::zeros(sizes).set_requires_grad(true);
+    const at::Tensor out = SpatialPropagation(x, gates, options);
+    EXPECT_EQ(out.sizes(), x.sizes());
+    const auto gradients = torch::autograd::grad({out.sum()}, {x, gates});
+    EXPECT_EQ(gradients[0].sizes(), x.sizes());
+    EXPECT_EQ(gradients[1].sizes(), gates.sizes());
+  }
+}
+
+void ExpectError(const std::function<void()>& call, const char* message) {
+  try {
+    call();
+    ADD_FAILURE() << "no error; expected " << message;
+  } catch (const c10::Error& error) {
+    EXPECT_THAT(error.what_without_backtrace(), HasSubstr(message));
+  }
+}
+
+TEST(SpatialPropagationTest, Errors) {
+  const at::Tensor x = at::zeros({2, 3, 4, 5});
+  const at::Tensor gates = at::zeros({2, 36, 4, 5});
+  ExpectError([&] { SpatialPropagation(x[0], gates); },
+              "x must be [N, C, H, W], got sizes [3, 4, 5]");
+  ExpectError(
+      [&] {
+        SpatialPropagation(x, at::zeros({2, 24, 4, 5}));
+      },
+      "gates must be [2, 36, 4, 5] (12 gates for each of 3 channels), got "
+      "[2, 24, 4, 5]");
+  ExpectError(
+      [&] { SpatialPropagation(x, gates, Options(false, Rule::kClamp)); },
+      "gates must be [2, 12, 4, 5] (4 gates for each of 3 channels), got "
+      "[2, 36, 4, 5]");
+  ExpectError(
+      [&] { SpatialPropagationScan(x, gates, ScanDirection::kTopToBottom); },
+      "gates must be [2, 9, 4, 5] (3 gates");
+  ExpectError([&] { SpatialPropagation(x.to(at::kHalf), gates); },
+              "x must be float32 or float64, got Half");
+  ExpectError([&] { SpatialPropagation(x, gates.to(at::kDouble)); },
+              "gates must have the type of x, Float, got Double");
+  ExpectError([&] { SpatialPropagation(x.to(at::kMeta), gates); },
+              "must be on the CPU (no CUDA kernel is built), got meta and cpu");
+  for (Rule rule : {Rule::kDivide, Rule::kDividePlus}) {
+    ExpectError([&] { SpatialPropagation(x, gates, Options(false, rule)); },
+                "one-way gates need the normalization kClamp, kTanh or kNone");
+    ExpectError([&] { SpatialPropagationLayer unit(Options(false, rule)); },
+                "one-way gates need");
+  }
+  ExpectError(
+      [&] {
+        const at::Tensor leaf = x.clone().set_requires_grad(true);
+        torch::autograd::grad({SpatialPropagation(leaf, gates).sum()}, {leaf},
+                              {}, /*retain_graph=*/true, /*create_graph=*/true);
+      },
+      "double backward is not supported");
+}
+
+TEST(SpatialPropagationLayerTest, AppliesItsOptions) {
+  const auto options = Options(false, Rule::kTanh);
+  SpatialPropagationLayer unit(options);
+  EXPECT_EQ(unit->gate_channels(32), 128);
+  EXPECT_EQ(SpatialPropagationLayer()->gate_channels(32), 384);
+  EXPECT_TRUE(unit->parameters().empty());
+  const at::Tensor x = Random({1, 5, 4, 4});
+  const at::Tensor gates = RandomGates(x, options);
+  EXPECT_TRUE(at::equal(unit(x, gates), SpatialPropagation(x, gates, options)));
+  std::ostringstream text;
+  text << unit;
+  EXPECT_EQ(text.str(), "seg::SpatialPropagationLayer(one-way)");
+}
+
+}  // namespace
+}  // namespace spatial_propagation_test
+}  // namespace seg
