@@ -5,6 +5,7 @@ namespace seg {
 std::vector<KeyRule> DataConfig::Rules() {
   constexpr double kSide = 16384;
   return {
+      {"align", 0, kSide},
       {"resize_height", 0, kSide},
       {"resize_width", 0, kSide},
       {"resize_longer", 0, kSide},

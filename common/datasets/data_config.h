@@ -24,11 +24,16 @@ struct SyntheticConfig {
 };
 
 struct DataConfig {
-  // A folder under the data root, a path to a folder, or "synthetic:scenes".
+  // A folder under the data root, a path to a folder, "synthetic:scenes",
+  // "synthetic:faces", or an official format and its folder: "voc2012:PATH",
+  // "voc2012:PATH+SBD_PATH", "sbd:PATH", "helen:PATH".
   std::string pack = "synthetic:scenes";
   // A folder with the class probabilities that another model gave for each
   // image (probabilities.h). Empty: none.
   std::string probabilities;
+  // Side of the square that faces are aligned to by landmarks.txt in the folder
+  // (align.h), before any resizing. 0: off.
+  int64_t align = 0;
   // Resizing of every sample, in training and in evaluation. At most one of:
   // exact size (both resize_height and resize_width), length of the longer
   // side, length of the shorter side (these two keep the proportions). 0: off.
@@ -59,9 +64,12 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(AugmentOptions, crop_height,
                                                 saturation, hue)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(SyntheticConfig, height, width,
                                                 train, val, test, seed)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(
-    DataConfig, pack, probabilities, resize_height, resize_width, resize_longer,
-    resize_shorter, map, class_names, cache_mb, workers, augment, synthetic)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DataConfig, pack, probabilities,
+                                                align, resize_height,
+                                                resize_width, resize_longer,
+                                                resize_shorter, map,
+                                                class_names, cache_mb, workers,
+                                                augment, synthetic)
 
 }  // namespace seg
 

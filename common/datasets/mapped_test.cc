@@ -27,7 +27,7 @@ constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
 DatasetInfo Faces() {
   DatasetInfo info;
   info.name = "heads";
-  info.class_names = {"ground", "left eye", "right eye",
+  info.class_names = {"ground",   "left eye",  "right eye",
                       "left ear", "right ear", "hat"};
   info.palette = {{0, 0, 0}, {1, 1, 1}, {2, 2, 2},
                   {3, 3, 3}, {4, 4, 4}, {5, 5, 5}};
@@ -78,11 +78,11 @@ TEST(MapInfoTest, TwoPairsMayBecomeOne) {
 TEST(MapInfoTest, RefusesMirroringWhereNoSwapIsRight) {
   // The left side goes to the background, to "ignore", to another pair's side;
   // the classes of one new class have different mirror images.
-  for (const std::vector<int64_t>& map : std::vector<std::vector<int64_t>>{
-           {0, 1, 0, 0, 0, 0},
-           {0, 1, 255, 0, 0, 0},
-           {0, 1, 2, 1, 3, 0},
-           {0, 1, 2, 1, 1, 0}}) {
+  for (const std::vector<int64_t>& map :
+       std::vector<std::vector<int64_t>>{{0, 1, 0, 0, 0, 0},
+                                         {0, 1, 255, 0, 0, 0},
+                                         {0, 1, 2, 1, 3, 0},
+                                         {0, 1, 2, 1, 1, 0}}) {
     EXPECT_THAT(MapInfo(Faces(), map, {}, /*needs_flip=*/true),
                 StatusIs(kInvalid, HasSubstr("set augment.flip=false")));
     ASSERT_OK_AND_ASSIGN(const DatasetInfo info,
@@ -143,7 +143,8 @@ TEST(MappedDatasetTest, ReplacesLabelsAndKeepsTheRest) {
   EXPECT_TRUE(after.image.equal(before.image));
   EXPECT_EQ(after.path, before.path);
   at::Tensor expected = at::full_like(before.mask, 255);
-  expected.masked_fill_(before.mask.eq(1), 1).masked_fill_(before.mask.eq(2), 0);
+  expected.masked_fill_(before.mask.eq(1), 1)
+      .masked_fill_(before.mask.eq(2), 0);
   EXPECT_TRUE(after.mask.equal(expected));
   // Mirroring and mapping may be done in either order.
   DatasetInfo info = mapped->info();
@@ -153,8 +154,8 @@ TEST(MappedDatasetTest, ReplacesLabelsAndKeepsTheRest) {
   there.masked_fill_(other.mask.eq(1), 1).masked_fill_(other.mask.eq(2), 0);
   EXPECT_TRUE(flipped.mask.equal(there));
   // Errors of the base pass through; errors of the keys stop the opening.
-  EXPECT_THAT(mapped->Get(2), StatusIs(absl::StatusCode::kOutOfRange,
-                                       HasSubstr("sample 2")));
+  EXPECT_THAT(mapped->Get(2),
+              StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("sample 2")));
   config.map = {0, 1};
   EXPECT_THAT(OpenDataset(config, "", "train"),
               StatusIs(kInvalid, HasSubstr("data.map")));
