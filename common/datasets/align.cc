@@ -9,6 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "common/base/log.h"
 #include "common/base/status_macros.h"
 #include "common/datasets/augment.h"
 #include "common/datasets/pack.h"
@@ -17,6 +18,8 @@
 
 namespace seg {
 namespace {
+
+bool Visible(const Position& p) { return p.x >= 0.0 && p.y >= 0.0; }
 
 // Bilinear samples of one plane [h,w] at (x, y), which lies within half a pixel
 // of it; beyond the outermost centres the edge goes on.
@@ -34,6 +37,22 @@ uint8_t Interpolate(const uint8_t* plane, int64_t h, int64_t w, double x,
   const double above = p[0] + (p[right] - p[0]) * fx;
   const double below = p[down] + (p[down + right] - p[down]) * fx;
   return static_cast<uint8_t>(above + (below - above) * fy + 0.5);
+}
+
+// Of the visible points behind the map, in pixels of the square.
+double RootMeanSquareMiss(const Similarity& map, const FacePoints& points,
+                          int64_t side) {
+  const FacePoints places = FaceTemplate(side);
+  double sum = 0.0;
+  double count = 0.0;
+  for (int i = 0; i < 5; ++i) {
+    if (!Visible(points[i])) continue;
+    const Position p = map(points[i]);
+    sum += (p.x - places[i].x) * (p.x - places[i].x) +
+           (p.y - places[i].y) * (p.y - places[i].y);
+    count += 1.0;
+  }
+  return std::sqrt(sum / count);
 }
 
 class Aligned : public Dataset {
@@ -119,7 +138,7 @@ absl::StatusOr<Similarity> FaceSimilarity(const FacePoints& points,
   const FacePoints places = FaceTemplate(side);
   std::vector<Position> from, to;
   for (int i = 0; i < 5; ++i) {
-    if (points[i].x < 0.0 || points[i].y < 0.0) continue;
+    if (!Visible(points[i])) continue;
     from.push_back(points[i]);
     to.push_back(places[i]);
   }
@@ -223,6 +242,11 @@ absl::StatusOr<std::shared_ptr<const Dataset>> AlignedDataset(
   }
   SEG_ASSIGN_OR_RETURN(const auto landmarks, ReadLandmarks(landmarks_path));
   std::vector<Similarity> maps;
+  // In 967 faces of CelebAMask-HQ the points miss by 6 % at most, those with
+  // left and right swapped by 12 to 13 %.
+  constexpr double kWorthAWarning = 0.08;
+  int64_t bad = 0;
+  std::string first_bad;
   for (int64_t i = 0; i < dataset->size(); ++i) {
     const std::string id = dataset->id(i);
     const auto found = landmarks.find(id);
@@ -237,6 +261,16 @@ absl::StatusOr<std::shared_ptr<const Dataset>> AlignedDataset(
           landmarks_path, ": '", id, "': ", map.status().message()));
     }
     maps.push_back(*map);
+    if (RootMeanSquareMiss(*map, found->second, side) >
+        kWorthAWarning * static_cast<double>(side)) {
+      if (bad++ == 0) first_bad = id;
+    }
+  }
+  if (bad > 0) {
+    LogWarning(absl::StrCat(landmarks_path, ": the points of ", bad, " of ",
+                            dataset->size(), " samples ('", first_bad,
+                            "' first) fit the template badly; are left "
+                            "and right the viewer's there?"));
   }
   return std::make_shared<Aligned>(std::move(dataset), std::move(maps), side);
 }

@@ -4,16 +4,19 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "ATen/ATen.h"
+#include "common/base/log.h"
 #include "common/config/config.h"
 #include "common/datasets/augment.h"
 #include "common/datasets/open.h"
 #include "common/datasets/pack_fixture.h"
 #include "common/datasets/random.h"
+#include "common/io/file.h"
 #include "common/testing/status_matchers.h"
 
 namespace seg {
@@ -285,6 +288,37 @@ TEST(AlignedDatasetTest, PacksAreAlignedByTheirLandmarks) {
                 .max()
                 .item<int>(),
             1);
+}
+
+TEST(AlignedDatasetTest, WarnsWhereLeftAndRightAreMixedUp) {
+  const PackFixture pack;
+  pack.WriteWhole(2, 40, 50);
+  DataConfig config;
+  config.pack = pack.folder();
+  config.align = 32;
+  const auto line = [](const std::string& id, FacePoints points, bool mixed) {
+    if (mixed) std::swap(points[0], points[1]);
+    std::string text = id;
+    for (const Position& p : points) {
+      text += " " + std::to_string(p.x) + " " + std::to_string(p.y);
+    }
+    return text + "\n";
+  };
+  const auto log_of = [&](bool mixed) {
+    const std::string log = pack.Path("log.txt");
+    std::filesystem::remove(log);
+    pack.WriteText("landmarks.txt", line("s0", FaceTemplate(32), false) +
+                                        line("s1", FaceTemplate(32), mixed));
+    EXPECT_OK(SetLogFile(log));
+    EXPECT_OK(OpenDataset(config, "", "train"));
+    EXPECT_OK(SetLogFile(""));
+    const auto text = ReadFile(log);
+    return text.ok() ? *text : std::string();
+  };
+  EXPECT_THAT(log_of(true),
+              HasSubstr("the points of 1 of 2 samples ('s1' first) fit the "
+                        "template badly"));
+  EXPECT_EQ(log_of(false), "");
 }
 
 TEST(AlignedDatasetTest, RefusesWhatHasNoLandmarks) {
