@@ -41,12 +41,12 @@ std::map<std::string, Measured> MeasurementsOf(
   return out;
 }
 
-// What a statistic is taken from: a row's measurements, or named experiments.
-std::map<std::string, Measured> SourcesOf(
-    const Claim& claim, const std::vector<ExperimentResult>& results) {
-  if (claim.experiments.empty()) return MeasurementsOf(claim.row, results);
+// The named experiments, by the data they were measured on.
+std::map<std::string, Measured> ExperimentsOf(
+    const std::vector<std::string>& names,
+    const std::vector<ExperimentResult>& results) {
   std::map<std::string, Measured> out;
-  for (const std::string& name : claim.experiments) {
+  for (const std::string& name : names) {
     for (const ExperimentResult& result : results) {
       if (result.experiment == name) {
         out.emplace(result.data, Measured{&result, nullptr});
@@ -169,7 +169,7 @@ void CheckClaim(const Ledger& ledger, const Claim& claim,
                 const std::vector<ClaimVerdict>& computed,
                 std::vector<std::string>* problems) {
   const std::string where = absl::StrCat(ledger.file, ": claim ", claim.id);
-  if (!claim.better.empty() && claim.metric.empty()) {
+  if (!claim.better.empty() && claim.metric.empty()) {  // rows
     const ReportedRow* better = ledger.FindRow(claim.better);
     const ReportedRow* worse = ledger.FindRow(claim.worse);
     const double gain =
@@ -227,10 +227,15 @@ absl::StatusOr<std::vector<ClaimVerdict>> ComputeVerdicts(
   for (const Claim& claim : ledger.claims) {
     if (!claim.has_bound && claim.better.empty()) continue;
     const double sign = claim.higher_is_better ? 1 : -1;
-    const auto sources = claim.has_bound
-                             ? SourcesOf(claim, results)
-                             : MeasurementsOf(claim.better, results);
-    const auto others = MeasurementsOf(claim.worse, results);
+    const auto measurements = [&](const std::string& name) {
+      return claim.pair_of_experiments ? ExperimentsOf({name}, results)
+                                       : MeasurementsOf(name, results);
+    };
+    const auto sources = !claim.has_bound ? measurements(claim.better)
+                         : claim.experiments.empty()
+                             ? MeasurementsOf(claim.row, results)
+                             : ExperimentsOf(claim.experiments, results);
+    const auto others = measurements(claim.worse);
     for (const auto& [data, measured] : sources) {
       ClaimVerdict verdict;
       verdict.claim = claim.id;

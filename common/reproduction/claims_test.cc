@@ -68,6 +68,24 @@ std::vector<ClaimVerdict> Verdicts(const std::vector<ExperimentResult>& r,
   return v.ok() ? *v : std::vector<ClaimVerdict>();
 }
 
+TEST(ComputeVerdictsTest, PairsExperimentsByName) {
+  const Ledger ledger = Parsed(std::string(kLedger) + R"(
+  - {id: runs, text: t, source: T, better_experiment: b_set,
+     worse_experiment: a_set, metric: /metrics/ms, direction: lower}
+  - {id: elsewhere, text: t, source: T, better_experiment: b_set,
+     worse_experiment: a_other, metric: /metrics/ms, direction: lower}
+)");
+  const auto verdicts = Verdicts(
+      {Result("a", {0.8, 0.8, 0.8}, "set", 5), Result("a", {0.8}, "other"),
+       Result("b", {0.7, 0.7, 0.7}, "set", 2)},
+      ledger);
+  ASSERT_FALSE(verdicts.empty());
+  const ClaimVerdict& runs = verdicts.back();  // nothing for `elsewhere`
+  EXPECT_EQ(runs.claim, "runs");
+  EXPECT_THAT(runs.statistics.differences, ElementsAre(3, 3, 3));
+  EXPECT_EQ(runs.statistics.verdict, Verdict::kHeld);
+}
+
 TEST(ComputeVerdictsTest, PairsBySeedAndAppliesTheBound) {
   const auto verdicts = Verdicts(Good(), Parsed());
   ASSERT_EQ(verdicts.size(), 2u);

@@ -1,7 +1,10 @@
 #include "common/reproduction/ledger.h"
 
+#include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -152,11 +155,22 @@ absl::StatusOr<Claim> ParseClaim(const json& node, const std::string& where,
   claim.id = ReadId(&fields, seen);
   claim.text = fields.String("text");
   claim.source = fields.String("source");
-  const bool pair = fields.Has("better") || fields.Has("worse");
-  if (pair && fields.Has("statistic")) {
-    fields.Fail("statistic", "a claim has a pair or a statistic, not both");
+  const bool rows = fields.Has("better") || fields.Has("worse");
+  claim.pair_of_experiments =
+      fields.Has("better_experiment") || fields.Has("worse_experiment");
+  if ((rows ? 1 : 0) + (claim.pair_of_experiments ? 1 : 0) +
+          (fields.Has("statistic") ? 1 : 0) >
+      1) {
+    fields.Fail(rows ? "better" : "better_experiment",
+                "a claim has a pair of rows, a pair of experiments or a "
+                "statistic, one of them only");
   }
-  if (pair) {
+  if (claim.pair_of_experiments) {
+    claim.better = fields.String("better_experiment");
+    claim.worse = fields.String("worse_experiment");
+    claim.metric = ReadPointer("metric", &fields);
+    claim.higher_is_better = ReadDirection(&fields);
+  } else if (rows) {
     claim.better = ReadRowId("better", ledger, &fields);
     claim.worse = ReadRowId("worse", ledger, &fields);
     if (const ReportedRow* row = ledger.FindRow(claim.better)) {
@@ -239,6 +253,16 @@ absl::StatusOr<Ledger> ParseLedger(const std::string& yaml,
         ReportedRow row,
         ParseRow(rows[i], absl::StrCat(file, ": rows[", i, "]"), &seen));
     ledger.rows.push_back(row);
+  }
+  // YAML drops the zero of 93.10: the numbers of one table and metric have the
+  // digits of the one with the most.
+  std::map<std::pair<std::string, std::string>, int> decimals;
+  for (const ReportedRow& row : ledger.rows) {
+    int& most = decimals[{row.table, row.metric}];
+    most = std::max(most, row.decimals);
+  }
+  for (ReportedRow& row : ledger.rows) {
+    row.decimals = decimals[{row.table, row.metric}];
   }
   if (fields.Has("claims")) {
     const json& claims = fields.List("claims");

@@ -11,10 +11,9 @@
 //       metric: mean IoU
 //       unit: "%"
 //       direction: higher          # or lower: which is better
-//       value: 84.0                # as printed; its decimals are kept
-//       recalled: false            # optional: written from memory, to be
-//       checked reason: needs a GPU        # where there is no result, see
-//       below
+//       value: 84.0                # as printed
+//       recalled: false            # optional: from memory, to be checked
+//       reason: needs a GPU        # where there is no result, see below
 //   claims:
 //     - id: learned_beats_gaussian
 //       text: Arbitrary filters beat fixed Gaussians.
@@ -23,6 +22,13 @@
 //       worse: weizmann/full_gaussian
 //       metric: /metrics/mean_iou        # optional: of the runs, instead of
 //       direction: higher                #   the rows' own metric
+//     - id: beats_further_layers
+//       text: ...
+//       source: Sec. 4
+//       better_experiment: three_way     # or a pair of experiments, names of
+//       worse_experiment: convolution    #   protocol.yaml, on one data set
+//       metric: /metrics/mean_iou
+//       direction: higher
 //     - id: energy_falls_early
 //       text: ...
 //       source: Fig. 6
@@ -66,7 +72,7 @@ struct ReportedRow {
   std::string id, table, dataset, method, metric, unit;
   bool higher_is_better = true;
   double value = 0;
-  int decimals = 0;  // digits after the point as printed in the paper
+  int decimals = 0;  // digits after the point: the most of its table and metric
   bool recalled = false;
   std::string reason;  // empty: a result is expected
 };
@@ -80,8 +86,10 @@ struct RecordedVerdict {
 
 struct Claim {
   std::string id, text, source;
-  // A pair of rows; empty where the claim is about a statistic.
+  // A pair of rows, or of experiments; empty where the claim is about a
+  // statistic.
   std::string better, worse;
+  bool pair_of_experiments = false;
   // The statistic's row or experiments, pointer and bound; `metric` and
   // `direction` also serve a pair (empty: the rows' own metric and direction).
   std::string row, metric;

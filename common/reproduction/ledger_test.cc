@@ -53,6 +53,13 @@ claims:
     text: Named experiments.
     source: Fig. 2
     statistic: {experiments: [x, y], metric: /m, above: 0.5}
+  - id: runs
+    text: Runs against runs.
+    source: Fig. 2
+    better_experiment: x
+    worse_experiment: y
+    metric: /m
+    direction: lower
   - id: pretty
     text: It looks good.
     source: Fig. 3
@@ -78,7 +85,7 @@ TEST(ParseLedgerTest, ReadsRowsAndClaims) {
   EXPECT_FALSE(ledger.rows[1].higher_is_better);
   EXPECT_TRUE(ledger.rows[1].recalled);
   EXPECT_EQ(ledger.rows[1].reason, "needs a GPU: trains for a week");
-  ASSERT_EQ(ledger.claims.size(), 4u);
+  ASSERT_EQ(ledger.claims.size(), 5u);
   const Claim& pair = ledger.claims[0];
   EXPECT_EQ(pair.better, "set/a");
   EXPECT_FALSE(pair.has_bound);
@@ -92,7 +99,30 @@ TEST(ParseLedgerTest, ReadsRowsAndClaims) {
   EXPECT_FALSE(fast->higher_is_better);
   EXPECT_EQ(fast->bound, 5);
   EXPECT_EQ(ledger.FindClaim("listed")->experiments.size(), 2u);
+  const Claim* runs = ledger.FindClaim("runs");
+  ASSERT_NE(runs, nullptr);
+  EXPECT_TRUE(runs->pair_of_experiments);
+  EXPECT_EQ(runs->better, "x");
+  EXPECT_EQ(runs->worse, "y");
+  EXPECT_FALSE(runs->higher_is_better);
   EXPECT_EQ(ledger.FindRow("nowhere"), nullptr);
+}
+
+TEST(ParseLedgerTest, NumbersOfOneTableAndMetricShareTheirDigits) {
+  ASSERT_OK_AND_ASSIGN(const Ledger ledger, ParseLedger(R"(
+paper: demo
+rows:
+  - {id: a, table: T, dataset: S, method: A, metric: m, unit: "%",
+     direction: higher, value: 93.10}
+  - {id: b, table: T, dataset: S, method: B, metric: m, unit: "%",
+     direction: higher, value: 78.53}
+  - {id: c, table: U, dataset: S, method: B, metric: m, unit: "%",
+     direction: higher, value: 3}
+)",
+                                                        "r.yaml"));
+  EXPECT_EQ(ledger.rows[0].decimals, 2);
+  EXPECT_EQ(ledger.rows[1].decimals, 2);
+  EXPECT_EQ(ledger.rows[2].decimals, 0);
 }
 
 struct BadCase {
@@ -130,6 +160,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "verdicts[0]: verdict: expected held, not held or undecided"},
         BadCase{"measured_by: reproduction_test", "measured_by: eye",
                 "measured_by: expected results or reproduction_test"},
+        BadCase{"worse_experiment: y", "worse: set/b", "one of them only"},
         BadCase{"data: scenes", "data: set (split of ours)",
                 "has two verdicts; keep one"},
         BadCase{"below: 5", "below: 5, above: 1",
@@ -140,7 +171,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"experiments: [x, y]", "experiments: []",
                 "experiments: must not be empty"},
         BadCase{"    worse: set/b", "    worse: set/b\n    statistic: {}",
-                "a pair or a statistic, not both"},
+                "one of them only"},
         BadCase{"paper: demo", "paper: demo\nextra: 1",
                 "extra: unknown key; remove it"},
         BadCase{"    method: A\n", "    method: A\n    method: B\n",
