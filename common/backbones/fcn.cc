@@ -1,11 +1,13 @@
 #include "common/backbones/fcn.h"
 
 #include <cstdint>
+#include <utility>
 
 #include "ATen/ATen.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/backbones/imagenet.h"
 #include "common/base/status_macros.h"
 #include "common/io/weights.h"
 
@@ -18,27 +20,6 @@ constexpr char kVgg16[] = "vgg16";
 
 // The levels of EfficientNet-Lite that the head scores: strides 8, 16, 32.
 constexpr size_t kFirstLiteLevel = 2;
-
-// RGB 0..255 -> what the weights of EfficientNet-Lite were trained with.
-at::Tensor NormalizeSigned(const at::Tensor& images) {
-  return images.sub(127).mul_(1.0 / 128);
-}
-
-// RGB 0..255 -> ImageNet mean 0, deviation 1 (torchvision).
-at::Tensor NormalizeImageNet(const at::Tensor& images) {
-  const auto row = [&](double r, double g, double b) {
-    return at::tensor({r, g, b}, images.options().requires_grad(false))
-        .view({1, 3, 1, 1});
-  };
-  return images.sub(row(0.485 * 255, 0.456 * 255, 0.406 * 255))
-      .div_(row(0.229 * 255, 0.224 * 255, 0.225 * 255));
-}
-
-// Whether a tensor of the Python package belongs to its classifier.
-bool IsLiteClassifier(const std::string& name) {
-  return absl::StartsWith(name, "_conv_head.") ||
-         absl::StartsWith(name, "_bn1.") || absl::StartsWith(name, "_fc.");
-}
 
 // Whether a tensor of Vgg16Fcn8s belongs to the score layers.
 bool IsVggHead(const std::string& name) {
@@ -138,10 +119,8 @@ absl::Status LoadBackboneWeights(Fcn& fcn, const std::string& path) {
     }
     status = LoadStateDict(*fcn->vgg_, *renamed);
   } else if (!fcn->lite_.is_empty()) {
-    for (auto it = tensors.begin(); it != tensors.end();) {
-      it = IsLiteClassifier(it->first) ? tensors.erase(it) : std::next(it);
-    }
-    status = LoadStateDict(*fcn->lite_, tensors);
+    status =
+        LoadStateDict(*fcn->lite_, WithoutLiteClassifier(std::move(tensors)));
   } else {
     status = LoadStateDict(*fcn->tiny_, tensors);
   }

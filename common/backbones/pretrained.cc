@@ -8,19 +8,31 @@
 #include "common/config/main.h"
 
 namespace seg {
+namespace {
 
-absl::Status LoadPretrained(const std::string& weights, Fcn* fcn) {
+template <class Network>
+absl::Status Load(const std::string& weights, const std::string& backbone,
+                  Network* network) {
   if (weights.empty()) return absl::OkStatus();
-  if (weights != "imagenet") return LoadBackboneWeights(*fcn, weights);
-  const std::string& backbone = (*fcn)->options().backbone();
+  if (weights != "imagenet") return LoadBackboneWeights(*network, weights);
   if (!absl::StartsWith(backbone, "efficientnet_lite")) {
     return UsageError(absl::InvalidArgumentError(absl::StrCat(
-        "model.weights: imagenet weights come with efficientnet_lite0, 1 and "
-        "2; for ",
+        "weights: imagenet weights come with efficientnet_lite0, 1 and 2; for ",
         backbone, " name a .pth or .safetensors file")));
   }
-  return LoadBackboneWeights(*fcn,
+  return LoadBackboneWeights(*network,
                              Runfile(backbone + ".pth", backbone + "_weights"));
+}
+
+}  // namespace
+
+absl::Status LoadPretrained(const std::string& weights, Fcn* fcn) {
+  return Load(weights, (*fcn)->options().backbone(), fcn);
+}
+
+absl::Status LoadPretrained(const std::string& weights,
+                            FeaturePyramid* pyramid) {
+  return Load(weights, (*pyramid)->backbone(), pyramid);
 }
 
 }  // namespace seg

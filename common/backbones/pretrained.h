@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "common/backbones/fcn.h"
+#include "common/backbones/feature_pyramid.h"
 
 namespace seg {
 
@@ -15,6 +16,8 @@ namespace seg {
 //               build fetches; another backbone is a usage error
 //   a path      a .pth or .safetensors file (LoadBackboneWeights)
 absl::Status LoadPretrained(const std::string& weights, Fcn* fcn);
+absl::Status LoadPretrained(const std::string& weights,
+                            FeaturePyramid* pyramid);
 
 }  // namespace seg
 

@@ -1,33 +1,13 @@
 #include "common/backbones/vgg16_fcn8s.h"
 
 #include <cmath>
-#include <string>
 
 #include "ATen/ATen.h"
-#include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
-#include "absl/types/span.h"
 
 namespace seg {
 namespace {
 
-struct ConvLayer {
-  const char* name;
-  int torchvision_index;  // features.N
-  int64_t in_channels, out_channels;
-  bool pool_after;
-};
-constexpr ConvLayer kConvLayers[] = {
-    {"conv1_1", 0, 3, 64, false},     {"conv1_2", 2, 64, 64, true},
-    {"conv2_1", 5, 64, 128, false},   {"conv2_2", 7, 128, 128, true},
-    {"conv3_1", 10, 128, 256, false}, {"conv3_2", 12, 256, 256, false},
-    {"conv3_3", 14, 256, 256, true},  {"conv4_1", 17, 256, 512, false},
-    {"conv4_2", 19, 512, 512, false}, {"conv4_3", 21, 512, 512, true},
-    {"conv5_1", 24, 512, 512, false}, {"conv5_2", 26, 512, 512, false},
-    {"conv5_3", 28, 512, 512, true}};
-constexpr size_t kPool3 = 6;  // conv3_3
-constexpr size_t kPool4 = 9;  // conv4_3
+constexpr int64_t kPool3 = 2, kPool4 = 3;  // blocks
 constexpr int64_t kFirstPadding = 100;
 constexpr int64_t kFc6Size = 7;
 constexpr double kDropout = 0.5;
@@ -92,17 +72,13 @@ void AppendParameters(const torch::nn::Module& module,
 }  // namespace
 
 Vgg16Fcn8sImpl::Vgg16Fcn8sImpl(const Vgg16Fcn8sOptions& options)
-    : torch::nn::Module("Vgg16Fcn8s"), options_(options) {
+    : Vgg16Impl(Vgg16Options().first_padding(kFirstPadding)),
+      options_(options) {
   const int64_t classes = options.num_classes();
   const int64_t fc = options.fc_channels();
   TORCH_CHECK(classes >= 1, "Vgg16Fcn8s: num_classes must be >= 1, got ",
               classes);
   TORCH_CHECK(fc >= 1, "Vgg16Fcn8s: fc_channels must be >= 1, got ", fc);
-  for (const ConvLayer& layer : kConvLayers) {
-    convs_.push_back(register_module(
-        layer.name, MakeConv(layer.in_channels, layer.out_channels, 3,
-                             convs_.empty() ? kFirstPadding : 1)));
-  }
   fc6_ = register_module("fc6", MakeConv(512, fc, kFc6Size, 0));
   fc7_ = register_module("fc7", MakeConv(fc, fc, 1, 0));
   score_fr_ = register_module("score_fr", MakeScore(fc, classes));
@@ -120,11 +96,8 @@ at::Tensor Vgg16Fcn8sImpl::forward(const at::Tensor& x) {
               "Vgg16Fcn8s: x must not be empty in H or W, got ", x.sizes());
   at::Tensor h = x.contiguous(at::MemoryFormat::ChannelsLast);
   at::Tensor pool3, pool4;
-  for (size_t i = 0; i < convs_.size(); ++i) {
-    h = convs_[i](h).relu_();
-    if (!kConvLayers[i].pool_after) continue;
-    h = at::max_pool2d(h, {2, 2}, {2, 2}, /*padding=*/{0, 0},
-                       /*dilation=*/{1, 1}, /*ceil_mode=*/true);
+  for (int64_t i = 0; i < kBlocks; ++i) {
+    h = Pool(Block(i, h));
     if (i == kPool3) pool3 = h;
     if (i == kPool4) pool4 = h;
   }
@@ -143,8 +116,7 @@ at::Tensor Vgg16Fcn8sImpl::forward(const at::Tensor& x) {
 }
 
 std::vector<at::Tensor> Vgg16Fcn8sImpl::backbone_parameters() const {
-  std::vector<at::Tensor> out;
-  for (const torch::nn::Conv2d& conv : convs_) AppendParameters(*conv, &out);
+  std::vector<at::Tensor> out = conv_parameters();
   AppendParameters(*fc6_, &out);
   AppendParameters(*fc7_, &out);
   return out;
@@ -158,41 +130,6 @@ std::vector<at::Tensor> Vgg16Fcn8sImpl::head_parameters() const {
   AppendParameters(*upscore2_, &out);
   AppendParameters(*upscore8_, &out);
   AppendParameters(*upscore_pool4_, &out);
-  return out;
-}
-
-absl::StatusOr<TensorMap> Vgg16BackboneTensors(const TensorMap& tensors) {
-  std::map<std::string, std::string> names;  // torchvision's -> ours
-  for (const ConvLayer& layer : kConvLayers) {
-    names[absl::StrCat("features.", layer.torchvision_index)] = layer.name;
-  }
-  names["classifier.0"] = "fc6";
-  names["classifier.3"] = "fc7";
-
-  TensorMap out;
-  for (const auto& [name, tensor] : tensors) {
-    if (absl::StartsWith(name, "classifier.6.")) continue;
-    const size_t dot = name.rfind('.');
-    const auto it = names.find(name.substr(0, dot));
-    if (it == names.end()) {
-      out[name] = tensor;  // ours already, or left to the loader to refuse
-      continue;
-    }
-    const bool is_fc = absl::StartsWith(name, "classifier.");
-    if (is_fc && tensor.dim() == 2) {
-      const int64_t size = name[11] == '0' ? kFc6Size : 1;
-      if (tensor.size(1) % (size * size) != 0) {
-        return absl::InvalidArgumentError(absl::StrCat(
-            name, ": expected [4096,", size == 1 ? "4096" : "25088", "], got [",
-            absl::StrJoin(absl::MakeConstSpan(tensor.sizes().data(), 2), ","),
-            "]"));
-      }
-      out[it->second + name.substr(dot)] = tensor.reshape(
-          {tensor.size(0), tensor.size(1) / (size * size), size, size});
-    } else {
-      out[it->second + name.substr(dot)] = tensor;
-    }
-  }
   return out;
 }
 

@@ -17,8 +17,8 @@
 // (requires_grad = false, Caffe's lr_mult 0; set it to true to learn them).
 // 134.5 M parameters at 21 classes (538 MB), of which 119.5 M in fc6 and fc7.
 //
-// Input: RGB normalised with ImageNet mean and deviation as torchvision's
-// vgg16 weights want it: (x/255 - [.485,.456,.406]) / [.229,.224,.225].
+// Input: NormalizeImageNet (imagenet.h), as torchvision's vgg16 weights want
+// it.
 #ifndef COMMON_BACKBONES_VGG16_FCN8S_H_
 #define COMMON_BACKBONES_VGG16_FCN8S_H_
 
@@ -26,8 +26,7 @@
 #include <vector>
 
 #include "ATen/core/Tensor.h"
-#include "absl/status/statusor.h"
-#include "common/io/tensor_map.h"
+#include "common/backbones/vgg16.h"
 #include "torch/arg.h"
 #include "torch/nn/module.h"
 #include "torch/nn/modules/conv.h"
@@ -45,7 +44,7 @@ struct Vgg16Fcn8sOptions {
   TORCH_ARG(bool, at_once) = true;
 };
 
-class Vgg16Fcn8sImpl : public torch::nn::Module {
+class Vgg16Fcn8sImpl : public Vgg16Impl {
  public:
   explicit Vgg16Fcn8sImpl(const Vgg16Fcn8sOptions& options);
 
@@ -58,7 +57,6 @@ class Vgg16Fcn8sImpl : public torch::nn::Module {
 
  private:
   Vgg16Fcn8sOptions options_;
-  std::vector<torch::nn::Conv2d> convs_;  // conv1_1 .. conv5_3
   torch::nn::Conv2d fc6_{nullptr}, fc7_{nullptr};
   torch::nn::Conv2d score_fr_{nullptr}, score_pool4_{nullptr},
       score_pool3_{nullptr};
@@ -66,13 +64,6 @@ class Vgg16Fcn8sImpl : public torch::nn::Module {
       upscore8_{nullptr};
 };
 TORCH_MODULE(Vgg16Fcn8s);
-
-// Renames torchvision's vgg16 state dict (features.N.*, classifier.0.*,
-// classifier.3.*; classifier.6.* is dropped) to the names above and reshapes
-// the two linear layers to 7x7 and 1x1 convolutions (views, no copies). A map
-// that already has the names above passes unchanged. Errors: InvalidArgument
-// for other names or a classifier of another shape.
-absl::StatusOr<TensorMap> Vgg16BackboneTensors(const TensorMap& tensors);
 
 }  // namespace seg
 
