@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "common/backbones/fcn.h"
+#include "common/backbones/feature_pyramid.h"
 
 namespace seg {
 namespace spn {
@@ -11,6 +12,8 @@ namespace spn {
 std::vector<KeyRule> Config::Rules() {
   std::vector<std::string> parsers = FcnBackboneNames();
   parsers.insert(parsers.begin(), "unet");
+  std::vector<std::string> guidances = FeaturePyramidNames();
+  guidances.insert(guidances.begin(), "unet");
   std::vector<KeyRule> rules = {
       OneOf("coarse.source", {"parser", "data", "truth"}),
       OneOf("coarse.network", parsers),
@@ -22,6 +25,7 @@ std::vector<KeyRule> Config::Rules() {
       {"refine.channels", 1, 65536},
       {"refine.units", 1, 100},
       OneOf("refine.form", {"supplement", "faces", "voc"}),
+      OneOf("refine.guidance", guidances),
       {"refine.guidance_widths", 1, 65536},
       {"refine.gate_scale", 0, 1e6},
       {"refine.pad_to", 0, 16384},
@@ -32,6 +36,7 @@ std::vector<KeyRule> Config::Rules() {
       {"loss.coarse", 0, 1e6},
       {"groups.coarse_lr", 0, 1e6},
       {"groups.guidance_lr", 0, 1e6},
+      {"groups.guidance_backbone_lr", 0, 1e6},
       {"groups.head_lr", 0, 1e6},
       {"predict.max_pixels", 1, 1e12},
       {"predict.tile", 64, 1e6},

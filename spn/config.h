@@ -42,7 +42,12 @@ struct RefineConfig {
   int64_t channels = 32;
   int64_t units = 2;
   std::string form = "faces";  // supplement, faces or voc: refinement_head.h
-  // Guidance: widths of the U-net's encoder, finest first.
+  // The guidance network: unet (of its own), or a backbone whose features it
+  // reads (efficientnet_lite0 .. 2, vgg16), and that one's weights ("",
+  // imagenet or a file).
+  std::string guidance = "unet";
+  std::string guidance_weights = "";
+  // Widths of the U-net's encoder, finest first.
   std::vector<int64_t> guidance_widths = {16, 32, 64, 128, 256, 512};
   bool output_norm = true;  // batch norm on the gates
   // Factor on what is last in the guidance network at the start: 0 begins with
@@ -78,6 +83,7 @@ struct LossConfig {
 struct GroupConfig {
   double coarse_lr = 1.0;
   double guidance_lr = 1.0;
+  double guidance_backbone_lr = 0.1;  // of a backbone in the guidance network
   double head_lr = 1.0;
 };
 
@@ -109,17 +115,16 @@ struct Config {
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(CoarseConfig, source, network,
                                                 weights, widths, scale)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(RefineConfig, type, three_way,
-                                                normalization, sum_all_gates,
-                                                channels, units, form,
-                                                guidance_widths, output_norm,
-                                                gate_scale, restrict_to_coarse,
-                                                pad_to)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(
+    RefineConfig, type, three_way, normalization, sum_all_gates, channels,
+    units, form, guidance, guidance_weights, guidance_widths, output_norm,
+    gate_scale, restrict_to_coarse, pad_to)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PatchConfig, size, per_image,
                                                 tries)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(LossConfig, reduction, coarse)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(GroupConfig, coarse_lr,
-                                                guidance_lr, head_lr)
+                                                guidance_lr,
+                                                guidance_backbone_lr, head_lr)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PredictConfig, max_pixels, tile,
                                                 overlap, affinity, gates)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Config, data, train, coarse,

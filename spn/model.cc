@@ -9,6 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "common/backbones/imagenet.h"
+#include "common/backbones/pretrained.h"
+#include "common/base/status_macros.h"
 #include "common/datasets/augment.h"
 #include "common/datasets/transforms.h"
 #include "common/layers/mean_field/mean_field.h"
@@ -19,6 +22,8 @@ namespace {
 
 // Below this a coarse probability counts as this in the dense CRF's energies.
 constexpr double kLeastProbability = 1e-6;
+
+constexpr int64_t kPyramidStride = 32;  // of a feature pyramid's deepest map
 
 GateNormalization Normalization(const std::string& name) {
   if (name == "tanh") return GateNormalization::kTanh;
@@ -45,9 +50,6 @@ RefinementHeadOptions HeadOptions(const RefineConfig& config,
                           .sum_all_gates(config.sum_all_gates));
   return options;
 }
-
-// (x - 127) / 128, as the EfficientNet-Lite weights want it.
-at::Tensor Scaled(const at::Tensor& images) { return (images - 127.0) / 128.0; }
 
 at::Tensor Shrink(const at::Tensor& x, int64_t height, int64_t width) {
   if (x.size(2) == height && x.size(3) == width) return x;
@@ -92,18 +94,32 @@ ModelImpl::ModelImpl(const Config& config, const DatasetInfo& info)
   if (config.refine.type == "spn" || config.refine.type == "convolution") {
     head_ = register_module(
         "head", RefinementHead(HeadOptions(config.refine, num_classes_)));
-    guidance_ = register_module("guidance",
-                                UNet(UNetOptions(config.refine.guidance_widths,
-                                                 head_->guidance_channels())
-                                         .pool_first(true)
-                                         .elu(true)
-                                         .batch_norm(true)
-                                         .output_norm(config.refine.output_norm)
-                                         .half_resolution(true)));
-    if (config.refine.gate_scale != 1.0) {
+    const int64_t gates = head_->guidance_channels();
+    const bool norm = config.refine.output_norm;
+    if (config.refine.guidance == "unet") {
+      guidance_ = register_module(
+          "guidance", UNet(UNetOptions(config.refine.guidance_widths, gates)
+                               .pool_first(true)
+                               .elu(true)
+                               .batch_norm(true)
+                               .output_norm(norm)
+                               .half_resolution(true)));
       guidance_->ScaleOutput(config.refine.gate_scale);
+    } else {
+      feature_guidance_ = register_module(
+          "guidance", FeatureGuidance(config.refine.guidance, gates, norm,
+                                      config.refine.gate_scale));
     }
   }
+}
+
+absl::Status ModelImpl::LoadPretrainedBackbones() {
+  if (!fcn_.is_empty()) {
+    SEG_RETURN_IF_ERROR(LoadPretrained(config_.coarse.weights, &fcn_));
+  }
+  if (feature_guidance_.is_empty()) return absl::OkStatus();
+  return LoadPretrained(config_.refine.guidance_weights,
+                        &feature_guidance_->pyramid());
 }
 
 at::Tensor ModelImpl::ParserScores(const at::Tensor& images) {
@@ -113,7 +129,7 @@ at::Tensor ModelImpl::ParserScores(const at::Tensor& images) {
   const at::Tensor small = Shrink(images, CeilDivide(images.size(2), scale),
                                   CeilDivide(images.size(3), scale));
   return parser_.is_empty() ? fcn_->forward(small)
-                            : parser_->forward(Scaled(small));
+                            : parser_->forward(NormalizeSigned(small));
 }
 
 at::Tensor ModelImpl::CoarseFromScores(const at::Tensor& scores, int64_t height,
@@ -142,7 +158,9 @@ at::Tensor ModelImpl::Coarse(const Batch& batch) {
 }
 
 at::Tensor ModelImpl::Gates(const at::Tensor& images) {
-  return guidance_->forward(Scaled(images));
+  return feature_guidance_.is_empty()
+             ? guidance_->forward(NormalizeSigned(images))
+             : feature_guidance_->forward(images);
 }
 
 at::Tensor ModelImpl::Refine(const at::Tensor& images,
@@ -156,8 +174,10 @@ at::Tensor ModelImpl::RefinePadded(const at::Tensor& images,
   const int64_t width = images.size(3);
   if (config_.refine.pad_to == 0) {
     // The deepest map of the guidance network has whole pixels then.
-    const int64_t stride = int64_t{1}
-                           << (config_.refine.guidance_widths.size() - 1);
+    const int64_t stride =
+        feature_guidance_.is_empty()
+            ? int64_t{1} << (config_.refine.guidance_widths.size() - 1)
+            : kPyramidStride;
     const std::vector<int64_t> pad = {
         0, CeilDivide(width, stride) * stride - width, 0,
         CeilDivide(height, stride) * stride - height};
@@ -225,8 +245,17 @@ std::vector<at::Tensor> ModelImpl::coarse_parameters() const {
 }
 
 std::vector<at::Tensor> ModelImpl::guidance_parameters() const {
+  if (!feature_guidance_.is_empty()) {
+    return feature_guidance_->decoder_parameters();
+  }
   return guidance_.is_empty() ? std::vector<at::Tensor>()
                               : guidance_->parameters();
+}
+
+std::vector<at::Tensor> ModelImpl::guidance_backbone_parameters() const {
+  return feature_guidance_.is_empty()
+             ? std::vector<at::Tensor>()
+             : feature_guidance_->backbone_parameters();
 }
 
 std::vector<at::Tensor> ModelImpl::head_parameters() const {

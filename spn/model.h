@@ -12,9 +12,11 @@
 #include <vector>
 
 #include "ATen/core/Tensor.h"
+#include "absl/status/status.h"
 #include "common/backbones/fcn.h"
 #include "common/datasets/dataset.h"
 #include "spn/config.h"
+#include "spn/feature_guidance.h"
 #include "spn/refinement_head.h"
 #include "spn/unet.h"
 #include "torch/nn/module.h"
@@ -60,11 +62,13 @@ class ModelImpl : public torch::nn::Module {
   }
   // Parameters by group; empty where the part is.
   std::vector<at::Tensor> coarse_parameters() const;
-  std::vector<at::Tensor> guidance_parameters() const;
+  std::vector<at::Tensor> guidance_parameters() const;  // but its backbone's
+  std::vector<at::Tensor> guidance_backbone_parameters() const;
   std::vector<at::Tensor> head_parameters() const;
   // The parser alone into training or evaluation mode.
   void TrainParser(bool on);
-  Fcn& fcn() { return fcn_; }  // empty unless coarse.network is a backbone
+  // Starts backbones from what coarse.weights and refine.guidance_weights name.
+  absl::Status LoadPretrainedBackbones();
 
  private:
   at::Tensor RefinePadded(const at::Tensor& images, const at::Tensor& coarse);
@@ -74,7 +78,8 @@ class ModelImpl : public torch::nn::Module {
   int64_t ignore_label_;
   UNet parser_{nullptr};
   Fcn fcn_{nullptr};
-  UNet guidance_{nullptr};
+  UNet guidance_{nullptr};  // one of the two, where refines()
+  FeatureGuidance feature_guidance_{nullptr};
   RefinementHead head_{nullptr};
 };
 TORCH_MODULE(Model);

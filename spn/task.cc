@@ -47,6 +47,8 @@ std::vector<Phase> SpnTask::Phases() {
   };
   add("coarse", model_->coarse_parameters(), groups.coarse_lr);
   add("guidance", model_->guidance_parameters(), groups.guidance_lr);
+  add("guidance_backbone", model_->guidance_backbone_parameters(),
+      groups.guidance_backbone_lr);
   add("head", model_->head_parameters(), groups.head_lr);
   return {std::move(phase)};
 }

@@ -4,7 +4,6 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "common/backbones/pretrained.h"
 #include "common/base/status_macros.h"
 #include "common/config/main.h"
 #include "common/datasets/open.h"
@@ -32,10 +31,7 @@ absl::Status Train(seg::MainArgs args) {
 
   torch::manual_seed(args.seed);
   seg::spn::Model model(config, train->info());
-  if (!model->fcn().is_empty()) {
-    SEG_RETURN_IF_ERROR(
-        seg::LoadPretrained(config.coarse.weights, &model->fcn()));
-  }
+  SEG_RETURN_IF_ERROR(model->LoadPretrainedBackbones());
   seg::spn::SpnTask task(
       config, model,
       {val, report, config.report_split, config.report_pictures, device});

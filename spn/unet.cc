@@ -29,6 +29,18 @@ at::Tensor ResizeTo(const at::Tensor& x, int64_t height, int64_t width) {
   return at::upsample_bilinear2d(x, {height, width}, /*align_corners=*/false);
 }
 
+void ScaleLast(double factor, torch::nn::Conv2d* conv,
+               torch::nn::BatchNorm2d* norm) {
+  const at::NoGradGuard no_grad;
+  if (!norm->is_empty()) {
+    (*norm)->weight.mul_(factor);
+    (*norm)->bias.mul_(factor);
+  } else {
+    (*conv)->weight.mul_(factor);
+    (*conv)->bias.mul_(factor);
+  }
+}
+
 namespace {
 
 at::Tensor Pool(const at::Tensor& x) {
@@ -101,17 +113,6 @@ at::Tensor UNetImpl::forward(const at::Tensor& x) {
   y = output_->forward(ResizeTo(y, (x.size(2) + divisor - 1) / divisor,
                                 (x.size(3) + divisor - 1) / divisor));
   return output_norm_.is_empty() ? y : output_norm_->forward(y);
-}
-
-void UNetImpl::ScaleOutput(double factor) {
-  const at::NoGradGuard no_grad;
-  if (!output_norm_.is_empty()) {
-    output_norm_->weight.mul_(factor);
-    output_norm_->bias.mul_(factor);
-  } else {
-    output_->weight.mul_(factor);
-    output_->bias.mul_(factor);
-  }
 }
 
 }  // namespace spn

@@ -35,6 +35,20 @@
 namespace seg {
 namespace spn {
 
+// A 3x3 convolution (or kernel x kernel) with He et al. 2015's normal start for
+// fan-in and zero bias.
+torch::nn::Conv2d MakeConv(int64_t in, int64_t out, int64_t kernel = 3,
+                           int64_t stride = 1, bool bias = true);
+
+// Scales weight and bias of what is last in a network, the batch norm where
+// there is one, else the convolution, by `factor`: a start near zero.
+void ScaleLast(double factor, torch::nn::Conv2d* conv,
+               torch::nn::BatchNorm2d* norm);
+
+// Bilinear resizing to height x width (align_corners = false); x itself where
+// it has that size.
+at::Tensor ResizeTo(const at::Tensor& x, int64_t height, int64_t width);
+
 struct UNetOptions {
   UNetOptions(std::vector<int64_t> widths, int64_t out_channels)
       : widths_(std::move(widths)), out_channels_(out_channels) {}
@@ -58,9 +72,9 @@ class UNetImpl : public torch::nn::Module {
   // [N,out_channels,H,W], or [N,out_channels,ceil(H/2),ceil(W/2)].
   at::Tensor forward(const at::Tensor& x);
 
-  // Scales weight and bias of what is last (the batch norm, else the
-  // convolution) by `factor`: a start near zero.
-  void ScaleOutput(double factor);
+  void ScaleOutput(double factor) {  // ScaleLast
+    ScaleLast(factor, &output_, &output_norm_);
+  }
 
   const UNetOptions& options() const { return options_; }
 
@@ -80,15 +94,6 @@ class UNetImpl : public torch::nn::Module {
   torch::nn::BatchNorm2d output_norm_{nullptr};
 };
 TORCH_MODULE(UNet);
-
-// A 3x3 convolution (or kernel x kernel) with He et al. 2015's normal start for
-// fan-in and zero bias.
-torch::nn::Conv2d MakeConv(int64_t in, int64_t out, int64_t kernel = 3,
-                           int64_t stride = 1, bool bias = true);
-
-// Bilinear resizing to height x width (align_corners = false); x itself where
-// it has that size.
-at::Tensor ResizeTo(const at::Tensor& x, int64_t height, int64_t width);
 
 }  // namespace spn
 }  // namespace seg
