@@ -224,6 +224,34 @@ absl::StatusOr<Experiment> ParseExperiment(const json& node, std::string where,
   return e;
 }
 
+absl::StatusOr<ExperimentTable> ParseTable(const json& node,
+                                           const std::string& where,
+                                           const Protocol& protocol) {
+  Fields fields(node, where);
+  ExperimentTable table;
+  table.heading =
+      fields.Has("heading") ? fields.String("heading") : "Measured here";
+  const auto check = [&](const std::string& key, const std::string& name) {
+    if (protocol.Find(name) == nullptr) {
+      fields.Fail(key, absl::StrCat("no experiment '", name, "'"));
+    }
+  };
+  if (fields.Has("experiments")) {
+    table.experiments = fields.Strings("experiments");
+    for (const std::string& name : table.experiments) {
+      check("experiments", name);
+    }
+  }
+  if (fields.Has("baseline")) {
+    table.baseline = fields.String("baseline");
+    check("baseline", table.baseline);
+  }
+  SEG_ASSIGN_OR_RETURN(
+      table.columns, ParseColumns(fields.List("columns"), where + ": columns"));
+  SEG_RETURN_IF_ERROR(fields.Finish());
+  return table;
+}
+
 }  // namespace
 
 const Experiment* Protocol::Find(const std::string& name) const {
@@ -249,16 +277,8 @@ absl::StatusOr<Protocol> ParseProtocol(const std::string& yaml,
     SEG_ASSIGN_OR_RETURN(
         metrics, ParseMetrics(fields.Object("metrics"), file + ": metrics"));
   }
-  const bool has_table = fields.Has("table");
-  const json no_table = json::object();
-  Fields table(has_table ? fields.Object("table") : no_table, file + ": table");
-  if (has_table) {
-    if (table.Has("baseline")) protocol.baseline = table.String("baseline");
-    SEG_ASSIGN_OR_RETURN(
-        protocol.columns,
-        ParseColumns(table.List("columns"), file + ": table: columns"));
-    SEG_RETURN_IF_ERROR(table.status());
-  }
+  const json no_tables = json::array();
+  const json& tables = fields.Has("tables") ? fields.List("tables") : no_tables;
   const json& list = fields.List("experiments");
   SEG_RETURN_IF_ERROR(fields.Finish());
   for (size_t i = 0; i < list.size(); ++i) {
@@ -268,12 +288,13 @@ absl::StatusOr<Protocol> ParseProtocol(const std::string& yaml,
                         protocol, ledger, metrics));
     protocol.experiments.push_back(std::move(e));
   }
-  if (!protocol.baseline.empty() &&
-      protocol.Find(protocol.baseline) == nullptr) {
-    table.Fail("baseline",
-               absl::StrCat("no experiment '", protocol.baseline, "'"));
+  for (size_t i = 0; i < tables.size(); ++i) {
+    SEG_ASSIGN_OR_RETURN(
+        ExperimentTable table,
+        ParseTable(tables[i], absl::StrCat(file, ": tables[", i, "]"),
+                   protocol));
+    protocol.tables.push_back(std::move(table));
   }
-  if (has_table) SEG_RETURN_IF_ERROR(table.Finish());
   return protocol;
 }
 

@@ -4,11 +4,13 @@
 //   metrics:                       # metric name in reported.yaml -> eval
 //   --json
 //     mean IoU: {key: /metrics/mean_iou, scale: 100}
-//   table:                         # optional: README table of the experiments
-//     baseline: fcn8s              # gains of the first column over this one
-//     columns:
-//       - {name: mean IoU (%), key: /metrics/mean_iou, scale: 100}
-//       - {name: ms an image, key: /ms_per_image, decimals: 0}
+//   tables:                        # optional: README tables of the experiments
+//     - heading: Weizmann Horse    # optional, default: Measured here
+//       experiments: [fcn8s, full] # optional, default: all that have a title
+//       baseline: fcn8s            # gains of the first column over this one
+//       columns:
+//         - {name: mean IoU (%), key: /metrics/mean_iou, scale: 100}
+//         - {name: ms an image, key: /ms_per_image, decimals: 0}
 //   experiments:                   # in an order in which they can be run
 //     - name: fcn8s                # [a-z0-9_-]+, unique; results/NAME.json
 //       title: FCN alone           # optional: its line in that table
@@ -72,10 +74,16 @@ struct TableColumn {
   int decimals = 1;
 };
 
+struct ExperimentTable {
+  std::string heading;
+  std::vector<std::string> experiments;  // empty: all that have a title
+  std::string baseline;                  // an experiment, or empty: no gains
+  std::vector<TableColumn> columns;
+};
+
 struct Protocol {
   std::string paper;
-  std::vector<TableColumn> columns;  // empty: no such table
-  std::string baseline;              // an experiment, or empty: no gains
+  std::vector<ExperimentTable> tables;
   std::vector<Experiment> experiments;
 
   const Experiment* Find(const std::string& name) const;  // null: none

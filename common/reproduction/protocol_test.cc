@@ -127,19 +127,24 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(ProtocolTest, TableOfExperiments) {
   const std::string table =
-      "table:\n  baseline: base\n  columns:\n"
-      "    - {name: IoU, key: /metrics/mean_iou, scale: 100}\n"
-      "    - {name: ms, key: /ms_per_image, decimals: 0}\n"
+      "tables:\n  - baseline: base\n    experiments: [base, full]\n"
+      "    columns:\n"
+      "      - {name: IoU, key: /metrics/mean_iou, scale: 100}\n"
+      "      - {name: ms, key: /ms_per_image, decimals: 0}\n"
       "experiments:\n  - name: base\n    title: Base\n";
   const std::string from = "experiments:\n  - name: base\n";
   ASSERT_OK_AND_ASSIGN(const Protocol protocol, Parse(from, table));
-  EXPECT_EQ(protocol.baseline, "base");
   EXPECT_EQ(protocol.experiments[0].title, "Base");
-  ASSERT_EQ(protocol.columns.size(), 2u);
-  EXPECT_EQ(protocol.columns[0].scale, 100);
-  EXPECT_EQ(protocol.columns[0].decimals, 1);
-  EXPECT_EQ(protocol.columns[1].key, "/ms_per_image");
-  EXPECT_EQ(protocol.columns[1].decimals, 0);
+  ASSERT_EQ(protocol.tables.size(), 1u);
+  const ExperimentTable& parsed = protocol.tables[0];
+  EXPECT_EQ(parsed.heading, "Measured here");
+  EXPECT_EQ(parsed.baseline, "base");
+  EXPECT_THAT(parsed.experiments, ElementsAre("base", "full"));
+  ASSERT_EQ(parsed.columns.size(), 2u);
+  EXPECT_EQ(parsed.columns[0].scale, 100);
+  EXPECT_EQ(parsed.columns[0].decimals, 1);
+  EXPECT_EQ(parsed.columns[1].key, "/ms_per_image");
+  EXPECT_EQ(parsed.columns[1].decimals, 0);
 
   const auto code = absl::StatusCode::kInvalidArgument;
   const auto with = [&](const std::string& old, const std::string& text) {
@@ -154,7 +159,9 @@ TEST(ProtocolTest, TableOfExperiments) {
   EXPECT_THAT(with("key: /ms", "key: ms"),
               StatusIs(code, HasSubstr("JSON pointer")));
   EXPECT_THAT(with("baseline", "base_line"),
-              StatusIs(code, HasSubstr("table")));
+              StatusIs(code, HasSubstr("tables[0]")));
+  EXPECT_THAT(with("[base, full]", "[base, fill]"),
+              StatusIs(code, HasSubstr("no experiment 'fill'")));
 }
 
 }  // namespace

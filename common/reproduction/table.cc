@@ -234,21 +234,21 @@ absl::optional<double> ColumnValue(const MeasuredRun& run,
   return *value * column.scale;
 }
 
-// One line a titled experiment that was measured, in the protocol's order.
+// One line an experiment that was measured, in the protocol's order.
 std::string RenderExperiments(const Protocol& protocol,
+                              const ExperimentTable& table,
                               const std::vector<ExperimentResult>& results) {
-  if (protocol.columns.empty()) return "";
   const auto find = [&](const std::string& name) {
     const auto it = std::find_if(
         results.begin(), results.end(),
         [&](const ExperimentResult& r) { return r.experiment == name; });
     return it == results.end() ? nullptr : &*it;
   };
-  const ExperimentResult* baseline = find(protocol.baseline);
-  const Experiment* baseline_entry = protocol.Find(protocol.baseline);
+  const ExperimentResult* baseline = find(table.baseline);
+  const Experiment* baseline_entry = protocol.Find(table.baseline);
   std::string head = "| Experiment | Data |", rule = "| --- | --- |";
-  for (size_t c = 0; c < protocol.columns.size(); ++c) {
-    absl::StrAppend(&head, " ", Cell(protocol.columns[c].name), " |");
+  for (size_t c = 0; c < table.columns.size(); ++c) {
+    absl::StrAppend(&head, " ", Cell(table.columns[c].name), " |");
     rule += " ---: |";
     if (c == 0 && baseline != nullptr) {
       absl::StrAppend(
@@ -262,14 +262,20 @@ std::string RenderExperiments(const Protocol& protocol,
   std::string body;
   for (const Experiment& e : protocol.experiments) {
     const ExperimentResult* result = find(e.name);
-    if (e.title.empty() || result == nullptr) continue;
+    const bool wanted =
+        table.experiments.empty()
+            ? !e.title.empty()
+            : std::find(table.experiments.begin(), table.experiments.end(),
+                        e.name) != table.experiments.end();
+    if (!wanted || result == nullptr) continue;
     const bool dirty =
         std::any_of(result->runs.begin(), result->runs.end(),
                     [](const MeasuredRun& r) { return r.dirty; });
-    absl::StrAppend(&body, "| ", Cell(e.title), " (n = ", result->runs.size(),
-                    ")", dirty ? kDirty : "", " | ", Cell(result->data), " |");
-    for (size_t c = 0; c < protocol.columns.size(); ++c) {
-      const TableColumn& column = protocol.columns[c];
+    absl::StrAppend(&body, "| ", Cell(e.title.empty() ? e.name : e.title),
+                    " (n = ", result->runs.size(), ")", dirty ? kDirty : "",
+                    " | ", Cell(result->data), " |");
+    for (size_t c = 0; c < table.columns.size(); ++c) {
+      const TableColumn& column = table.columns[c];
       std::vector<double> values, gains;
       for (const MeasuredRun& run : result->runs) {
         const absl::optional<double> value = ColumnValue(run, column);
@@ -292,7 +298,8 @@ std::string RenderExperiments(const Protocol& protocol,
     body += "\n";
   }
   if (body.empty()) return "";
-  return absl::StrCat("**Measured here**\n\n", head, "\n", rule, "\n", body);
+  return absl::StrCat("**", table.heading, "**\n\n", head, "\n", rule, "\n",
+                      body);
 }
 
 std::string RenderClaims(const Ledger& ledger,
@@ -361,8 +368,10 @@ std::string RenderTable(const Ledger& ledger, const Protocol& protocol,
   for (const Group& group : GroupRows(ledger)) {
     parts.push_back(RenderGroup(group, results));
   }
-  const std::string experiments = RenderExperiments(protocol, results);
-  if (!experiments.empty()) parts.push_back(experiments);
+  for (const ExperimentTable& table : protocol.tables) {
+    const std::string text = RenderExperiments(protocol, table, results);
+    if (!text.empty()) parts.push_back(text);
+  }
   const std::string claims = RenderClaims(ledger, verdicts);
   if (!claims.empty()) parts.push_back(claims);
   std::string note = absl::StrCat(

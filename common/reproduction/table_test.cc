@@ -34,11 +34,11 @@ constexpr char kProtocol[] = R"(
 paper: demo
 metrics:
   mean IoU: {key: /m}
-table:
-  baseline: b
-  columns:
-    - {name: mean IoU (%), key: /m}
-    - {name: ms, key: /ms, scale: 1000, decimals: 0}
+tables:
+  - baseline: b
+    columns:
+      - {name: mean IoU (%), key: /m}
+      - {name: ms, key: /ms, scale: 1000, decimals: 0}
 experiments:
   - {name: b, title: B | two, config: c.yaml, seeds: [0, 1, 2],
      data: set (split of ours), answers: [b]}
@@ -141,8 +141,23 @@ TEST(RenderTableTest, ExperimentsWithoutResultsBaselineOrColumns) {
               HasSubstr("| Experiment | Data | mean IoU (%) | ms |\n"
                         "| --- | --- | ---: | ---: |\n"
                         "| A (n = 2) | set (split of ours) | 81.5 ± 0.7 |"));
-  paper.protocol.columns.clear();
+  paper.protocol.tables.clear();
   EXPECT_THAT(Render(paper), Not(HasSubstr("Measured here")));
+}
+
+TEST(RenderTableTest, TablesOfNamedExperimentsUnderTheirHeadings) {
+  Paper paper = Sample();
+  ExperimentTable table = paper.protocol.tables[0];
+  paper.protocol.tables[0].experiments = {"a"};
+  paper.protocol.tables[0].baseline = "";
+  table.heading = "The others";
+  table.experiments = {"b"};
+  paper.protocol.tables.push_back(table);
+  EXPECT_THAT(Render(paper),
+              AllOf(HasSubstr("| --- | --- | ---: | ---: |\n| A (n = 3) |"),
+                    HasSubstr("**The others**"),
+                    HasSubstr("| --- | --- | ---: | ---: | ---: |\n"
+                              "| B \\| two (n = 3) |")));
 }
 
 TEST(RenderTableTest, ShowsStandInsWithoutADifference) {
