@@ -51,8 +51,9 @@ struct RefineConfig {
   std::vector<int64_t> guidance_widths = {16, 32, 64, 128, 256, 512};
   bool output_norm = true;  // batch norm on the gates
   // Factor on what is last in the guidance network at the start: 0 begins with
-  // gates 0, that is without propagation (under none, tanh and clamp).
-  double gate_scale = 1.0;
+  // gates 0, that is without propagation (under none, tanh and clamp). From 1
+  // the propagation begins by mixing at random, and learns far slower.
+  double gate_scale = 0.1;
   // Only classes that are the coarse arg-max somewhere in the image may win.
   bool restrict_to_coarse = false;
   // 0: images are padded to sides that are multiples of the guidance network's

@@ -1,5 +1,5 @@
 // What can be checked of the paper in minutes on a CPU: exact facts, and the
-// claim that propagation improves on the coarse parser, on generated faces.
+// claim that propagation improves on a coarse segmentation, on generated faces.
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -13,6 +13,7 @@
 #include "common/inference/evaluate.h"
 #include "common/io/file.h"
 #include "common/reproduction/ledger.h"
+#include "common/reproduction/table.h"
 #include "common/testing/status_matchers.h"
 #include "common/training/trainer.h"
 #include "spn/config.h"
@@ -66,6 +67,11 @@ TEST(ReproductionTest, SizesOfTheFaceModel) {
   EXPECT_EQ(Count(three_way->coarse_parameters()), parser);
 }
 
+// reported.yaml, results/ and the table in README.md agree.
+TEST(ReproductionTest, TheRecordFitsTogether) {
+  EXPECT_OK(CheckPaper(Runfile("spn")));
+}
+
 TEST(ReproductionTest, EveryReportedNumberIsThere) {
   ASSERT_OK_AND_ASSIGN(const Ledger ledger,
                        ReadLedger(Runfile("spn/reported.yaml")));
@@ -99,11 +105,11 @@ TEST(ReproductionTest, PropagationSharpensFaces) {
       Evaluate(
           *test, [&](const Batch& batch) { return model->Predict(batch); },
           options));
-  // The demo promises ten points of mean IoU over the coarse parser.
+  // The demo promises thirty points of mean IoU over the coarse labels.
   EXPECT_GE(result.outputs[0].confusion.MeanIou(),
-            result.outputs[1].confusion.MeanIou() + 0.1);
+            result.outputs[1].confusion.MeanIou() + 0.3);
   EXPECT_GT(result.outputs[0].boundary_iou[0],
-            result.outputs[1].boundary_iou[0] + 0.1);
+            result.outputs[1].boundary_iou[0] + 0.3);
 }
 
 }  // namespace
