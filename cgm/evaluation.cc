@@ -422,9 +422,9 @@ std::string ScoreTable(const std::vector<PathScores>& paths,
   add("monte carlo", scores.monte_carlo);
   add("importance", scores.importance);
   if (scores.energy_distance) {
-    absl::StrAppendFormat(
-        &table, "\nenergy distance %.4f, between samples %.4f",
-        *scores.energy_distance, *scores.sample_diversity);
+    absl::StrAppendFormat(&table,
+                          "\nenergy distance %.4f, between samples %.4f",
+                          *scores.energy_distance, *scores.sample_diversity);
   }
   if (scores.sigma_prior) {
     absl::StrAppendFormat(&table, "\nsigma of the prior %.3f",

@@ -102,8 +102,8 @@ absl::StatusOr<GenerativeScores> ScoreGenerative(const Dataset& dataset,
                                                  c10::Device device);
 
 // Into what eval --json prints, under "metrics": image_iou (of the first path),
-// PATH/image_iou, negative_cll, monte_carlo/negative_cll, .., and two figures of
-// the paper's statements: both_minus_gen (image IoU of the paths), and
+// PATH/image_iou, negative_cll, monte_carlo/negative_cll, .., and two figures
+// of the paper's statements: both_minus_gen (image IoU of the paths), and
 // sigma_q_over_p.
 void AddScores(const std::vector<PathScores>& paths,
                const GenerativeScores& scores, nlohmann::json* json);

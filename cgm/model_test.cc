@@ -420,6 +420,8 @@ TEST(ObjectiveTest, VoidBlocksHaveNoPartAndGiveNoNan) {
     EXPECT_TRUE(std::isfinite(objective.loss.item<float>())) << type;
     objective.loss.backward();
     for (const auto& item : model->named_parameters()) {
+      // GDNN has no use for the prior's log-variance.
+      if (!item.value().grad().defined()) continue;
       EXPECT_TRUE(item.value().grad().isfinite().all().item<bool>())
           << type << " " << item.key();
     }

@@ -158,13 +158,11 @@ class AmbiguousTest : public testing::Test {
         masks.push_back(mode.mask);
         distance.truth_weights.push_back(mode.probability);
       }
-      const at::Tensor x =
-          model->Prepare(MakeBatch(sample, c10::kCPU).images);
+      const at::Tensor x = model->Prepare(MakeBatch(sample, c10::kCPU).images);
       at::Generator generator = MakeGenerator(static_cast<uint64_t>(i));
       at::Tensor labels;
       if (model->samples()) {
-        labels =
-            SamplePosteriors(model, x, samples, generator).argmax(1);
+        labels = SamplePosteriors(model, x, samples, generator).argmax(1);
       } else {
         const Paths paths = Deterministic(model, x);
         labels = (paths.both.defined() ? paths.both : paths.cnn).argmax(1);
