@@ -44,9 +44,10 @@ DiagonalGaussian MakeDiagonalGaussian(const at::Tensor& mean,
   return {mean, raw_log_variance.clamp(kMinLogVariance, kMaxLogVariance)};
 }
 
-at::Tensor Sample(const DiagonalGaussian& gaussian, const at::Tensor& noise) {
-  CheckGaussian("Sample", gaussian);
-  CheckLike("Sample", "noise", noise, "mean", gaussian.mean);
+at::Tensor SampleGaussian(const DiagonalGaussian& gaussian,
+                          const at::Tensor& noise) {
+  CheckGaussian("SampleGaussian", gaussian);
+  CheckLike("SampleGaussian", "noise", noise, "mean", gaussian.mean);
   return at::addcmul(gaussian.mean, (0.5 * gaussian.log_variance).exp(), noise);
 }
 

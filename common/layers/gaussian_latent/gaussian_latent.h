@@ -33,7 +33,8 @@ DiagonalGaussian MakeDiagonalGaussian(const at::Tensor& mean,
 
 // mean + exp(log_variance / 2) * noise; noise [N, ...] from a standard normal
 // distribution, drawn by the caller.
-at::Tensor Sample(const DiagonalGaussian& gaussian, const at::Tensor& noise);
+at::Tensor SampleGaussian(const DiagonalGaussian& gaussian,
+                          const at::Tensor& noise);
 
 // KL(q || p), in nats, summed over components: [N].
 //   sum 1/2 [ log(vp / vq) + (vq + (mq - mp)^2) / vp - 1 ],  v = sigma^2

@@ -44,7 +44,7 @@ TEST(GaussianLatentTest, HandWorked) {
   EXPECT_NEAR(KlDivergence(p, q).item<double>(), 0.5 * (4.0 - std::log(4.0)),
               1e-15);
   // sigma is 2, not 4 and not log 4.
-  EXPECT_NEAR(Sample(p, Column({1.5})).item<double>(), 3.0, 1e-15);
+  EXPECT_NEAR(SampleGaussian(p, Column({1.5})).item<double>(), 3.0, 1e-15);
   EXPECT_NEAR(LogDensity(p, Column({2.0})).item<double>(),
               -0.5 * std::log(2.0 * M_PI) - std::log(2.0) - 0.5, 1e-15);
 }
@@ -55,7 +55,7 @@ TEST(GaussianLatentTest, AgreesWithLoops) {
   const DiagonalGaussian p = RandomGaussian(sizes, 2);
   const at::Tensor z = Random(sizes, 5);
   const at::Tensor kl = KlDivergence(q, p), density = LogDensity(q, z);
-  const at::Tensor sample = Sample(q, z);
+  const at::Tensor sample = SampleGaussian(q, z);
   ASSERT_THAT(kl.sizes(), ElementsAre(3));
   ASSERT_THAT(density.sizes(), ElementsAre(3));
   for (int64_t n = 0; n < 3; ++n) {
@@ -85,7 +85,7 @@ TEST(GaussianLatentTest, KlIsTheMeanOfTheLogRatio) {
     return DiagonalGaussian{gaussian.mean.expand({samples, 4}),
                             gaussian.log_variance.expand({samples, 4})};
   };
-  const at::Tensor z = Sample(repeated(q), Random({samples, 4}, 9));
+  const at::Tensor z = SampleGaussian(repeated(q), Random({samples, 4}, 9));
   const at::Tensor ratio =
       LogDensity(repeated(q), z) - LogDensity(repeated(p), z);
   const double error =
@@ -117,7 +117,7 @@ TEST(GaussianLatentTest, ClampKeepsExtremesFinite) {
               ElementsAre(-30.0, -30.0, 0.5, 20.0, 20.0));
   const DiagonalGaussian p = MakeDiagonalGaussian(at::zeros_like(raw), -raw);
   const at::Tensor loss =
-      KlDivergence(q, p).sum() + Sample(q, at::ones_like(raw)).sum();
+      KlDivergence(q, p).sum() + SampleGaussian(q, at::ones_like(raw)).sum();
   EXPECT_TRUE(std::isfinite(loss.item<double>()));
   const at::Tensor gradient = torch::autograd::grad({loss}, {raw})[0];
   EXPECT_TRUE(gradient.isfinite().all().item<bool>());
@@ -154,12 +154,12 @@ TEST(GaussianLatentTest, ImportanceSamplingAgreesWithExactIntegration) {
   const DiagonalGaussian proposal = {Column({1.2}), Column({std::log(0.03)})};
   const int64_t samples = 4000;
   const at::Tensor noise = Random({samples, 1}, 21);
-  const at::Tensor z = Sample(repeated(proposal, samples), noise);
+  const at::Tensor z = SampleGaussian(repeated(proposal, samples), noise);
   const LikelihoodEstimate importance = EstimateLogLikelihood(
       Values(log_p_y_given_z(z) + LogDensity(repeated(prior, samples), z) -
              LogDensity(repeated(proposal, samples), z)));
   const LikelihoodEstimate monte_carlo = EstimateLogLikelihood(
-      Values(log_p_y_given_z(Sample(repeated(prior, samples), noise))));
+      Values(log_p_y_given_z(SampleGaussian(repeated(prior, samples), noise))));
   EXPECT_NEAR(importance.log_likelihood, exact,
               4.0 * importance.standard_error);
   EXPECT_NEAR(monte_carlo.log_likelihood, exact,
@@ -180,7 +180,7 @@ TEST(GaussianLatentTest, GradientMatchesFiniteDifferences) {
     return LogDensity({in[0], in[1]}, in[2]);
   };
   const auto sample = [](const std::vector<at::Tensor>& in) {
-    return Sample({in[0], in[1]}, in[2]);
+    return SampleGaussian({in[0], in[1]}, in[2]);
   };
   const std::vector<at::Tensor> plain = {Random(sizes, 1), Random(sizes, 2),
                                          Random(sizes, 3), Random(sizes, 4)};
@@ -224,7 +224,7 @@ TEST(GaussianLatentTest, EmptyOneImageAndOneComponent) {
   const DiagonalGaussian none = {at::zeros({0, 2, 3}), at::zeros({0, 2, 3})};
   EXPECT_THAT(KlDivergence(none, none).sizes(), ElementsAre(0));
   EXPECT_THAT(LogDensity(none, none.mean).sizes(), ElementsAre(0));
-  EXPECT_THAT(Sample(none, none.mean).sizes(), ElementsAre(0, 2, 3));
+  EXPECT_THAT(SampleGaussian(none, none.mean).sizes(), ElementsAre(0, 2, 3));
   const DiagonalGaussian no_component = {at::zeros({2, 0}), at::zeros({2, 0})};
   EXPECT_THAT(Values(KlDivergence(no_component, no_component)),
               ElementsAre(0.0, 0.0));
@@ -264,7 +264,7 @@ TEST(GaussianHeadTest, StartsWithUnitVarianceAndHasTheseParameters) {
   EXPECT_THAT(gaussian.log_variance.sizes(), ElementsAre(2, 4, 5, 7));
   EXPECT_EQ(gaussian.log_variance.abs().max().item<float>(), 0.0f);
   // It learns all the same.
-  Sample(gaussian, at::ones_like(gaussian.mean)).sum().backward();
+  SampleGaussian(gaussian, at::ones_like(gaussian.mean)).sum().backward();
   EXPECT_GT(parameters["log_variance.weight"].grad().abs().max().item<float>(),
             0.0f);
   {
@@ -298,12 +298,12 @@ TEST(GaussianLatentTest, Errors) {
               "mean must be [N, ...], got []");
   ExpectError(
       [&] {
-        Sample({x, x}, at::zeros({3}));
+        SampleGaussian({x, x}, at::zeros({3}));
       },
       "noise must have the sizes of mean, [2, 3], got [3]");
   ExpectError(
       [&] {
-        Sample({x, at::Tensor()}, x);
+        SampleGaussian({x, at::Tensor()}, x);
       },
       "log_variance must be float32 or float64, got nothing");
   ExpectError(
