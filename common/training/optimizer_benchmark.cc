@@ -3,6 +3,10 @@
 //
 // Argument: divisor of the widths of the networks of Sohn et al. 2015 (50
 // tensors, 1.87 million parameters at full width).
+//
+// CPU time on an AMD EPYC with AVX-512, shared with other programs: 1.4 ms
+// against 10.4 ms, lower quartile of the ratio 6.9; at half the widths 0.60 ms
+// against 2.07 ms and 2.8.
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
