@@ -11,7 +11,9 @@
 #include "absl/strings/str_join.h"
 #include "common/base/status_macros.h"
 #include "common/datasets/align.h"
+#include "common/datasets/cub.h"
 #include "common/datasets/helen.h"
+#include "common/datasets/lfw_parts.h"
 #include "common/datasets/mapped.h"
 #include "common/datasets/pack.h"
 #include "common/datasets/probabilities.h"
@@ -185,14 +187,19 @@ absl::StatusOr<Opened> OpenAny(const DataConfig& config,
       colon == std::string::npos ? "" : pack.substr(0, colon);
   const std::string name = pack.substr(format.empty() ? 0 : colon + 1);
   if (format == "voc2012") return OpenVoc(pack, name, data_root, split);
-  if (format == "sbd") {
+  const bool official = format == "sbd" || format == "helen" ||
+                        format == "cub2010" || format == "cub2011" ||
+                        format == "lfw_parts" || format == "lfw4";
+  if (official) {
     SEG_ASSIGN_OR_RETURN(opened.folder, FindOfficial(pack, name, data_root));
-    SEG_ASSIGN_OR_RETURN(opened.dataset, OpenSbd(opened.folder, split));
-    return opened;
-  }
-  if (format == "helen") {
-    SEG_ASSIGN_OR_RETURN(opened.folder, FindOfficial(pack, name, data_root));
-    SEG_ASSIGN_OR_RETURN(opened.dataset, OpenHelen(opened.folder, split));
+    SEG_ASSIGN_OR_RETURN(
+        opened.dataset,
+        format == "sbd"         ? OpenSbd(opened.folder, split)
+        : format == "helen"     ? OpenHelen(opened.folder, split)
+        : format == "lfw_parts" ? OpenLfwParts(opened.folder, split)
+        : format == "lfw4"      ? OpenLfw4(opened.folder, split, config.fold)
+        : format == "cub2010"   ? OpenCub2010(opened.folder, split, config.fold)
+                              : OpenCub2011(opened.folder, split, config.fold));
     return opened;
   }
   SEG_ASSIGN_OR_RETURN(opened.folder, FindPack(pack, data_root));

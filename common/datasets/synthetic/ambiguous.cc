@@ -1,6 +1,7 @@
 #include "common/datasets/synthetic/ambiguous.h"
 
 #include <algorithm>
+#include <array>
 
 #include "absl/strings/str_cat.h"
 #include "common/datasets/random.h"
@@ -11,9 +12,8 @@ namespace seg {
 namespace {
 
 constexpr int kPlant = 1;
-constexpr int64_t kPlaces = 4;  // for patches, on the diagonals
 
-// A patch of fog that may hide the leaf.
+// A patch of fog that may hide a leaf.
 struct Patch {
   Point centre;
   int64_t radius = 0;
@@ -26,36 +26,55 @@ class Painter {
             {options.seed, static_cast<uint64_t>(index), /*ambiguous=*/3})),
         canvas_(options.height, options.width, rng_.Bits()),
         unit_(std::min(options.height, options.width) * kUnit / 32) {
-    const int64_t h = options.height * kUnit;
-    const int64_t w = options.width * kUnit;
-    const int64_t shorter = std::min(h, w);
-    // The longer side leaves more room.
-    heart_.x = w / 2 + (w - shorter) * rng_.Between(-40, 40) / 100;
-    heart_.y = h / 2 + (h - shorter) * rng_.Between(-40, 40) / 100;
-    heart_.x += unit_ * rng_.Between(-16, 16) / 16;
-    heart_.y += unit_ * rng_.Between(-16, 16) / 16;
-    heart_radius_ = unit_ * rng_.Between(88, 104) / 16;
+    heart_.centre.x = options.width * kUnit / 2 + Jitter(4);
+    heart_.centre.y = options.height * kUnit / 2 + Jitter(4);
+    heart_.radius = 6 * unit_ + Jitter(2);
     Background();
-    Patches();
-    paint_.extent = heart_radius_;
-    paint_.origin = heart_;
-    canvas_.Ellipse(heart_, heart_radius_, heart_radius_, paint_, kPlant);
-    truth_ = rng_.Below(static_cast<int64_t>(patches_.size()));
+    const int64_t rows = rng_.Below(3);  // upper, lower, both
+    Fog();
+    if (rows != 1) Row(-1);
+    if (rows != 0) Row(1);
+    paint_.extent = heart_.radius;
+    paint_.origin = heart_.centre;
+    Disc(heart_, paint_, kPlant, &canvas_);
+    truth_ = rng_.Below(modes());
   }
 
   const Canvas& canvas() const { return canvas_; }
-  int64_t patches() const { return static_cast<int64_t>(patches_.size()); }
+  int64_t modes() const { return int64_t{1} << rows_.size(); }
   int64_t truth() const { return truth_; }
 
-  // Heart and the leaf under the given patch.
-  at::Tensor Mask(int64_t patch) const {
+  // Heart and leaves. The bits of `mode`, the last row's lowest: 1 is right.
+  at::Tensor Mask(int64_t mode) const {
     Canvas labels = canvas_;
-    const Patch& p = patches_[patch];
-    labels.Ellipse(p.centre, p.radius, p.radius, paint_, kPlant);
+    for (size_t row = 0; row < rows_.size(); ++row) {
+      const int64_t side = mode >> (rows_.size() - 1 - row) & 1;
+      Disc(rows_[row][side], paint_, kPlant, &labels);
+    }
     return labels.Mask();
   }
 
  private:
+  // Up to `most` sixteenths of a unit either way.
+  int64_t Jitter(int64_t most) {
+    return unit_ * rng_.Between(-most, most) / 16;
+  }
+
+  static void Disc(const Patch& patch, const Paint& paint, int label,
+                   Canvas* canvas) {
+    canvas->Ellipse(patch.centre, patch.radius, patch.radius, paint, label);
+  }
+
+  // A statement each: the order in which arguments are computed is the
+  // compiler's choice.
+  Colour AnyColour(int64_t saturation_min, int64_t saturation_max,
+                   int64_t value_min, int64_t value_max) {
+    const int64_t hue = rng_.Below(kHues);
+    const int64_t saturation = rng_.Between(saturation_min, saturation_max);
+    const int64_t value = rng_.Between(value_min, value_max);
+    return FromHsv(hue, saturation, value);
+  }
+
   void Background() {
     const Colour base = AnyColour(40, 160, 60, 170);
     do {
@@ -71,47 +90,35 @@ class Painter {
     }
   }
 
-  // A statement each: the order in which arguments are computed is the
-  // compiler's choice.
-  Colour AnyColour(int64_t saturation_min, int64_t saturation_max,
-                   int64_t value_min, int64_t value_max) {
-    const int64_t hue = rng_.Below(kHues);
-    const int64_t saturation = rng_.Between(saturation_min, saturation_max);
-    const int64_t value = rng_.Between(value_min, value_max);
-    return FromHsv(hue, saturation, value);
+  void Fog() {
+    const auto grey = static_cast<int32_t>(rng_.Between(200, 230));
+    fog_.base = {grey, grey, grey + 8};
+    fog_.grain = 14;
   }
 
-  // Two to four of the places have fog.
-  void Patches() {
-    const std::vector<int64_t> places = RandomPermutation(kPlaces, rng_.Bits());
-    const int64_t count = rng_.Between(2, kPlaces);
-    Paint fog;
-    const int32_t grey = static_cast<int32_t>(rng_.Between(200, 230));
-    fog.base = {grey, grey, grey + 8};
-    fog.grain = 14;
-    for (int64_t i = 0; i < count; ++i) {
-      Patch patch;
-      patch.radius = unit_ * rng_.Between(86, 98) / 16;
-      // Along a diagonal, such that heart and leaf touch.
+  // Two patches above (-1) or below the heart, on the diagonals, such that
+  // heart and leaf touch.
+  void Row(int64_t below) {
+    std::array<Patch, 2> row;
+    for (int64_t side = 0; side < 2; ++side) {
+      Patch& patch = row[side];
+      patch.radius = 23 * unit_ / 4 + Jitter(1);
       const int64_t away =
-          (heart_radius_ + patch.radius) * 181 / 256 - unit_ / 2;
-      const int64_t sx = places[i] % 2 == 0 ? -1 : 1;
-      const int64_t sy = places[i] / 2 == 0 ? -1 : 1;
-      patch.centre = {heart_.x + sx * away + unit_ * rng_.Between(-6, 6) / 16,
-                      heart_.y + sy * away + unit_ * rng_.Between(-6, 6) / 16};
-      canvas_.Ellipse(patch.centre, patch.radius, patch.radius, fog,
-                      /*label=*/-1);
-      patches_.push_back(patch);
+          (heart_.radius + patch.radius) * 181 / 256 - unit_ / 2;
+      patch.centre.x = heart_.centre.x + (2 * side - 1) * away + Jitter(2);
+      patch.centre.y = heart_.centre.y + below * away + Jitter(2);
+      Disc(patch, fog_, /*label=*/-1, &canvas_);
     }
+    rows_.push_back(row);
   }
 
   Rng rng_;
   Canvas canvas_;
   int64_t unit_;  // 1/32 of the shorter side, fixed point
-  Point heart_;
-  int64_t heart_radius_;
+  Patch heart_;
   Paint paint_;  // of the heart
-  std::vector<Patch> patches_;
+  Paint fog_;
+  std::vector<std::array<Patch, 2>> rows_;  // left, right
   int64_t truth_;
 };
 
@@ -120,7 +127,7 @@ class Painter {
 DatasetInfo AmbiguousInfo() {
   DatasetInfo info;
   info.name = "ambiguous";
-  info.title = "Synthetic plants, one leaf hidden in one of several places";
+  info.title = "Synthetic plants, leaves hidden on one of two sides";
   info.class_names = {"background", "plant"};
   info.palette = {{0, 0, 0}, {27, 158, 119}};
   return info;
@@ -139,8 +146,8 @@ Sample MakeAmbiguous(const AmbiguousOptions& options, int64_t index) {
 std::vector<AmbiguousMode> AmbiguousModes(const AmbiguousOptions& options,
                                           int64_t index) {
   const Painter painter(options, index);
-  std::vector<AmbiguousMode> modes(painter.patches());
-  for (int64_t i = 0; i < painter.patches(); ++i) {
+  std::vector<AmbiguousMode> modes(painter.modes());
+  for (int64_t i = 0; i < painter.modes(); ++i) {
     modes[i].mask = painter.Mask(i);
     modes[i].probability = 1.0 / static_cast<double>(modes.size());
   }

@@ -1,11 +1,12 @@
 // The synthetic data set `ambiguous`: pictures with several answers, each a
-// whole shape, none of which the picture rules out. A plant has a heart that is
-// in sight and one leaf, hidden by one of K = 2..4 equal patches of fog around
-// the heart; the mask is the heart and the leaf. The picture is the same
-// wherever the leaf is, so that the K answers ("modes") are equally probable
-// and known. Their pixelwise mean is no answer: no set of fog patches but a
-// single one overlaps a mode by an IoU of 0.8. A model must choose one patch as
-// a whole (Sohn et al., NIPS 2015: samples of a conditional generative model).
+// whole shape, none of which the picture rules out. A plant has a heart, which
+// is in sight, and above it or below it or both a leaf, which grows to the left
+// or to the right where two equal patches of fog hide it. The mask is the heart
+// and the leaves. The picture is the same wherever the leaves are, so that the
+// 2 or 4 answers ("modes") are equally probable and known. Their pixelwise mean
+// is no answer: what several modes share and what they cover together overlap
+// any one by an IoU below 0.8. A model must choose a side for each leaf as a
+// whole (what Sohn et al., NIPS 2015, ask of samples).
 //
 // A picture is a function of (options, index), computed in integers only: equal
 // bytes on every machine. Colour edges are anti-aliased; a mask takes a pixel
@@ -23,10 +24,8 @@
 namespace seg {
 
 struct AmbiguousOptions {
-  // 32 .. 4096; lengths follow the shorter side. From 32 on a model has learnt
-  // it after some hundred updates.
-  int64_t height = 32;
-  int64_t width = 32;
+  int64_t height = 32;  // 32 .. 4096; lengths follow the shorter side
+  int64_t width = 32;   // 32 .. 4096
   uint64_t seed = 1;
 };
 
@@ -44,7 +43,9 @@ DatasetInfo AmbiguousInfo();
 // 0.1 ms at 32x32.
 Sample MakeAmbiguous(const AmbiguousOptions& options, int64_t index);
 
-// All modes of that picture, 2 to 4; the sample's mask equals one of them.
+// All modes of that picture; the sample's mask equals one of them. In this
+// order: leaf on the left, on the right; with two leaves both left, the upper
+// left, the lower left, both right.
 std::vector<AmbiguousMode> AmbiguousModes(const AmbiguousOptions& options,
                                           int64_t index);
 
