@@ -118,11 +118,10 @@ Model MakeModel(const Flags& flags, const std::string& type) {
         item.key().find("log_variance") != std::string::npos) {
       value.zero_();
     } else {
-      const double fan_in =
-          static_cast<double>(value.numel()) / value.size(0);
-      value.copy_((at::arange(value.numel(), at::kDouble).sin() *
-                   std::sqrt(2 / fan_in))
-                      .view_as(value));
+      const double fan_in = static_cast<double>(value.numel()) / value.size(0);
+      value.copy_(
+          (at::arange(value.numel(), at::kDouble).sin() * std::sqrt(2 / fan_in))
+              .view_as(value));
     }
   }
   return model;
@@ -243,9 +242,9 @@ int RunTable(const Flags& flags) {
     const seg::cgm::Cost cost =
         seg::cgm::MultiplyAdds(model->config(), flags.classes, flags.size,
                                flags.size, flags.fused != 0);
-    std::printf("%17.3f M %.2f", 1e-6 * static_cast<double>(cost.total()),
-                static_cast<double>(cost.total()) /
-                    static_cast<double>(cost.cnn));
+    std::printf(
+        "%17.3f M %.2f", 1e-6 * static_cast<double>(cost.total()),
+        static_cast<double>(cost.total()) / static_cast<double>(cost.cnn));
   }
   std::printf("\n");
   return 0;
