@@ -5,6 +5,7 @@ namespace seg {
 std::vector<KeyRule> DataConfig::Rules() {
   constexpr double kSide = 16384;
   return {
+      {"fold", 0, 9},
       {"align", 0, kSide},
       {"resize_height", 0, kSide},
       {"resize_width", 0, kSide},
@@ -28,6 +29,7 @@ std::vector<KeyRule> DataConfig::Rules() {
       {"synthetic.val", 0, 1e9},
       {"synthetic.test", 0, 1e9},
       {"synthetic.seed", 0, 9e15},
+      {"synthetic.hidden_quadrants", 1, 3},
   };
 }
 

@@ -21,13 +21,19 @@ struct SyntheticConfig {
   int64_t val = 64;
   int64_t test = 64;
   int64_t seed = 1;
+  int64_t hidden_quadrants = 3;  // of synthetic:digits, 1 .. 3
 };
 
 struct DataConfig {
-  // A folder under the data root, a path to a folder, "synthetic:scenes",
-  // "synthetic:faces", or an official format and its folder: "voc2012:PATH",
-  // "voc2012:PATH+SBD_PATH", "sbd:PATH", "helen:PATH".
+  // A folder under the data root, a path to a folder, a generated set
+  // ("synthetic:scenes", faces, ambiguous, digits), or an official format and
+  // its folder: "voc2012:PATH", "voc2012:PATH+SBD_PATH", "sbd:PATH",
+  // "helen:PATH", "cub2010:PATH", "cub2011:PATH", "lfw_parts:PATH",
+  // "lfw4:PATH".
   std::string pack = "synthetic:scenes";
+  // Which of the random divisions: the tenth of CUB's training list that is
+  // "val" (0 .. 9, cub.h), the split of lfw4 (0 .. 4, lfw_parts.h).
+  int64_t fold = 0;
   // A folder with the class probabilities that another model gave for each
   // image (probabilities.h). Empty: none.
   std::string probabilities;
@@ -63,13 +69,14 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(AugmentOptions, crop_height,
                                                 brightness, contrast,
                                                 saturation, hue)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(SyntheticConfig, height, width,
-                                                train, val, test, seed)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DataConfig, pack, probabilities,
-                                                align, resize_height,
-                                                resize_width, resize_longer,
-                                                resize_shorter, map,
-                                                class_names, cache_mb, workers,
-                                                augment, synthetic)
+                                                train, val, test, seed,
+                                                hidden_quadrants)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DataConfig, pack, fold,
+                                                probabilities, align,
+                                                resize_height, resize_width,
+                                                resize_longer, resize_shorter,
+                                                map, class_names, cache_mb,
+                                                workers, augment, synthetic)
 
 }  // namespace seg
 

@@ -7,8 +7,10 @@
 
 #include "ATen/ATen.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "common/base/status_macros.h"
 #include "common/datasets/pack.h"
+#include "common/io/file.h"
 
 namespace seg {
 namespace {
@@ -57,6 +59,40 @@ absl::StatusOr<std::vector<std::string>> ReadIdList(const std::string& path) {
     ids.push_back(entry.id);
   }
   return ids;
+}
+
+absl::StatusOr<std::vector<TableRow>> ReadTable(const std::string& path,
+                                                size_t columns,
+                                                const std::string& what) {
+  SEG_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+  std::vector<TableRow> rows;
+  int64_t number = 0;
+  for (const absl::string_view line : absl::StrSplit(text, '\n')) {
+    ++number;
+    TableRow row;
+    row.cells =
+        absl::StrSplit(line, absl::ByAnyChar(" \t\r"), absl::SkipEmpty());
+    row.where = absl::StrCat(path, ":", number);
+    if (row.cells.empty()) continue;
+    if (row.cells.size() != columns) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          row.where, ": ", row.cells.size(), " cells, expected ", what));
+    }
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+absl::Status CheckId(const std::string& where, const std::string& id) {
+  const std::vector<std::string> parts = absl::StrSplit(id, '/');
+  for (const std::string& part : parts) {
+    if (part.empty() || part == "." || part == ".." ||
+        part.find('\\') != std::string::npos) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          where, ": '", id, "' is no name of a file below the folder"));
+    }
+  }
+  return absl::OkStatus();
 }
 
 std::vector<std::string> ListTextFiles(const std::string& folder) {

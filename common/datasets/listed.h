@@ -26,6 +26,22 @@ std::shared_ptr<const Dataset> ListedDataset(DatasetInfo info,
 // an id that is there twice or leaves the folder.
 absl::StatusOr<std::vector<std::string>> ReadIdList(const std::string& path);
 
+// A line of a text table, split at blanks.
+struct TableRow {
+  std::vector<std::string> cells;
+  std::string where;  // "PATH:LINE", for messages
+};
+
+// The lines of a text with `columns` cells each; blank lines are left out.
+// InvalidArgument for another number of cells; `what` says what is expected.
+absl::StatusOr<std::vector<TableRow>> ReadTable(const std::string& path,
+                                                size_t columns,
+                                                const std::string& what);
+
+// InvalidArgument "WHERE: ..." for an id that is empty, absolute or leaves its
+// folder.
+absl::Status CheckId(const std::string& where, const std::string& id);
+
 // NAMEs of the NAME.txt in `folder`, sorted.
 std::vector<std::string> ListTextFiles(const std::string& folder);
 

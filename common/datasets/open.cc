@@ -11,10 +11,14 @@
 #include "absl/strings/str_join.h"
 #include "common/base/status_macros.h"
 #include "common/datasets/align.h"
+#include "common/datasets/cub.h"
 #include "common/datasets/helen.h"
+#include "common/datasets/lfw_parts.h"
 #include "common/datasets/mapped.h"
 #include "common/datasets/pack.h"
 #include "common/datasets/probabilities.h"
+#include "common/datasets/synthetic/ambiguous.h"
+#include "common/datasets/synthetic/digits.h"
 #include "common/datasets/synthetic/faces.h"
 #include "common/datasets/synthetic/scenes.h"
 #include "common/datasets/views.h"
@@ -30,17 +34,27 @@ constexpr char kSynthetic[] = "synthetic:";
 // Every split of a synthetic set owns this many indices.
 constexpr int64_t kSplitStride = int64_t{1} << 32;
 
+template <typename Options>
+Options WithSize(const SyntheticConfig& config) {
+  Options options;
+  options.height = config.height;
+  options.width = config.width;
+  options.seed = static_cast<uint64_t>(config.seed);
+  return options;
+}
+
 absl::StatusOr<std::shared_ptr<const Dataset>> OpenSynthetic(
     const DataConfig& config, const std::string& split) {
   const std::string name = config.pack.substr(sizeof(kSynthetic) - 1);
-  const bool faces = name == "faces";
-  if (name != "scenes" && !faces) {
+  if (name != "scenes" && name != "faces" && name != "ambiguous" &&
+      name != "digits") {
     return absl::NotFoundError(
         absl::StrCat("data.pack: no synthetic set '", name,
-                     "'; there are synthetic:scenes, synthetic:faces"));
+                     "'; there are synthetic:scenes, synthetic:faces, "
+                     "synthetic:ambiguous, synthetic:digits"));
   }
   const SyntheticConfig& s = config.synthetic;
-  const int64_t smallest = faces ? 32 : 16;
+  const int64_t smallest = name == "scenes" ? 16 : 32;
   for (const int64_t side : {s.height, s.width}) {
     if (side < smallest || side > 4096) {
       return absl::InvalidArgumentError(absl::StrCat(
@@ -67,18 +81,23 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenSynthetic(
     return absl::InvalidArgumentError(absl::StrCat(
         "data.synthetic.", split, ": ", size, ", expected 0 .. 1000000000"));
   }
-  if (faces) {
-    FacesOptions options;
-    options.height = s.height;
-    options.width = s.width;
-    options.seed = static_cast<uint64_t>(s.seed);
-    return MakeFacesDataset(options, first, size);
+  if (name == "faces") {
+    return MakeFacesDataset(WithSize<FacesOptions>(s), first, size);
   }
-  ScenesOptions options;
-  options.height = s.height;
-  options.width = s.width;
-  options.seed = static_cast<uint64_t>(s.seed);
-  return MakeScenesDataset(options, first, size);
+  if (name == "ambiguous") {
+    return MakeAmbiguousDataset(WithSize<AmbiguousOptions>(s), first, size);
+  }
+  if (name == "digits") {
+    if (s.hidden_quadrants < 1 || s.hidden_quadrants > 3) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("data.synthetic.hidden_quadrants: ", s.hidden_quadrants,
+                       ", expected 1 .. 3"));
+    }
+    DigitsOptions options = WithSize<DigitsOptions>(s);
+    options.hidden_quadrants = s.hidden_quadrants;
+    return MakeDigitsDataset(options, first, size);
+  }
+  return MakeScenesDataset(WithSize<ScenesOptions>(s), first, size);
 }
 
 bool IsFolder(const fs::path& path) {
@@ -168,14 +187,19 @@ absl::StatusOr<Opened> OpenAny(const DataConfig& config,
       colon == std::string::npos ? "" : pack.substr(0, colon);
   const std::string name = pack.substr(format.empty() ? 0 : colon + 1);
   if (format == "voc2012") return OpenVoc(pack, name, data_root, split);
-  if (format == "sbd") {
+  const bool official = format == "sbd" || format == "helen" ||
+                        format == "cub2010" || format == "cub2011" ||
+                        format == "lfw_parts" || format == "lfw4";
+  if (official) {
     SEG_ASSIGN_OR_RETURN(opened.folder, FindOfficial(pack, name, data_root));
-    SEG_ASSIGN_OR_RETURN(opened.dataset, OpenSbd(opened.folder, split));
-    return opened;
-  }
-  if (format == "helen") {
-    SEG_ASSIGN_OR_RETURN(opened.folder, FindOfficial(pack, name, data_root));
-    SEG_ASSIGN_OR_RETURN(opened.dataset, OpenHelen(opened.folder, split));
+    SEG_ASSIGN_OR_RETURN(
+        opened.dataset,
+        format == "sbd"         ? OpenSbd(opened.folder, split)
+        : format == "helen"     ? OpenHelen(opened.folder, split)
+        : format == "lfw_parts" ? OpenLfwParts(opened.folder, split)
+        : format == "lfw4"      ? OpenLfw4(opened.folder, split, config.fold)
+        : format == "cub2010"   ? OpenCub2010(opened.folder, split, config.fold)
+                              : OpenCub2011(opened.folder, split, config.fold));
     return opened;
   }
   SEG_ASSIGN_OR_RETURN(opened.folder, FindPack(pack, data_root));

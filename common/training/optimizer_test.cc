@@ -48,28 +48,37 @@ TEST(OptimizerTest, SgdByHand) {
                                             {0.7261, -1.9502}));
 }
 
+// L2 decay is part of the gradient (not that of AdamW), and epsilon is added
+// after the correction of the second moment.
 TEST(OptimizerTest, AdamFollowsItsDefinition) {
-  at::Tensor p = Leaf({1.0, -2.0, 0.5});
   OptimizerConfig config;
   config.type = "adam";
   config.weight_decay = 0.01;
-  Optimizer optimizer(config, {{"g", {p}}});
-  std::vector<double> expected = Values(p), m(3), v(3);
-  for (int t = 1; t <= 5; ++t) {
-    std::vector<double> gradient = {0.3 * t, -1.0, std::sin(t)};
-    SetGradient(p, gradient);
-    optimizer.Step(0.01, Zero());
-    for (int i = 0; i < 3; ++i) {
-      const double g = gradient[i] + 0.01 * expected[i];
-      m[i] = 0.9 * m[i] + 0.1 * g;
-      v[i] = 0.999 * v[i] + 0.001 * g * g;
-      expected[i] -= 0.01 * (m[i] / (1 - std::pow(0.9, t))) /
-                     (std::sqrt(v[i] / (1 - std::pow(0.999, t))) + 1e-8);
+  OptimizerConfig other = config;
+  other.beta1 = 0.8;
+  other.beta2 = 0.95;
+  other.epsilon = 0.1;
+  for (const OptimizerConfig& c : {config, other}) {
+    at::Tensor p = Leaf({1.0, -2.0, 0.5});
+    Optimizer optimizer(c, {{"g", {p}}});
+    std::vector<double> expected = Values(p), m(3), v(3);
+    for (int t = 1; t <= 5; ++t) {
+      std::vector<double> gradient = {0.3 * t, -1.0, std::sin(t)};
+      SetGradient(p, gradient);
+      optimizer.Step(0.01, Zero());
+      for (int i = 0; i < 3; ++i) {
+        const double g = gradient[i] + 0.01 * expected[i];
+        m[i] = c.beta1 * m[i] + (1 - c.beta1) * g;
+        v[i] = c.beta2 * v[i] + (1 - c.beta2) * g * g;
+        expected[i] -=
+            0.01 * (m[i] / (1 - std::pow(c.beta1, t))) /
+            (std::sqrt(v[i] / (1 - std::pow(c.beta2, t))) + c.epsilon);
+      }
     }
+    // The kernel works in double with another order of operations.
+    EXPECT_THAT(Values(p),
+                testing::Pointwise(testing::DoubleNear(1e-12), expected));
   }
-  // The kernel works in double with another order of operations.
-  EXPECT_THAT(Values(p),
-              testing::Pointwise(testing::DoubleNear(1e-12), expected));
 }
 
 TEST(OptimizerTest, GroupsHaveTheirOwnRateAndDecay) {
@@ -177,6 +186,26 @@ TEST(ScheduleFactorTest, EachKind) {
   schedule.warmup_steps = 4;
   EXPECT_DOUBLE_EQ(ScheduleFactor(schedule, 0, 100), 0.25);
   EXPECT_DOUBLE_EQ(ScheduleFactor(schedule, 3, 100), 1.0);
+}
+
+// Sohn et al. 2015, as their code has it: epochs t = 1, 2, ... of 20 steps,
+// lr / (1 + 0.001 (t - 500)) for t > 500.
+TEST(ScheduleFactorTest, InverseOfTime) {
+  ScheduleConfig schedule;
+  schedule.type = "inverse";
+  schedule.hold_steps = 10000;
+  schedule.decay = 0.001;
+  schedule.decay_steps = 20;
+  for (int64_t step : {0, 9999, 10000, 10019, 10020, 15999}) {
+    const double t = static_cast<double>(step / 20 + 1);
+    EXPECT_DOUBLE_EQ(ScheduleFactor(schedule, step, 16000),
+                     t > 500 ? 1.0 / (1.0 + 0.001 * (t - 500)) : 1.0)
+        << step;
+  }
+  EXPECT_DOUBLE_EQ(ScheduleFactor(schedule, 15999, 16000), 1.0 / 1.3);
+  schedule.hold_steps = 0;
+  schedule.decay_steps = 1;
+  EXPECT_DOUBLE_EQ(ScheduleFactor(schedule, 0, 10), 1.0 / 1.001);
 }
 
 }  // namespace

@@ -22,10 +22,13 @@ std::vector<KeyRule> OptimizerConfig::Rules() {
 }
 
 std::vector<KeyRule> ScheduleConfig::Rules() {
-  return {OneOf("type", {"constant", "step", "poly"}),
+  return {OneOf("type", {"constant", "step", "poly", "inverse"}),
           {"power", 0, 100},
           {"gamma", 0, 1},
           {"milestones", 0, 1},
+          {"hold_steps", 0, kMaxSteps},
+          {"decay", 0, 1e6},
+          {"decay_steps", 1, kMaxSteps},
           {"warmup_steps", 0, kMaxSteps}};
 }
 
@@ -51,6 +54,12 @@ double ScheduleFactor(const ScheduleConfig& schedule, int64_t step,
   }
   const double done = static_cast<double>(step) / static_cast<double>(steps);
   if (schedule.type == "poly") return std::pow(1.0 - done, schedule.power);
+  if (schedule.type == "inverse") {
+    if (step < schedule.hold_steps) return 1.0;
+    const int64_t period =
+        (step - schedule.hold_steps) / schedule.decay_steps + 1;
+    return 1.0 / (1.0 + schedule.decay * static_cast<double>(period));
+  }
   double factor = 1.0;
   if (schedule.type == "step") {
     for (const double milestone : schedule.milestones) {

@@ -25,11 +25,16 @@ struct OptimizerConfig {
 };
 
 struct ScheduleConfig {
-  std::string type = "constant";  // constant, step or poly
+  std::string type = "constant";  // constant, step, poly or inverse
   double power = 0.9;             // poly: (1 - step / steps)^power
   double gamma = 0.1;             // step: factor at each milestone
   // step: fractions of the run, in (0, 1).
   std::vector<double> milestones = {0.5, 0.75};
+  // inverse: 1 for hold_steps steps, then 1 / (1 + decay k) in the k-th
+  // decay_steps steps after them (k = 1, 2, ...).
+  int64_t hold_steps = 0;
+  double decay = 0.001;
+  int64_t decay_steps = 1;
   int64_t warmup_steps = 0;  // linear from 0, before any of them
 
   static std::vector<KeyRule> Rules();
@@ -57,7 +62,9 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(OptimizerConfig, type, lr,
                                                 momentum, nesterov, beta1,
                                                 beta2, epsilon, weight_decay)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ScheduleConfig, type, power,
-                                                gamma, milestones, warmup_steps)
+                                                gamma, milestones, hold_steps,
+                                                decay, decay_steps,
+                                                warmup_steps)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(
     TrainConfig, steps, epochs, batch_size, optimizer, schedule, clip_norm,
     log_every, validate_every, checkpoint_every, keep_checkpoints, best_metric,

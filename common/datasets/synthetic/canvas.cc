@@ -59,6 +59,23 @@ void AddClouds(int64_t height, int64_t width, int64_t cell, int32_t amplitude,
 
 }  // namespace
 
+Colour FromHsv(int64_t hue, int64_t saturation, int64_t value) {
+  hue = ((hue % kHues) + kHues) % kHues;
+  const int64_t f = hue % 256;
+  const int64_t p = value * (255 - saturation) / 255;
+  const int64_t q = value * (255 * 256 - saturation * f) / (255 * 256);
+  const int64_t t = value * (255 * 256 - saturation * (256 - f)) / (255 * 256);
+  const int64_t table[6][3] = {{value, t, p}, {q, value, p}, {p, value, t},
+                               {p, q, value}, {t, p, value}, {value, p, q}};
+  const int64_t* c = table[hue / 256];
+  return {static_cast<int32_t>(c[0]), static_cast<int32_t>(c[1]),
+          static_cast<int32_t>(c[2])};
+}
+
+int64_t Distance(const Colour& a, const Colour& b) {
+  return std::abs(a[0] - b[0]) + std::abs(a[1] - b[1]) + std::abs(a[2] - b[2]);
+}
+
 Canvas::Canvas(int64_t height, int64_t width, uint64_t noise_key)
     : height_(height),
       width_(width),

@@ -17,6 +17,14 @@ constexpr int64_t kUnit = 256;
 
 using Colour = std::array<int32_t, 3>;  // RGB, clamped to 0..255 when painted
 
+// hue in [0, kHues) (0 red, 512 green, 1024 blue), any other is wrapped;
+// saturation and value 0..255.
+constexpr int64_t kHues = 6 * 256;
+Colour FromHsv(int64_t hue, int64_t saturation, int64_t value);
+
+// Sum of absolute differences.
+int64_t Distance(const Colour& a, const Colour& b);
+
 struct Point {
   int64_t x = 0;
   int64_t y = 0;

@@ -8,10 +8,10 @@
 #include <utility>
 #include <vector>
 
-#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "common/datasets/random.h"
 #include "common/datasets/synthetic/canvas.h"
+#include "common/datasets/synthetic/generated.h"
 
 namespace seg {
 namespace {
@@ -39,10 +39,6 @@ constexpr int64_t kCosine[24] = {4096,  3956,  3547,  2896,  2048,  1060,
                                  0,     1060,  2048,  2896,  3547,  3956};
 int64_t Cosine(int64_t i) { return kCosine[((i % 24) + 24) % 24]; }
 int64_t Sine(int64_t i) { return Cosine(i - 6); }
-
-int64_t Distance(const Colour& a, const Colour& b) {
-  return std::abs(a[0] - b[0]) + std::abs(a[1] - b[1]) + std::abs(a[2] - b[2]);
-}
 
 Colour Shifted(const Colour& c, int64_t by) {
   const int32_t d = static_cast<int32_t>(by);
@@ -613,31 +609,6 @@ class FacePainter {
   int64_t brow_inner_ = 0, brow_outer_ = 0;
 };
 
-class FacesDataset : public Dataset {
- public:
-  FacesDataset(const FacesOptions& options, int64_t first, int64_t size)
-      : options_(options), first_(first), size_(size), info_(FacesInfo()) {}
-
-  const DatasetInfo& info() const override { return info_; }
-  int64_t size() const override { return size_; }
-  std::string id(int64_t index) const override {
-    return absl::StrCat("face", first_ + index);
-  }
-  absl::StatusOr<Sample> Get(int64_t index) const override {
-    if (index < 0 || index >= size_) {
-      return absl::OutOfRangeError(absl::StrCat(
-          "faces: sample ", index, " asked for, there are ", size_));
-    }
-    return MakeFace(options_, first_ + index);
-  }
-
- private:
-  FacesOptions options_;
-  int64_t first_;
-  int64_t size_;
-  DatasetInfo info_;
-};
-
 }  // namespace
 
 DatasetInfo FacesInfo() {
@@ -669,7 +640,9 @@ Sample MakeFace(const FacesOptions& options, int64_t index) {
 
 std::shared_ptr<const Dataset> MakeFacesDataset(const FacesOptions& options,
                                                 int64_t first, int64_t size) {
-  return std::make_shared<FacesDataset>(options, first, size);
+  return GeneratedDataset(
+      FacesInfo(), "face", first, size,
+      [options](int64_t index) { return MakeFace(options, index); });
 }
 
 }  // namespace seg

@@ -1,39 +1,18 @@
 #include "common/datasets/synthetic/scenes.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <string>
 #include <utility>
 
-#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "common/datasets/random.h"
 #include "common/datasets/synthetic/canvas.h"
+#include "common/datasets/synthetic/generated.h"
 
 namespace seg {
 namespace {
 
 enum Label { kBackground = 0, kAnimal = 1, kLamp = 2, kKite = 3 };
-
-constexpr int64_t kHues = 6 * 256;
-
-// hue in [0, kHues) (0 red, 512 green, 1024 blue), saturation and value 0..255.
-Colour FromHsv(int64_t hue, int64_t saturation, int64_t value) {
-  hue = ((hue % kHues) + kHues) % kHues;
-  const int64_t f = hue % 256;
-  const int64_t p = value * (255 - saturation) / 255;
-  const int64_t q = value * (255 * 256 - saturation * f) / (255 * 256);
-  const int64_t t = value * (255 * 256 - saturation * (256 - f)) / (255 * 256);
-  const int64_t table[6][3] = {{value, t, p}, {q, value, p}, {p, value, t},
-                               {p, q, value}, {t, p, value}, {value, p, q}};
-  const int64_t* c = table[hue / 256];
-  return {static_cast<int32_t>(c[0]), static_cast<int32_t>(c[1]),
-          static_cast<int32_t>(c[2])};
-}
-
-int64_t Distance(const Colour& a, const Colour& b) {
-  return std::abs(a[0] - b[0]) + std::abs(a[1] - b[1]) + std::abs(a[2] - b[2]);
-}
 
 class Painter {
  public:
@@ -286,31 +265,6 @@ class Painter {
   Colour ground_ = {0, 0, 0};
 };
 
-class ScenesDataset : public Dataset {
- public:
-  ScenesDataset(const ScenesOptions& options, int64_t first, int64_t size)
-      : options_(options), first_(first), size_(size), info_(ScenesInfo()) {}
-
-  const DatasetInfo& info() const override { return info_; }
-  int64_t size() const override { return size_; }
-  std::string id(int64_t index) const override {
-    return absl::StrCat("scene", first_ + index);
-  }
-  absl::StatusOr<Sample> Get(int64_t index) const override {
-    if (index < 0 || index >= size_) {
-      return absl::OutOfRangeError(absl::StrCat(
-          "scenes: sample ", index, " asked for, there are ", size_));
-    }
-    return MakeScene(options_, first_ + index);
-  }
-
- private:
-  ScenesOptions options_;
-  int64_t first_;
-  int64_t size_;
-  DatasetInfo info_;
-};
-
 }  // namespace
 
 DatasetInfo ScenesInfo() {
@@ -349,7 +303,9 @@ Sample MakeScene(const ScenesOptions& options, int64_t index) {
 
 std::shared_ptr<const Dataset> MakeScenesDataset(const ScenesOptions& options,
                                                  int64_t first, int64_t size) {
-  return std::make_shared<ScenesDataset>(options, first, size);
+  return GeneratedDataset(
+      ScenesInfo(), "scene", first, size,
+      [options](int64_t index) { return MakeScene(options, index); });
 }
 
 }  // namespace seg

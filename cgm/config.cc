@@ -1,0 +1,40 @@
+#include "cgm/config.h"
+
+#include <vector>
+
+namespace seg {
+namespace cgm {
+
+std::vector<KeyRule> Config::Rules() {
+  std::vector<KeyRule> rules = {
+      OneOf("model.type", {"cnn", "gdnn", "gsnn", "cvae", "hybrid"}),
+      {"model.classes", 0, 255},
+      {"model.width", 1e-3, 100},
+      {"model.latent_channels", 1, 65536},
+      OneOf("model.noisy_layer", {"auto", "on", "off"}),
+      {"model.guess_scale", 0, 1e3},
+      {"model.alpha", 0, 1},
+      OneOf("corruption.type", {"none", "square", "blocks"}),
+      {"corruption.max_side", 0, 1},
+      {"corruption.block", 1, 16384},
+      {"corruption.omitted", 0, 1},
+      OneOf("inference.path", {"both", "cnn", "gen"}),
+      {"inference.samples", 0, 1e6},
+      {"inference.seed", 0, 1e15},
+      {"evaluation.foreground", 0, 254},
+      {"evaluation.likelihood_samples", 1, 1e6},
+      {"evaluation.energy_samples", 1, 1e4},
+      {"evaluation.omission_block", 0, 16384},
+      {"evaluation.omitted", 0, 1},
+      {"evaluation.omission_rounds", 0, 1e4},
+      {"predict.samples", 0, 1e3},
+      {"collapse.kl", 0, 1e6},
+      {"collapse.updates", 1, 1e9},
+      {"report_pictures", 0, 1000}};
+  AddRules("data", DataConfig::Rules(), &rules);
+  AddRules("train", TrainConfig::Rules(), &rules);
+  return rules;
+}
+
+}  // namespace cgm
+}  // namespace seg

@@ -1,0 +1,116 @@
+// What the paper measures (Sohn et al. 2015, section 5), over a data set:
+//
+//   pixel accuracy   correct pixels / labelled pixels
+//   class accuracy   mean over classes of the share of a class that is found
+//   image IoU        of the class `foreground` (probability > 1/2), mean over
+//                    images; 0 where neither truth nor prediction has it
+//   corpus IoU       of the same pixels, counted over all images
+//   -CLL             negative log p(y|x) in nats an image, by
+//                      monte_carlo  (1/S) sum p(y|x,z),           z ~ p(z|x)
+//                      importance   (1/S) sum p(y|x,z) p(z|x) / q(z|x,y),
+//                                                                 z ~ q(z|x,y)
+//                    probabilities of labels cut to [1e-7, 1 - 1e-7]
+//   energy distance  of samples to the truth (common/metrics/energy_distance.h)
+//
+// Void pixels have no part in any of them.
+#ifndef CGM_EVALUATION_H_
+#define CGM_EVALUATION_H_
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ATen/core/Tensor.h"
+#include "absl/status/statusor.h"
+#include "cgm/config.h"
+#include "cgm/inference.h"
+#include "cgm/model.h"
+#include "common/datasets/dataset.h"
+#include "common/metrics/likelihood.h"
+#include "nlohmann/json.hpp"
+
+namespace seg {
+namespace cgm {
+
+struct PathScores {
+  std::string name;
+  double pixel_accuracy = 0, class_accuracy = 0;
+  double image_iou = 0, corpus_iou = 0;
+};
+
+// Means over images of the estimates of log p(y|x).
+struct LikelihoodScores {
+  double negative_cll = 0;       // nats an image
+  double standard_error = 0;     // of that mean, from the samples alone
+  double effective_samples = 0;  // mean; small where the estimate is poor
+  int64_t samples = 0;
+};
+
+// Prediction of the pixels of which neither the image nor the labels are seen,
+// given the labels of all others. cvae, hybrid: z = mean of q(z|x,y) and y's
+// unseen part = p(y|x,z) in turn, from what the prior gives.
+struct OmissionScores {
+  double pixel_accuracy = 0, image_iou = 0;  // of the unseen pixels
+};
+
+struct GenerativeScores {
+  std::optional<LikelihoodScores> exact;  // cnn, gdnn: no random z
+  std::optional<LikelihoodScores> monte_carlo, importance;
+  // gsnn, cvae, hybrid: squared energy distance of samples of the prior to the
+  // truth, and the mean 1 - IoU of two samples.
+  std::optional<double> energy_distance, sample_diversity;
+  std::optional<double> kl, sigma_prior, sigma_recognition, latents_in_use;
+  std::optional<OmissionScores> omission;
+
+  // The estimator that the paper uses for the type: exact for cnn, monte_carlo
+  // for gsnn, importance for cvae and hybrid.
+  const LikelihoodScores* Main() const;
+};
+
+// log p(y|z) [S] in float64 of probabilities [S,C,H,W] and one-hot labels
+// [1,C,H,W], which may be zero vectors.
+at::Tensor LabelLogLikelihood(const at::Tensor& probabilities,
+                              const at::Tensor& target);
+
+// Of one image, both estimators where they exist: log-weights whose mean (in
+// the exponential) is p(y|x), float64 [S]. The posteriors of the prior's
+// samples come with them. Gradients off.
+struct LogWeights {
+  at::Tensor monte_carlo, importance;  // undefined where there is none
+  at::Tensor posteriors;               // [S,C,H,W], of z ~ p(z|x)
+};
+LogWeights DrawLogWeights(Model& model, const at::Tensor& x,
+                          const at::Tensor& target, int64_t samples,
+                          at::Generator& generator);
+
+// Accuracies and IoU by path. outputs: as Predictor::Predict gives them, with
+// their names.
+using BatchPredictFn =
+    std::function<std::vector<at::Tensor>(const Batch& batch)>;
+absl::StatusOr<std::vector<PathScores>> ScorePaths(
+    const Dataset& dataset, const BatchPredictFn& predict,
+    const std::vector<std::string>& names, int64_t foreground,
+    c10::Device device);
+
+// Everything else, as `config` asks. Deterministic: noise is a function of
+// (inference.seed, index of the image).
+absl::StatusOr<GenerativeScores> ScoreGenerative(const Dataset& dataset,
+                                                 Model& model,
+                                                 const Config& config,
+                                                 c10::Device device);
+
+// Into what eval --json prints, under "metrics": image_iou (of the first path),
+// PATH/image_iou, negative_cll, monte_carlo/negative_cll, .., and two figures
+// of the paper's statements: both_minus_gen (image IoU of the paths), and
+// sigma_q_over_p.
+void AddScores(const std::vector<PathScores>& paths,
+               const GenerativeScores& scores, nlohmann::json* json);
+std::string ScoreTable(const std::vector<PathScores>& paths,
+                       const GenerativeScores& scores);
+
+}  // namespace cgm
+}  // namespace seg
+
+#endif  // CGM_EVALUATION_H_

@@ -1,0 +1,138 @@
+#include "cgm/inference.h"
+
+#include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace seg {
+namespace cgm {
+namespace {
+
+// z that are decoded at once: bounds the memory, not the result.
+constexpr int64_t kChunk = 16;
+
+}  // namespace
+
+at::Tensor SampleRows(const DiagonalGaussian& distribution,
+                      const at::Tensor& noise) {
+  return distribution.mean + (0.5 * distribution.log_variance).exp() * noise;
+}
+
+at::Generator MakeGenerator(uint64_t key) {
+  return at::make_generator<at::CPUGeneratorImpl>(key);
+}
+
+at::Tensor Noise(int64_t rows, const at::Tensor& like,
+                 at::Generator& generator) {
+  std::vector<int64_t> shape = like.sizes().vec();
+  shape[0] = rows;
+  return at::randn(shape, generator,
+                   at::TensorOptions().dtype(like.scalar_type()))
+      .to(like.device());
+}
+
+Paths Deterministic(Model& model, const at::Tensor& x) {
+  const double scale = model->config().guess_scale;
+  const at::Tensor a = model->RunCnn(x).full;
+  Paths paths;
+  if (!model->has_latent()) {
+    paths.cnn = at::softmax(a, 1);
+    return paths;
+  }
+  paths.cnn = at::softmax(scale * a, 1);
+  const at::Tensor g = model->Generate(model->Prior(x, a).mean);
+  paths.gen = at::softmax(scale * g, 1);
+  paths.both = at::softmax(a + g, 1);
+  return paths;
+}
+
+at::Tensor SamplePosteriors(Model& model, const at::Tensor& x, int64_t samples,
+                            at::Generator& generator) {
+  TORCH_CHECK(x.size(0) == 1, "SamplePosteriors: expected one image, got ",
+              x.size(0));
+  const at::Tensor a = model->RunCnn(x).full;
+  const DiagonalGaussian p = model->Prior(x, a);
+  std::vector<at::Tensor> posteriors;
+  for (int64_t done = 0; done < samples; done += kChunk) {
+    const at::Tensor noise =
+        Noise(std::min(kChunk, samples - done), p.mean, generator);
+    posteriors.push_back(
+        at::softmax(a + model->Generate(SampleRows(p, noise)), 1));
+  }
+  return at::cat(posteriors);
+}
+
+Uncertainty Summarize(const at::Tensor& posteriors) {
+  const at::Tensor mean = posteriors.mean(0);
+  return {-at::xlogy(mean, mean).sum(0),
+          posteriors.var(0, /*unbiased=*/false).sum(0)};
+}
+
+Predictor::Predictor(std::vector<Model> models, const InferenceConfig& config)
+    : models_(std::move(models)), config_(config) {
+  TORCH_CHECK(!models_.empty(), "Predictor: expected a model, got none");
+}
+
+std::vector<std::string> Predictor::Names() const {
+  if (!models_[0]->has_latent()) return {"cnn"};
+  std::vector<std::string> names;
+  if (config_.samples > 0) names.push_back("averaged");
+  names.push_back(config_.path);
+  for (const char* path : {"both", "cnn", "gen"}) {
+    if (config_.path != path) names.push_back(path);
+  }
+  return names;
+}
+
+std::vector<at::Tensor> Predictor::Predict(const Batch& batch) {
+  const std::vector<std::string> names = Names();
+  std::vector<at::Tensor> sums(names.size());
+  for (Model& model : models_) {
+    const at::Tensor x = model->Prepare(batch.images);
+    const Paths paths = Deterministic(model, x);
+    for (size_t i = 0; i < names.size(); ++i) {
+      at::Tensor value = names[i] == "both"  ? paths.both
+                         : names[i] == "cnn" ? paths.cnn
+                                             : paths.gen;
+      if (names[i] == "averaged") {
+        std::vector<at::Tensor> means;
+        for (int64_t n = 0; n < x.size(0); ++n) {
+          at::Generator generator =
+              MakeGenerator(static_cast<uint64_t>(config_.seed));
+          means.push_back(SamplePosteriors(model, x.narrow(0, n, 1),
+                                           config_.samples, generator)
+                              .mean(0, /*keepdim=*/true));
+        }
+        value = at::cat(means);
+      }
+      sums[i] = sums[i].defined() ? sums[i] + value : value;
+    }
+  }
+  for (at::Tensor& sum : sums) sum = sum / static_cast<double>(models_.size());
+  return sums;
+}
+
+std::vector<at::Tensor> Predictor::PredictResized(const Batch& batch,
+                                                  int64_t height,
+                                                  int64_t width) {
+  const int64_t old_height = batch.images.size(2);
+  const int64_t old_width = batch.images.size(3);
+  if (old_height == height && old_width == width) return Predict(batch);
+  Batch resized;
+  resized.ids = batch.ids;
+  resized.images = at::_upsample_bilinear2d_aa(batch.images, {height, width},
+                                               /*align_corners=*/false);
+  std::vector<at::Tensor> outputs = Predict(resized);
+  for (at::Tensor& output : outputs) {
+    output = at::upsample_bilinear2d(output, {old_height, old_width},
+                                     /*align_corners=*/false);
+  }
+  return outputs;
+}
+
+}  // namespace cgm
+}  // namespace seg

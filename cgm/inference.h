@@ -1,0 +1,82 @@
+// Label maps from a trained model: deterministic, averaged over samples, by
+// path, over an ensemble.
+//
+//   deterministic  softmax(a + g(mean of p(z|x)))
+//   averaged       (1 / S) sum_s softmax(a + g(z_s)), z_s ~ p(z|x)
+//   paths          cnn: softmax(2 a), gen: softmax(2 g), both: softmax(a + g)
+//                  (2: guess_scale; the type cnn: softmax(a))
+//   ensemble       mean over models
+#ifndef CGM_INFERENCE_H_
+#define CGM_INFERENCE_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "ATen/core/Generator.h"
+#include "ATen/core/Tensor.h"
+#include "cgm/config.h"
+#include "cgm/model.h"
+#include "common/datasets/dataset.h"
+
+namespace seg {
+namespace cgm {
+
+// A source of random numbers on the CPU, a function of `key`.
+at::Generator MakeGenerator(uint64_t key);
+
+// Standard normal noise [rows, shape of `like` without its first axis], drawn
+// on the CPU and moved to the device of `like`.
+at::Tensor Noise(int64_t rows, const at::Tensor& like,
+                 at::Generator& generator);
+
+// Samples [S,...] of the distribution of one image ([1,...]), by noise [S,...].
+at::Tensor SampleRows(const DiagonalGaussian& distribution,
+                      const at::Tensor& noise);
+
+// Class probabilities [N,C,H,W].
+struct Paths {
+  at::Tensor both, cnn, gen;  // both, gen: undefined without a latent
+};
+Paths Deterministic(Model& model, const at::Tensor& x);
+
+// p(y|x,z) of several z ~ p(z|x) for one image. x: [1,3,H,W] as Model::Prepare
+// gives it -> class probabilities [S,C,H,W]. For models with a latent.
+at::Tensor SamplePosteriors(Model& model, const at::Tensor& x, int64_t samples,
+                            at::Generator& generator);
+
+// Of class probabilities [S,C,H,W] of one image: entropy in nats of their mean,
+// and the variance over S summed over classes (at most 1/2 for two classes, 1
+// - 1/C in general); both [H,W].
+struct Uncertainty {
+  at::Tensor entropy, variance;
+};
+Uncertainty Summarize(const at::Tensor& posteriors);
+
+// What eval and predict call: outputs in the order of Names(), each the mean
+// over the ensemble.
+class Predictor {
+ public:
+  // models: at least one, of one type, in eval mode.
+  Predictor(std::vector<Model> models, const InferenceConfig& config);
+
+  // "averaged" (with samples > 0), then the path asked for, then the others.
+  std::vector<std::string> Names() const;
+  // batch: images of sides that are multiples of 16. The samples are a function
+  // of inference.seed and the image, whatever lies beside it in the data.
+  std::vector<at::Tensor> Predict(const Batch& batch);
+  // The same for images of any size: bilinear to height x width and back.
+  std::vector<at::Tensor> PredictResized(const Batch& batch, int64_t height,
+                                         int64_t width);
+
+  Model& model() { return models_[0]; }
+
+ private:
+  std::vector<Model> models_;
+  InferenceConfig config_;
+};
+
+}  // namespace cgm
+}  // namespace seg
+
+#endif  // CGM_INFERENCE_H_

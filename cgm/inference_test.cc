@@ -1,0 +1,324 @@
+#include "cgm/inference.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/InferenceMode.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cgm/evaluation.h"
+#include "cgm/pictures.h"
+#include "common/testing/status_matchers.h"
+
+namespace seg {
+namespace cgm {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+Model MakeModel(const std::string& type, int64_t classes = 2) {
+  at::manual_seed(1);
+  ModelConfig config;
+  config.type = type;
+  config.width = 1.0 / 32;
+  config.latent_channels = 2;
+  Model model(config, classes);
+  {
+    // Prior and recognition network with spreads of their own.
+    const at::NoGradGuard no_grad;
+    for (auto& item : model->named_parameters()) {
+      if (item.key().find("log_variance.bias") != std::string::npos) {
+        item.value().normal_(-1, 0.5);
+      }
+    }
+  }
+  model->eval();
+  return model;
+}
+
+// Images in memory.
+class Memory : public Dataset {
+ public:
+  explicit Memory(std::vector<Sample> samples, bool has_masks = true)
+      : samples_(std::move(samples)) {
+    info_.name = "memory";
+    info_.class_names = {"ground", "thing"};
+    info_.palette.resize(2);
+    info_.has_masks = has_masks;
+  }
+  const DatasetInfo& info() const override { return info_; }
+  int64_t size() const override {
+    return static_cast<int64_t>(samples_.size());
+  }
+  std::string id(int64_t i) const override { return samples_[i].id; }
+  absl::StatusOr<Sample> Get(int64_t i) const override { return samples_[i]; }
+
+ private:
+  DatasetInfo info_;
+  std::vector<Sample> samples_;
+};
+
+Sample MakeSample(const std::string& id, const at::Tensor& mask) {
+  Sample sample;
+  sample.id = id;
+  sample.image = at::randint(256, {3, mask.size(0), mask.size(1)}, at::kByte);
+  sample.mask = mask.to(at::kByte);
+  return sample;
+}
+
+Batch Images(int64_t n) {
+  Batch batch;
+  batch.images = 255 * at::rand({n, 3, 32, 32});
+  return batch;
+}
+
+TEST(PredictorTest, OutputsByTypeAndPath) {
+  InferenceConfig config;
+  EXPECT_THAT(Predictor({MakeModel("cnn")}, config).Names(),
+              ElementsAre("cnn"));
+  EXPECT_THAT(Predictor({MakeModel("gdnn")}, config).Names(),
+              ElementsAre("both", "cnn", "gen"));
+  config.path = "gen";
+  config.samples = 3;
+  EXPECT_THAT(Predictor({MakeModel("cvae")}, config).Names(),
+              ElementsAre("averaged", "gen", "both", "cnn"));
+}
+
+TEST(PredictorTest, PathsByTheirDefinition) {
+  const c10::InferenceMode inference;
+  Model model = MakeModel("cvae", 3);
+  const Batch batch = Images(2);
+  const std::vector<at::Tensor> outputs =
+      Predictor({model}, InferenceConfig()).Predict(batch);
+  const at::Tensor x = batch.images / 255;
+  const at::Tensor a = model->RunCnn(x).full;
+  const at::Tensor g = model->Generate(model->Prior(x, a).mean);
+  // Float convolutions in another memory layout.
+  EXPECT_TRUE(at::allclose(outputs[0], at::softmax(a + g, 1), 1e-4, 1e-5));
+  EXPECT_TRUE(at::allclose(outputs[1], at::softmax(2 * a, 1), 1e-4, 1e-5));
+  EXPECT_TRUE(at::allclose(outputs[2], at::softmax(2 * g, 1), 1e-4, 1e-5));
+}
+
+TEST(PredictorTest, SamplesAreAFunctionOfSeedAndImage) {
+  const c10::InferenceMode inference;
+  InferenceConfig config;
+  config.samples = 20;  // more than a chunk
+  Model model = MakeModel("hybrid");
+  Predictor predictor({model}, config);
+  const Batch batch = Images(2);
+  const at::Tensor both = predictor.Predict(batch)[0];
+  EXPECT_TRUE(at::equal(both, predictor.Predict(batch)[0]));
+  Batch second;
+  second.images = batch.images.narrow(0, 1, 1);
+  EXPECT_TRUE(at::allclose(both.narrow(0, 1, 1), predictor.Predict(second)[0],
+                           1e-4, 1e-5));
+  config.seed = 1;
+  EXPECT_FALSE(
+      at::allclose(both, Predictor({model}, config).Predict(batch)[0]));
+  EXPECT_TRUE(at::allclose(both.sum(1), at::ones({2, 32, 32})));
+}
+
+TEST(PredictorTest, AnEnsembleIsTheMeanOfItsModels) {
+  const c10::InferenceMode inference;
+  Model one = MakeModel("gdnn"), two = MakeModel("gdnn");
+  two->named_parameters()["generator.head.bias"].add_(1);
+  two->named_parameters()["cnn.head.weight"].mul_(-1);
+  const Batch batch = Images(1);
+  const InferenceConfig config;
+  const at::Tensor mean = (Predictor({one}, config).Predict(batch)[0] +
+                           Predictor({two}, config).Predict(batch)[0]) /
+                          2;
+  EXPECT_TRUE(at::allclose(Predictor({one, two}, config).Predict(batch)[0],
+                           mean, 1e-5, 1e-6));
+  EXPECT_THROW(Predictor({}, config), c10::Error);
+}
+
+TEST(PredictorTest, AnySizeThroughTheNetworksSize) {
+  const c10::InferenceMode inference;
+  Predictor predictor({MakeModel("cvae")}, InferenceConfig());
+  Batch batch;
+  batch.images = 255 * at::rand({1, 3, 50, 37});
+  EXPECT_THROW(predictor.Predict(batch), c10::Error);
+  const at::Tensor p = predictor.PredictResized(batch, 32, 32)[0];
+  EXPECT_EQ(p.sizes(), at::IntArrayRef({1, 2, 50, 37}));
+  EXPECT_TRUE(at::allclose(p.sum(1), at::ones({1, 50, 37})));
+}
+
+TEST(SummarizeTest, ByHand) {
+  // Two samples of one pixel pair: (1,0),(0,1) at the first, (1,0) twice at the
+  // second.
+  const at::Tensor posteriors =
+      at::tensor(std::vector<float>{1, 1, 0, 0, 0, 1, 1, 0}).view({2, 2, 1, 2});
+  const Uncertainty maps = Summarize(posteriors);
+  EXPECT_FLOAT_EQ(maps.entropy[0][0].item<float>(), std::log(2.0f));
+  EXPECT_FLOAT_EQ(maps.entropy[0][1].item<float>(), 0);
+  EXPECT_FLOAT_EQ(maps.variance[0][0].item<float>(), 0.5f);
+  EXPECT_FLOAT_EQ(maps.variance[0][1].item<float>(), 0);
+}
+
+TEST(PicturesTest, SizesAndGreys) {
+  const at::Tensor image = at::zeros({3, 8, 10}, at::kByte);
+  const at::Tensor picture =
+      SamplesPicture(image, at::rand({5, 2, 8, 10}), {}, OverlayOptions(), 3);
+  // Two rows of three, the last place empty; 4 pixels between.
+  EXPECT_EQ(picture.sizes(), at::IntArrayRef({3, 20, 38}));
+  EXPECT_TRUE(
+      picture.narrow(1, 12, 8).narrow(2, 28, 10).eq(255).all().item<bool>());
+  const at::Tensor grey = GreyPicture(
+      at::tensor(std::vector<float>{0, 0.25, 0.5, 9}).view({1, 4}), 0.5);
+  EXPECT_TRUE(at::equal(
+      grey[1][0],
+      at::tensor(std::vector<int64_t>{0, 128, 255, 255}).to(at::kByte)));
+}
+
+TEST(LabelLogLikelihoodTest, ByHand) {
+  // Pixels: label 0 with 0.25, label 1 with 0 (cut to 1e-7), void.
+  const at::Tensor p = at::tensor(std::vector<double>{0.25, 1, 0.5,  //
+                                                      0.75, 0, 0.5})
+                           .view({1, 2, 1, 3});
+  const at::Tensor target = at::tensor(std::vector<double>{1, 0, 0,  //
+                                                           0, 1, 0})
+                                .view({1, 2, 1, 3});
+  EXPECT_NEAR(LabelLogLikelihood(p, target).item<double>(),
+              std::log(0.25) + std::log(1e-7), 1e-12);
+}
+
+TEST(LogWeightsTest, WithoutInfluenceOfZEveryWeightIsExact) {
+  const c10::InferenceMode inference;
+  Model model = MakeModel("cvae");
+  for (auto& item : model->named_parameters()) {
+    if (item.key().find("generator.head.weight") == 0) item.value().zero_();
+  }
+  const at::Tensor x = model->Prepare(Images(1).images);
+  const at::Tensor target = OneHot(at::randint(2, {1, 32, 32}, at::kLong), 2);
+  at::Generator generator = MakeGenerator(1);
+  const LogWeights weights = DrawLogWeights(model, x, target, 20, generator);
+  const at::Tensor exact =
+      LabelLogLikelihood(Deterministic(model, x).both, target);
+  EXPECT_EQ(weights.monte_carlo.sizes(), at::IntArrayRef({20}));
+  EXPECT_EQ(weights.posteriors.sizes(), at::IntArrayRef({20, 2, 32, 32}));
+  // Sums of 1,024 float logarithms.
+  EXPECT_TRUE(
+      at::allclose(weights.monte_carlo, exact.expand({20}), 1e-5, 1e-3));
+  EXPECT_THROW(DrawLogWeights(model, x, target, 0, generator), c10::Error);
+}
+
+TEST(LogWeightsTest, BothEstimatorsAgreeWhereQIsCloseToP) {
+  const c10::InferenceMode inference;
+  Model model = MakeModel("hybrid");
+  auto parameters = model->named_parameters();
+  for (auto& item : parameters) {
+    // A latent whose decoder is weak, and a q near p: both estimators have
+    // many effective samples.
+    if (item.key().find("generator.head.weight") == 0) item.value().mul_(0.02);
+    if (item.key().find("latent.mean.weight") != std::string::npos ||
+        item.key().find("latent.log_variance") != std::string::npos) {
+      item.value().mul_(0.02);
+    }
+  }
+  const at::Tensor x = model->Prepare(Images(1).images);
+  const at::Tensor target = OneHot(at::randint(2, {1, 32, 32}, at::kLong), 2);
+  at::Generator generator = MakeGenerator(2);
+  const LogWeights weights = DrawLogWeights(model, x, target, 400, generator);
+  const auto estimate = [](const at::Tensor& w) {
+    return EstimateLogLikelihood(
+        {w.data_ptr<double>(), static_cast<size_t>(w.numel())});
+  };
+  const LikelihoodEstimate a = estimate(weights.monte_carlo);
+  const LikelihoodEstimate b = estimate(weights.importance);
+  EXPECT_GT(a.effective_samples, 50);
+  EXPECT_GT(b.effective_samples, 50);
+  EXPECT_NEAR(a.log_likelihood, b.log_likelihood,
+              4 * std::hypot(a.standard_error, b.standard_error) + 1e-6);
+}
+
+TEST(ScorePathsTest, ByHand) {
+  // Truth: image 0 has the thing in the left half, image 1 has none; the last
+  // row is void. Prediction: the thing in the upper half.
+  at::Tensor left = at::zeros({4, 4}, at::kByte);
+  left.narrow(1, 0, 2).fill_(1);
+  left[3].fill_(255);
+  at::Tensor none = at::zeros({4, 4}, at::kByte);
+  none[3].fill_(255);
+  const Memory data({MakeSample("a", left), MakeSample("b", none)});
+  const auto predict = [](const Batch& batch) {
+    at::Tensor p = at::zeros({batch.images.size(0), 2, 4, 4});
+    p.select(1, 0).fill_(0.9);
+    p.select(1, 0).narrow(1, 0, 2).fill_(0.2);
+    p.select(1, 1).copy_(1 - p.select(1, 0));
+    return std::vector<at::Tensor>{p};
+  };
+  ASSERT_OK_AND_ASSIGN(const std::vector<PathScores> scores,
+                       ScorePaths(data, predict, {"both"}, 1, c10::kCPU));
+  // Image 0: 4 of 6 hit, 4 false, 2 missed of 12 pixels: 6 right; image 1: 8
+  // false: 4 right.
+  EXPECT_DOUBLE_EQ(scores[0].pixel_accuracy, 10.0 / 24);
+  EXPECT_DOUBLE_EQ(scores[0].class_accuracy, 0.5 * (4.0 / 6 + 6.0 / 18));
+  EXPECT_DOUBLE_EQ(scores[0].image_iou, 0.5 * (4.0 / 10 + 0));
+  EXPECT_DOUBLE_EQ(scores[0].corpus_iou, 4.0 / 18);
+}
+
+TEST(ScorePathsTest, DataWithoutMasksOrImagesIsAnError) {
+  const auto predict = [](const Batch&) { return std::vector<at::Tensor>(); };
+  EXPECT_THAT(ScorePaths(Memory({}), predict, {"both"}, 1, c10::kCPU).status(),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("the split is empty")));
+  EXPECT_THAT(ScorePaths(Memory({MakeSample("a", at::zeros({16, 16}))}, false),
+                         predict, {"both"}, 1, c10::kCPU)
+                  .status(),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("has no masks")));
+}
+
+TEST(ScoreGenerativeTest, EstimatorsByType) {
+  at::manual_seed(2);
+  // One mask of a single class, one all void, two sizes.
+  const Memory data({MakeSample("a", at::zeros({16, 16})),
+                     MakeSample("b", at::full({16, 16}, 255)),
+                     MakeSample("c", at::randint(2, {32, 16}, at::kByte))});
+  Config config;
+  config.evaluation.likelihood_samples = 5;
+  config.evaluation.energy_samples = 3;
+  config.evaluation.omission_block = 4;
+  for (const std::string type : {"cnn", "gdnn", "gsnn", "cvae", "hybrid"}) {
+    Model model = MakeModel(type);
+    ASSERT_OK_AND_ASSIGN(const GenerativeScores scores,
+                         ScoreGenerative(data, model, config, c10::kCPU));
+    const bool sampled = model->samples(), q = model->has_recognition();
+    EXPECT_EQ(scores.exact.has_value(), !sampled) << type;
+    EXPECT_EQ(scores.monte_carlo.has_value(), sampled) << type;
+    EXPECT_EQ(scores.importance.has_value(), q) << type;
+    EXPECT_EQ(scores.energy_distance.has_value(), sampled) << type;
+    EXPECT_EQ(scores.kl.has_value(), q) << type;
+    EXPECT_FALSE(scores.latents_in_use.has_value()) << type;  // two sizes
+    ASSERT_NE(scores.Main(), nullptr) << type;
+    EXPECT_TRUE(std::isfinite(scores.Main()->negative_cll)) << type;
+    EXPECT_GT(scores.Main()->negative_cll, 0) << type;
+    if (sampled) {
+      EXPECT_EQ(scores.Main()->samples, 5);
+      EXPECT_GE(scores.Main()->effective_samples, 1);
+      EXPECT_GE(scores.Main()->standard_error, 0);
+    }
+    ASSERT_TRUE(scores.omission.has_value()) << type;
+    // The same numbers again.
+    ASSERT_OK_AND_ASSIGN(const GenerativeScores again,
+                         ScoreGenerative(data, model, config, c10::kCPU));
+    EXPECT_EQ(scores.Main()->negative_cll, again.Main()->negative_cll);
+    EXPECT_EQ(scores.omission->pixel_accuracy, again.omission->pixel_accuracy);
+    nlohmann::json json;
+    AddScores({{"both", 0.5, 0.25, 0.125, 1}}, scores, &json);
+    EXPECT_EQ(json["metrics"]["image_iou"], 0.125);
+    EXPECT_EQ(json["metrics"]["both/image_iou"], 0.125);
+    EXPECT_EQ(json["metrics"]["negative_cll"], scores.Main()->negative_cll);
+    EXPECT_THAT(ScoreTable({}, scores), HasSubstr("-CLL"));
+  }
+}
+
+}  // namespace
+}  // namespace cgm
+}  // namespace seg

@@ -1,0 +1,84 @@
+#include "cgm/task.h"
+
+#include <ATen/ATen.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "cgm/inference.h"
+#include "common/base/log.h"
+#include "common/base/status_macros.h"
+
+namespace seg {
+namespace cgm {
+
+CgmTask::CgmTask(const Config& config, Model model,
+                 EvaluatedTaskOptions options)
+    : EvaluatedTask(std::move(options)),
+      config_(config),
+      model_(std::move(model)),
+      watch_(config.collapse) {}
+
+std::vector<Phase> CgmTask::Phases() {
+  Phase phase;
+  phase.name = "main";
+  phase.groups.push_back({"all", model_->parameters()});
+  return {std::move(phase)};
+}
+
+StepLoss CgmTask::Loss(int64_t /*phase*/, const Batch& batch, int64_t step) {
+  TORCH_CHECK(batch.masks.defined(), "CGM: the data has no masks to train on");
+  const at::Tensor x =
+      model_->Prepare(Corrupt(batch.images, config_.corruption));
+  const Objective objective =
+      ComputeObjective(model_, x, OneHot(batch.masks, model_->classes()));
+  if (objective.kl.defined() && watch_.Update(objective.kl)) {
+    LogWarning(
+        absl::StrCat("step ", step + 1, ": ", watch_.Message(config_.model)));
+  }
+  return {objective.loss, objective.Logged()};
+}
+
+absl::StatusOr<Metrics> CgmTask::Validate() {
+  SEG_ASSIGN_OR_RETURN(
+      const std::vector<PathScores> paths,
+      ScorePaths(
+          *options().val, [this](const Batch& batch) { return Predict(batch); },
+          OutputNames(), config_.evaluation.foreground, options().device));
+  Metrics metrics;
+  for (size_t i = 0; i < paths.size(); ++i) {
+    const std::string prefix = i == 0 ? "" : paths[i].name + "_";
+    metrics[prefix + "pixel_accuracy"] = paths[i].pixel_accuracy;
+    metrics[prefix + "image_iou"] = paths[i].image_iou;
+  }
+  return metrics;
+}
+
+std::vector<at::Tensor> CgmTask::Predict(const Batch& batch) {
+  return Predictor({model_}, config_.inference).Predict(batch);
+}
+
+std::vector<std::string> CgmTask::OutputNames() const {
+  return Predictor({model_}, config_.inference).Names();
+}
+
+void CgmTask::AddToTable(const EvaluateResult& /*result*/, std::string* table) {
+  if (!config_.evaluation.generative) return;
+  const absl::StatusOr<GenerativeScores> scores =
+      ScoreGenerative(*options().report, model_, config_, options().device);
+  if (!scores.ok()) {
+    LogWarning(absl::StrCat("likelihoods: ", scores.status().message()));
+    return;
+  }
+  const absl::StatusOr<std::vector<PathScores>> paths = ScorePaths(
+      *options().report, [this](const Batch& batch) { return Predict(batch); },
+      OutputNames(), config_.evaluation.foreground, options().device);
+  absl::StrAppend(
+      table, "\n",
+      ScoreTable(paths.ok() ? *paths : std::vector<PathScores>(), *scores));
+}
+
+}  // namespace cgm
+}  // namespace seg

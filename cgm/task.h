@@ -1,0 +1,46 @@
+// CGM as the Trainer sees it: the objective on corrupted images, validation by
+// deterministic inference, and a watch on the latent.
+#ifndef CGM_TASK_H_
+#define CGM_TASK_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "cgm/config.h"
+#include "cgm/evaluation.h"
+#include "cgm/model.h"
+#include "cgm/objective.h"
+#include "common/inference/evaluated_task.h"
+
+namespace seg {
+namespace cgm {
+
+class CgmTask : public EvaluatedTask {
+ public:
+  CgmTask(const Config& config, Model model, EvaluatedTaskOptions options);
+
+  torch::nn::Module& module() override { return *model_; }
+  std::vector<Phase> Phases() override;
+  // Logged: cross_entropy and kl (nats an image), sigma_p, sigma_q,
+  // latents_in_use. Warns once when the KL vanishes (config.collapse).
+  StepLoss Loss(int64_t phase, const Batch& batch, int64_t step) override;
+  // "pixel_accuracy" and "image_iou" of the first output, "PATH_..." of the
+  // others. The paper selects by the first.
+  absl::StatusOr<Metrics> Validate() override;
+
+ protected:
+  std::vector<at::Tensor> Predict(const Batch& batch) override;
+  std::vector<std::string> OutputNames() const override;
+  void AddToTable(const EvaluateResult& result, std::string* table) override;
+
+ private:
+  Config config_;
+  Model model_;
+  CollapseWatch watch_;
+};
+
+}  // namespace cgm
+}  // namespace seg
+
+#endif  // CGM_TASK_H_
