@@ -1,6 +1,7 @@
 #include "common/datasets/synthetic/ambiguous.h"
 
 #include <algorithm>
+#include <array>
 
 #include "absl/strings/str_cat.h"
 #include "common/datasets/random.h"
@@ -29,7 +30,10 @@ class Painter {
     heart_.centre.y = options.height * kUnit / 2 + Jitter(4);
     heart_.radius = 6 * unit_ + Jitter(2);
     Background();
-    Patches();
+    const int64_t rows = rng_.Below(3);  // upper, lower, both
+    Fog();
+    if (rows != 1) Row(-1);
+    if (rows != 0) Row(1);
     paint_.extent = heart_.radius;
     paint_.origin = heart_.centre;
     Disc(heart_, paint_, kPlant, &canvas_);
@@ -37,13 +41,16 @@ class Painter {
   }
 
   const Canvas& canvas() const { return canvas_; }
-  int64_t modes() const { return static_cast<int64_t>(patches_.size()); }
+  int64_t modes() const { return int64_t{1} << rows_.size(); }
   int64_t truth() const { return truth_; }
 
-  // The heart and the leaf under the patch.
-  at::Tensor Mask(int64_t patch) const {
+  // Heart and leaves. The bits of `mode`, the last row's lowest: 1 is right.
+  at::Tensor Mask(int64_t mode) const {
     Canvas labels = canvas_;
-    Disc(patches_[patch], paint_, kPlant, &labels);
+    for (size_t row = 0; row < rows_.size(); ++row) {
+      const int64_t side = mode >> (rows_.size() - 1 - row) & 1;
+      Disc(rows_[row][side], paint_, kPlant, &labels);
+    }
     return labels.Mask();
   }
 
@@ -83,27 +90,26 @@ class Painter {
     }
   }
 
-  // On the diagonals, such that heart and leaf touch.
-  void Patches() {
-    Paint fog;
+  void Fog() {
     const auto grey = static_cast<int32_t>(rng_.Between(200, 230));
-    fog.base = {grey, grey, grey + 8};
-    fog.grain = 14;
-    // Half of the pictures have fog in all four places.
-    const int64_t clear = rng_.Below(8);
-    for (int64_t place = 0; place < 4; ++place) {
-      if (place == clear) continue;
-      Patch patch;
+    fog_.base = {grey, grey, grey + 8};
+    fog_.grain = 14;
+  }
+
+  // Two patches above (-1) or below the heart, on the diagonals, such that
+  // heart and leaf touch.
+  void Row(int64_t below) {
+    std::array<Patch, 2> row;
+    for (int64_t side = 0; side < 2; ++side) {
+      Patch& patch = row[side];
       patch.radius = 23 * unit_ / 4 + Jitter(1);
       const int64_t away =
           (heart_.radius + patch.radius) * 181 / 256 - unit_ / 2;
-      patch.centre.x =
-          heart_.centre.x + (place % 2 == 0 ? -away : away) + Jitter(2);
-      patch.centre.y =
-          heart_.centre.y + (place / 2 == 0 ? -away : away) + Jitter(2);
-      Disc(patch, fog, /*label=*/-1, &canvas_);
-      patches_.push_back(patch);
+      patch.centre.x = heart_.centre.x + (2 * side - 1) * away + Jitter(2);
+      patch.centre.y = heart_.centre.y + below * away + Jitter(2);
+      Disc(patch, fog_, /*label=*/-1, &canvas_);
     }
+    rows_.push_back(row);
   }
 
   Rng rng_;
@@ -111,7 +117,8 @@ class Painter {
   int64_t unit_;  // 1/32 of the shorter side, fixed point
   Patch heart_;
   Paint paint_;  // of the heart
-  std::vector<Patch> patches_;
+  Paint fog_;
+  std::vector<std::array<Patch, 2>> rows_;  // left, right
   int64_t truth_;
 };
 
@@ -120,7 +127,7 @@ class Painter {
 DatasetInfo AmbiguousInfo() {
   DatasetInfo info;
   info.name = "ambiguous";
-  info.title = "Synthetic plants, one leaf hidden in one of several places";
+  info.title = "Synthetic plants, leaves hidden on one of two sides";
   info.class_names = {"background", "plant"};
   info.palette = {{0, 0, 0}, {27, 158, 119}};
   return info;

@@ -1,13 +1,12 @@
 // The synthetic data set `ambiguous`: pictures with several answers, each a
 // whole shape, none of which the picture rules out. A plant has a heart, which
-// is in sight, and one leaf, which one of three or four equal patches of fog
-// around the heart hides. The mask is the heart and the leaf. The picture is
-// the same wherever the leaf is, so that the answers ("modes") are equally
-// probable and known. Their pixelwise mean is no answer: no patch is the leaf
-// with a probability of 1/2, and the heart with no leaf, or with several,
-// overlaps any mode by an IoU below 0.8. A model must choose one patch as a
-// whole (what Sohn et al., NIPS 2015, ask of samples). With two patches a model
-// without a latent could choose, too: the side that is slightly more frequent.
+// is in sight, and above it or below it or both a leaf, which grows to the left
+// or to the right where two equal patches of fog hide it. The mask is the heart
+// and the leaves. The picture is the same wherever the leaves are, so that the
+// 2 or 4 answers ("modes") are equally probable and known. Their pixelwise mean
+// is no answer: what several modes share and what they cover together overlap
+// any one by an IoU below 0.8. A model must choose a side for each leaf as a
+// whole (what Sohn et al., NIPS 2015, ask of samples).
 //
 // A picture is a function of (options, index), computed in integers only: equal
 // bytes on every machine. Colour edges are anti-aliased; a mask takes a pixel
@@ -44,9 +43,9 @@ DatasetInfo AmbiguousInfo();
 // 0.1 ms at 32x32.
 Sample MakeAmbiguous(const AmbiguousOptions& options, int64_t index);
 
-// All modes of that picture, three or four; the sample's mask equals one of
-// them. In the order of the places that have fog: upper left, upper right,
-// lower left, lower right.
+// All modes of that picture; the sample's mask equals one of them. In this
+// order: leaf on the left, on the right; with two leaves both left, the upper
+// left, the lower left, both right.
 std::vector<AmbiguousMode> AmbiguousModes(const AmbiguousOptions& options,
                                           int64_t index);
 

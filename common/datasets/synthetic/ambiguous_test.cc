@@ -46,7 +46,7 @@ TEST(AmbiguousTest, GoldenHash) {
     const Sample sample = MakeAmbiguous(Size(32, 48), i);
     hash = Hash(sample.mask, Hash(sample.image, hash));
   }
-  EXPECT_EQ(hash, 11595205679910611940ULL);
+  EXPECT_EQ(hash, 14827773265253187513ULL);
 }
 
 TEST(AmbiguousTest, IsAFunctionOfSeedAndIndex) {
@@ -66,7 +66,7 @@ TEST(AmbiguousTest, TheMaskIsOneOfTheModesByTheirProbabilities) {
   for (int64_t i = 0; i < 1500; ++i) {
     const AmbiguousOptions options = Size(32, 32);
     const std::vector<AmbiguousMode> modes = AmbiguousModes(options, i);
-    ASSERT_TRUE(modes.size() == 3 || modes.size() == 4) << modes.size();
+    ASSERT_TRUE(modes.size() == 2 || modes.size() == 4) << modes.size();
     const at::Tensor mask = MakeAmbiguous(options, i).mask;
     int64_t equal = 0;
     double sum = 0;
@@ -81,8 +81,8 @@ TEST(AmbiguousTest, TheMaskIsOneOfTheModesByTheirProbabilities) {
     EXPECT_NEAR(sum, 1.0, 1e-12);
     ++pictures[modes.size()];
   }
-  for (const int64_t k : {3, 4}) {
-    EXPECT_GT(pictures[k], 600) << k;
+  for (const int64_t k : {2, 4}) {
+    EXPECT_GT(pictures[k], 400) << k;
     const double n = static_cast<double>(pictures[k]);
     const double p = 1.0 / static_cast<double>(k);
     for (int64_t m = 0; m < k; ++m) {  // within four standard deviations
@@ -125,8 +125,7 @@ TEST(AmbiguousTest, ThePictureDoesNotTellTheMode) {
 
 TEST(AmbiguousTest, OnlyASingleModeIsAnAnswer) {
   // What two or more modes share, and what they cover together, is far from
-  // every mode, and so are other modes. The mean is at least 1/2 where all
-  // agree, the heart, and nowhere else.
+  // every mode, and so are other modes.
   for (const auto& [h, w] :
        std::vector<std::pair<int64_t, int64_t>>{{32, 32}, {48, 48}, {32, 64}}) {
     for (int64_t i = 0; i < 100; ++i) {
@@ -134,7 +133,6 @@ TEST(AmbiguousTest, OnlyASingleModeIsAnAnswer) {
       for (const AmbiguousMode& mode : AmbiguousModes(Size(h, w), i)) {
         shapes.push_back(mode.mask.ne(0));
       }
-      ASSERT_GE(shapes.size(), 3u);
       for (uint64_t set = 1; set < uint64_t{1} << shapes.size(); ++set) {
         at::Tensor shared = at::ones({h, w}, at::kBool);
         at::Tensor together = at::zeros({h, w}, at::kBool);
@@ -153,23 +151,26 @@ TEST(AmbiguousTest, OnlyASingleModeIsAnAnswer) {
   }
 }
 
-TEST(AmbiguousTest, ModesAreOrderedByPlace) {
-  std::array<int64_t, 4> seen{};
-  for (int64_t i = 0; i < 100; ++i) {
-    int64_t before = -1;
-    for (const AmbiguousMode& mode : AmbiguousModes(Size(32, 32), i)) {
-      const at::Tensor m = mode.mask.to(at::kDouble);
-      const bool right =
-          (m.slice(1, 16, 32).sum() > m.slice(1, 0, 16).sum()).item<bool>();
-      const bool lower =
-          (m.slice(0, 16, 32).sum() > m.slice(0, 0, 16).sum()).item<bool>();
-      const int64_t place = 2 * lower + right;
-      EXPECT_GT(place, before) << i;
-      before = place;
-      ++seen[place];
+TEST(AmbiguousTest, ModesAreOrderedBySides) {
+  // The columns' mean of a mode tells its leaves' sides: left of the middle,
+  // right of it, or between.
+  const auto balance = [](const AmbiguousMode& mode, int64_t from, int64_t to) {
+    const at::Tensor rows = mode.mask.slice(0, from, to).to(at::kDouble);
+    return (rows.slice(1, 16, 32).sum() - rows.slice(1, 0, 16).sum())
+        .item<double>();
+  };
+  for (int64_t i = 0; i < 30; ++i) {
+    const std::vector<AmbiguousMode> modes = AmbiguousModes(Size(32, 32), i);
+    if (modes.size() == 2) {
+      EXPECT_LT(balance(modes[0], 0, 32), -50) << i;
+      EXPECT_GT(balance(modes[1], 0, 32), 50) << i;
+      continue;
+    }
+    for (int64_t m = 0; m < 4; ++m) {
+      EXPECT_EQ(balance(modes[m], 0, 16) > 0, m >= 2) << i << " " << m;
+      EXPECT_EQ(balance(modes[m], 16, 32) > 0, m % 2 == 1) << i << " " << m;
     }
   }
-  for (const int64_t n : seen) EXPECT_GT(n, 70);  // 87 or 88 are expected
 }
 
 TEST(AmbiguousDatasetTest, OpensByName) {
