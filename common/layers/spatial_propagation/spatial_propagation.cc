@@ -25,7 +25,7 @@ constexpr int64_t kMaxBlockBytes = 1024, kMinBlockBytes = 64;
 // two times that the backward pass reads them, beside those of the segment that
 // is being fetched.
 constexpr int64_t kSegmentBytes = 256 * 1024;
-constexpr int64_t kMinSegment = 3, kMaxSegment = 16;
+constexpr int64_t kMinSegment = 2, kMaxSegment = 16;
 // Gradients of the gates from this size on bypass the caches.
 constexpr int64_t kStreamBytes = 8 << 20;
 // Elements below which threads do not pay.

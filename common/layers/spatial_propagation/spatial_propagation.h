@@ -40,7 +40,7 @@
 // direction plus the rule, so memory bound. Memory: forward allocates the
 // output and one scratch block of a few lines a thread; for a backward pass it
 // also keeps one byte an element (the winning direction) and the states of
-// every 3rd to 16th step (4 / 16 to 4 / 3 elements an element in all). Backward
+// every 2nd to 16th step (1 / 4 to 2 elements an element in all). Backward
 // allocates the two gradients and one scratch block of the states of one
 // segment a thread. Channels-last gates (or any with channel stride 1) are read
 // in place, as are planes with column stride 1; other strides, and an x that is

@@ -52,9 +52,8 @@ HWY_INLINE void StoreWinner(D d, hn::Vec<D> winner, uint8_t* to) {
   }
 }
 
-// Calls kernel.Vector for all vectors of a line. The
-// kernel is passed by value: its members then live in registers although bytes
-// are stored.
+// Calls kernel.Vector for all vectors of a line. The kernel is passed by value:
+// its members then live in registers although bytes are stored.
 template <class Kernel, typename T = typename Kernel::Type>
 HWY_INLINE void ForEachVector(Kernel kernel, const Line line) {
   const hn::ScalableTag<T> d;
