@@ -21,12 +21,6 @@ std::vector<KeyRule> Config::Rules() {
       {"loss.epsilon", 1e-12, 0.5},
       {"loss.unary", 0, 1e6},
       {"loss.unary_steps", 0, 1e12},
-      {"dense_crf.iterations", 0, 1000},
-      {"dense_crf.spatial_theta", 1e-3, 1e6},
-      {"dense_crf.spatial_weight", 0, 1e6},
-      {"dense_crf.theta_position", 1e-3, 1e6},
-      {"dense_crf.theta_colour", 1e-3, 1e6},
-      {"dense_crf.bilateral_weight", 0, 1e6},
       {"eval.speck_area", 1, 1e12},
       {"predict.max_pixels", 1, 1e12},
       {"predict.tile", 64, 1e6},
@@ -35,6 +29,7 @@ std::vector<KeyRule> Config::Rules() {
   AddRules("data", DataConfig::Rules(), &rules);
   AddRules("train", TrainConfig::Rules(), &rules);
   AddRules("crf", CrfConfig::Rules(), &rules);
+  AddRules("dense_crf", DenseCrfConfig::Rules(), &rules);
   return rules;
 }
 

@@ -8,6 +8,7 @@
 
 #include "common/config/config.h"
 #include "common/datasets/data_config.h"
+#include "common/layers/mean_field/dense_crf_config.h"
 #include "common/training/train_config.h"
 #include "crfgrad/crf_layer.h"
 #include "nlohmann/json.hpp"
@@ -54,16 +55,6 @@ struct LossConfig {
   int64_t unary_steps = 0;
 };
 
-// Dense CRF with mean-field inference (Kraehenbuehl and Koltun 2011).
-struct DenseCrfConfig {
-  int64_t iterations = 5;
-  double spatial_theta = 3;
-  double spatial_weight = 0;
-  double theta_position = 20;
-  double theta_colour = 10;
-  double bilateral_weight = 6;
-};
-
 struct EvalConfig {
   // Also measure energy, mean IoU and specks after each iteration.
   bool convergence = false;
@@ -103,10 +94,6 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(GroupConfig, backbone_lr,
                                                 crf_weight_decay)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(LossConfig, type, epsilon,
                                                 unary, unary_steps)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DenseCrfConfig, iterations,
-                                                spatial_theta, spatial_weight,
-                                                theta_position, theta_colour,
-                                                bilateral_weight)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(EvalConfig, convergence,
                                                 speck_area)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PredictConfig, max_pixels, tile,

@@ -6,10 +6,14 @@
 
 #include <cmath>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "common/io/safetensors.h"
+#include "common/layers/permutohedral/lattice.h"
 #include "common/layers/simplex_projection/simplex_projection.h"
 #include "common/testing/gradcheck.h"
+#include "common/testing/status_matchers.h"
 
 namespace seg {
 namespace crfgrad {
@@ -132,6 +136,66 @@ TEST_F(CrfLayerTest, MatchesADenseMatrix) {
   // Entries of K come from differences of energies: a few 1e-15 each.
   EXPECT_TRUE(
       at::allclose(q, DenseReference(layer, z, lattices), 1e-11, 1e-11));
+}
+
+double LargestDifference(const at::Tensor& a, const at::Tensor& b) {
+  return (a - b).abs().max().item<double>();
+}
+
+// Another implementation of the same equations (testdata/make_golden.py):
+// spatial and bilateral term, projection, and the gradients of all four inputs.
+TEST_F(CrfLayerTest, EqualsTheEquationsWrittenInPython) {
+  ASSERT_OK_AND_ASSIGN(
+      const TensorMap golden,
+      ReadSafetensors("crfgrad/testdata/crf_layer.safetensors"));
+  CrfConfig exact;
+  exact.spatial.radius = 1;
+  exact.bilateral.theta_position = 3;
+  exact.bilateral.theta_colour = 40;
+  CrfConfig leaky_tied = exact;
+  leaky_tied.iterations = 3;
+  leaky_tied.leak = 0.3;
+  leaky_tied.initial = "uniform";
+  leaky_tied.spatial.tied = leaky_tied.bilateral.tied = true;
+  leaky_tied.spatial.mask_centre = false;
+
+  for (const auto& [name, config] :
+       {std::make_pair(std::string("exact"), exact),
+        std::make_pair(std::string("leaky_tied"), leaky_tied)}) {
+    SCOPED_TRACE(name);
+    CrfLayer layer(config, 3);
+    layer->to(at::kDouble);
+    for (const auto& parameter : layer->named_parameters()) {
+      const c10::AutoGradMode no_grad(false);
+      const at::Tensor& value = golden.at(parameter.key());
+      ASSERT_EQ(parameter.value().sizes(), value.sizes()) << parameter.key();
+      parameter.value().copy_(value);
+    }
+    // The layer's own features are float; the golden ones are double.
+    LatticeVector lattices;
+    for (const at::Tensor& features : golden.at("features").unbind()) {
+      lattices.push_back(PermutohedralLattice::Build(features));
+    }
+    at::Tensor z = golden.at("z").clone().set_requires_grad(true);
+    const at::Tensor q = layer->forward(z, lattices);
+    (q * golden.at("cotangent")).sum().backward();
+    // Both compute in double; they differ in the order of their sums.
+    EXPECT_LT(LargestDifference(q, golden.at(name + ".q")), 1e-12);
+    const std::string prefix = name + ".gradient.";
+    EXPECT_LT(LargestDifference(z.grad(), golden.at(prefix + "z")), 1e-12);
+    for (const auto& parameter : layer->named_parameters()) {
+      EXPECT_LT(LargestDifference(parameter.value().grad(),
+                                  golden.at(prefix + parameter.key())),
+                1e-12)
+          << parameter.key();
+    }
+    // Features as float: relative error 6e-8, times coordinates of some tens
+    // and the gain of the iterations.
+    EXPECT_LT(LargestDifference(
+                  layer->forward(z, layer->BuildLattices(golden.at("images"))),
+                  golden.at(name + ".q")),
+              1e-5);
+  }
 }
 
 TEST_F(CrfLayerTest, GradientsOfTheWholeLayer) {

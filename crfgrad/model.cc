@@ -6,10 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
-#include "common/base/runfiles.h"
-#include "common/config/main.h"
 #include "common/layers/mean_field/mean_field.h"
 
 namespace seg {
@@ -55,31 +51,9 @@ std::vector<at::Tensor> ModelImpl::Predict(const at::Tensor& images) {
     return {crf_->forward(probabilities, crf_->BuildLattices(images)),
             probabilities};
   }
-  const DenseCrfConfig& dense = config_.dense_crf;
-  MeanFieldOptions options;
-  options.iterations = dense.iterations;
-  options.spatial_theta = dense.spatial_theta;
-  options.spatial_weight = dense.spatial_weight;
-  options.bilateral_theta_pos = dense.theta_position;
-  options.bilateral_theta_col = dense.theta_colour;
-  options.bilateral_weight = dense.bilateral_weight;
-  return {MeanField(-at::log_softmax(scores, 1), images, options),
+  return {MeanField(-at::log_softmax(scores, 1), images,
+                    config_.dense_crf.Options()),
           probabilities};
-}
-
-absl::Status LoadPretrained(const ModelConfig& config, Model* model) {
-  if (config.weights.empty()) return absl::OkStatus();
-  std::string path = config.weights;
-  if (path == "imagenet") {
-    if (!absl::StartsWith(config.backbone, "efficientnet_lite")) {
-      return UsageError(absl::InvalidArgumentError(absl::StrCat(
-          "model.weights: imagenet weights come with efficientnet_lite0, 1 and "
-          "2; for ",
-          config.backbone, " name a .pth or .safetensors file")));
-    }
-    path = Runfile(config.backbone + ".pth", config.backbone + "_weights");
-  }
-  return LoadBackboneWeights((*model)->fcn(), path);
 }
 
 }  // namespace crfgrad

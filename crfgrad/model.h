@@ -8,9 +8,7 @@
 #include <vector>
 
 #include "ATen/core/Tensor.h"
-#include "absl/status/status.h"
 #include "common/backbones/fcn.h"
-#include "common/inference/evaluate.h"
 #include "crfgrad/config.h"
 #include "crfgrad/crf_layer.h"
 #include "torch/nn/module.h"
@@ -46,9 +44,6 @@ class ModelImpl : public torch::nn::Module {
   CrfLayer crf_{nullptr};  // empty unless model.inference is crfgrad
 };
 TORCH_MODULE(Model);
-
-// Loads what model.weights names into the backbone.
-absl::Status LoadPretrained(const ModelConfig& config, Model* model);
 
 }  // namespace crfgrad
 }  // namespace seg

@@ -96,16 +96,6 @@ TEST(ModelTest, ParameterNamesOfTheCrf) {
                          "unary_weight", "bilateral_filter", "spatial.weight"));
 }
 
-TEST(ModelTest, ImagenetWeightsOnlyForTheirBackbone) {
-  ModelConfig config;
-  config.weights = "imagenet";
-  Config whole;
-  Model model(whole, 2);
-  EXPECT_THAT(LoadPretrained(config, &model),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       HasSubstr("efficientnet_lite0")));
-}
-
 class TaskTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -140,7 +130,7 @@ TEST_F(TaskTest, OverfitsFourImages) {
   config.train.optimizer.lr = 0.01;
   config.crf.leak = 0.1;
   Model model(config, train_->info().num_classes());
-  CrfGradTask task(config, model, val_, val_, c10::kCPU);
+  CrfGradTask task(config, model, {val_, val_, "val"});
   model->train();
   Optimizer optimizer(config.train.optimizer, task.Phases()[0].groups);
   double first = 0, last = 0;
@@ -160,7 +150,7 @@ TEST_F(TaskTest, AFrozenFcnGetsNoGradient) {
   Config config;
   config.model.freeze_fcn = true;
   Model model(config, train_->info().num_classes());
-  CrfGradTask task(config, model, val_, val_, c10::kCPU);
+  CrfGradTask task(config, model, {val_, val_, "val"});
   model->train();
   task.Loss(0, batch_, 0).loss.backward();
   for (const at::Tensor& p : model->fcn()->parameters()) {
@@ -177,7 +167,7 @@ TEST_F(TaskTest, BothLossesAndTheUnaryTerm) {
     config.loss.type = type;
     config.loss.unary = 0.5;
     Model model(config, train_->info().num_classes());
-    CrfGradTask task(config, model, val_, val_, c10::kCPU);
+    CrfGradTask task(config, model, {val_, val_, "val"});
     model->train();
     const StepLoss loss = task.Loss(0, batch_, 0);
     ASSERT_EQ(loss.logged.size(), 2u);
@@ -191,7 +181,7 @@ TEST_F(TaskTest, BothLossesAndTheUnaryTerm) {
 TEST_F(TaskTest, ValidatesBothOutputs) {
   Config config;
   Model model(config, train_->info().num_classes());
-  CrfGradTask task(config, model, val_, val_, c10::kCPU);
+  CrfGradTask task(config, model, {val_, val_, "val"});
   model->eval();
   ASSERT_OK_AND_ASSIGN(const Metrics metrics, task.Validate());
   EXPECT_EQ(metrics.count("mean_iou"), 1u);
@@ -217,7 +207,7 @@ TEST_F(TaskTest, ConvergenceFollowsTheIterations) {
       const EvaluateResult result,
       Evaluate(
           *val_,
-          [&](const at::Tensor& images) { return model->Predict(images); },
+          [&](const Batch& batch) { return model->Predict(batch.images); },
           options));
   EXPECT_DOUBLE_EQ(convergence.mean_iou[4],
                    result.outputs[0].confusion.MeanIou());
@@ -235,7 +225,9 @@ TEST_F(TaskTest, ConvergenceFollowsTheIterations) {
     const std::vector<int64_t>& specks = convergence.specks[c];
     EXPECT_EQ(json["least_speck_fall"][convergence.class_names[c]][1],
               specks[0] - specks[1]);
-    if (specks[0] > 0) EXPECT_EQ(convergence.specks_removed[c][0], 0);
+    if (specks[0] > 0) {
+      EXPECT_EQ(convergence.specks_removed[c][0], 0);
+    }
   }
 
   config.model.inference = "fcn";

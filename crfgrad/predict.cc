@@ -24,7 +24,7 @@ absl::Status Predict(const seg::MainArgs& args) {
                      config.overlap, " and ", config.tile)));
   }
   seg::PredictOptions options;
-  options.device = restored.device;
+  options.device = restored.run.device;
   options.tiling = {config.max_pixels, config.tile, config.overlap};
   if (config.states) {
     if (!restored.model->has_crf()) {
@@ -32,15 +32,18 @@ absl::Status Predict(const seg::MainArgs& args) {
           "predict.states: needs model.inference=crfgrad"));
     }
     options.after_image = [&](const std::string& prefix,
-                              const at::Tensor& image,
+                              const seg::Sample& sample,
                               const std::vector<at::Tensor>& /*outputs*/) {
-      return seg::crfgrad::WriteStates(prefix, image, restored.info.palette,
-                                       restored.device, &restored.model);
+      return seg::crfgrad::WriteStates(prefix, sample.image,
+                                       restored.run.info.palette,
+                                       restored.run.device, &restored.model);
     };
   }
   return seg::RunPredict(
-      args, restored.info,
-      [&](const at::Tensor& images) { return restored.model->Predict(images); },
+      args, restored.run.info,
+      [&](const seg::Batch& batch) {
+        return restored.model->Predict(batch.images);
+      },
       options);
 }
 

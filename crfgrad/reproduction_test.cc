@@ -11,6 +11,7 @@
 #include "common/io/file.h"
 #include "common/layers/permutohedral/taps.h"
 #include "common/reproduction/ledger.h"
+#include "common/reproduction/table.h"
 #include "common/testing/status_matchers.h"
 #include "common/training/trainer.h"
 #include "crfgrad/config.h"
@@ -40,6 +41,10 @@ TEST(ReproductionTest, EveryReportedNumberIsThere) {
   EXPECT_EQ(ledger.rows.size(), 5u + 7u + 6u + 38u);
 }
 
+TEST(ReproductionTest, LedgerResultsAndReadmeAgree) {
+  EXPECT_OK(CheckPaper(Runfile("crfgrad")));
+}
+
 TEST(ReproductionTest, TheLayerBeatsItsUnaryOnScenes) {
   const std::string path = Runfile("crfgrad/configs/demo.yaml");
   ASSERT_OK_AND_ASSIGN(const std::string text, ReadFile(path));
@@ -54,7 +59,7 @@ TEST(ReproductionTest, TheLayerBeatsItsUnaryOnScenes) {
   ASSERT_OK_AND_ASSIGN(const auto val, OpenDataset(config.data, "", "val"));
   ASSERT_OK_AND_ASSIGN(const auto test, OpenDataset(config.data, "", "test"));
   Model model(config, train->info().num_classes());
-  CrfGradTask task(config, model, val, test, c10::kCPU);
+  CrfGradTask task(config, model, {val, test, "test"});
   ASSERT_OK(
       Trainer(args, {config.train, config.data, text}, &task, train).Run());
   // Trainer left the best weights in the model.
@@ -64,7 +69,7 @@ TEST(ReproductionTest, TheLayerBeatsItsUnaryOnScenes) {
       const EvaluateResult result,
       Evaluate(
           *test,
-          [&](const at::Tensor& images) { return model->Predict(images); },
+          [&](const Batch& batch) { return model->Predict(batch.images); },
           options));
   // The demo promises one point of mean IoU over the same unary.
   EXPECT_GE(result.outputs[0].confusion.MeanIou(),

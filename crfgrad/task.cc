@@ -2,12 +2,10 @@
 
 #include <ATen/ATen.h>
 
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "common/losses/cross_entropy.h"
 #include "torch/nn/modules/batchnorm.h"
 
@@ -15,14 +13,10 @@ namespace seg {
 namespace crfgrad {
 
 CrfGradTask::CrfGradTask(const Config& config, Model model,
-                         std::shared_ptr<const Dataset> val,
-                         std::shared_ptr<const Dataset> report,
-                         c10::Device device)
-    : config_(config),
-      model_(std::move(model)),
-      val_(std::move(val)),
-      report_(std::move(report)),
-      device_(device) {}
+                         EvaluatedTaskOptions options)
+    : EvaluatedTask(std::move(options)),
+      config_(config),
+      model_(std::move(model)) {}
 
 std::vector<Phase> CrfGradTask::Phases() {
   const GroupConfig& groups = config_.groups;
@@ -50,7 +44,7 @@ StepLoss CrfGradTask::Loss(int64_t /*phase*/, const Batch& batch,
     }
   }
   CrossEntropyOptions options;
-  options.ignore_label = val_->info().ignore_label;
+  options.ignore_label = this->options().val->info().ignore_label;
   at::Tensor scores;
   {
     const c10::AutoGradMode gradients(!frozen);
@@ -75,35 +69,12 @@ StepLoss CrfGradTask::Loss(int64_t /*phase*/, const Batch& batch,
   return step_loss;
 }
 
-PredictFn CrfGradTask::Predictor() {
-  return [this](const at::Tensor& images) { return model_->Predict(images); };
+std::vector<at::Tensor> CrfGradTask::Predict(const Batch& batch) {
+  return model_->Predict(batch.images);
 }
 
-absl::StatusOr<EvaluateResult> CrfGradTask::EvaluateOn(const Dataset& dataset) {
-  EvaluateOptions options;
-  options.outputs = model_->OutputNames();
-  options.device = device_;
-  return Evaluate(dataset, Predictor(), options);
-}
-
-absl::StatusOr<Metrics> CrfGradTask::Validate() {
-  SEG_ASSIGN_OR_RETURN(const EvaluateResult result, EvaluateOn(*val_));
-  Metrics metrics;
-  for (size_t i = 0; i < result.outputs.size(); ++i) {
-    const OutputResult& output = result.outputs[i];
-    metrics[i == 0 ? "mean_iou" : output.name + "_mean_iou"] =
-        output.confusion.MeanIou();
-  }
-  metrics["pixel_accuracy"] = result.outputs[0].confusion.PixelAccuracy();
-  return metrics;
-}
-
-absl::StatusOr<std::string> CrfGradTask::Finish(ReportData* report) {
-  SEG_ASSIGN_OR_RETURN(const EvaluateResult result, EvaluateOn(*report_));
-  SEG_RETURN_IF_ERROR(FillReport(*report_, result, Predictor(), device_,
-                                 config_.report_pictures, report));
-  return absl::StrCat(result.info.name, ", split ", config_.report_split, ", ",
-                      result.ids.size(), " images\n", ToTable(result));
+std::vector<std::string> CrfGradTask::OutputNames() const {
+  return model_->OutputNames();
 }
 
 }  // namespace crfgrad

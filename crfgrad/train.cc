@@ -5,9 +5,11 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "common/backbones/pretrained.h"
 #include "common/base/status_macros.h"
 #include "common/config/main.h"
 #include "common/datasets/open.h"
+#include "common/training/run_folder.h"
 #include "common/training/trainer.h"
 #include "crfgrad/config.h"
 #include "crfgrad/model.h"
@@ -16,7 +18,8 @@
 
 namespace {
 
-absl::Status Train(const seg::MainArgs& args) {
+absl::Status Train(seg::MainArgs args) {
+  SEG_RETURN_IF_ERROR(seg::ResolveResume(&args));
   seg::crfgrad::Config config;
   SEG_RETURN_IF_ERROR(seg::LoadConfig(args, &config));
   SEG_ASSIGN_OR_RETURN(const c10::Device device,
@@ -36,8 +39,10 @@ absl::Status Train(const seg::MainArgs& args) {
 
   torch::manual_seed(args.seed);
   seg::crfgrad::Model model(config, train->info().num_classes());
-  SEG_RETURN_IF_ERROR(seg::crfgrad::LoadPretrained(config.model, &model));
-  seg::crfgrad::CrfGradTask task(config, model, val, report, device);
+  SEG_RETURN_IF_ERROR(seg::LoadPretrained(config.model.weights, &model->fcn()));
+  seg::crfgrad::CrfGradTask task(
+      config, model,
+      {val, report, config.report_split, config.report_pictures, device});
   return seg::Trainer(
              args,
              {config.train, config.data, seg::ToYaml(nlohmann::json(config))},

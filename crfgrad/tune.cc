@@ -57,8 +57,7 @@ absl::Status Tune(const seg::MainArgs& args) {
             sample.image.unsqueeze(0), position, colour));
       }
       for (const double weight : kWeights) {
-        seg::MeanFieldOptions options;
-        options.iterations = restored.config.dense_crf.iterations;
+        seg::MeanFieldOptions options = restored.config.dense_crf.Options();
         options.spatial_weight = 0;
         options.bilateral_weight = weight;
         seg::ConfusionMatrix confusion(dataset->info().num_classes(),

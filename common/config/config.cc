@@ -20,17 +20,20 @@ namespace {
 
 using nlohmann::json;
 
+// Characters to insert, delete, replace, or exchange with their neighbour.
 size_t EditDistance(const std::string& a, const std::string& b) {
   std::vector<size_t> row(b.size() + 1);
   std::iota(row.begin(), row.end(), 0);
+  std::vector<size_t> above, above_that;
   for (size_t i = 0; i < a.size(); ++i) {
-    size_t diagonal = row[0];
+    above_that = std::exchange(above, row);
     row[0] = i + 1;
     for (size_t j = 0; j < b.size(); ++j) {
-      const size_t next = std::min(
-          {row[j] + 1, row[j + 1] + 1, diagonal + (a[i] == b[j] ? 0 : 1)});
-      diagonal = row[j + 1];
-      row[j + 1] = next;
+      row[j + 1] = std::min(
+          {row[j] + 1, above[j + 1] + 1, above[j] + (a[i] == b[j] ? 0 : 1)});
+      if (i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j]) {
+        row[j + 1] = std::min(row[j + 1], above_that[j - 1] + 1);
+      }
     }
   }
   return row.back();

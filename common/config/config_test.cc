@@ -80,6 +80,12 @@ TEST(ParseConfigTest, UnknownKeyNamesTheNearest) {
   EXPECT_THAT(Parse("", {"stpes=3"}),
               StatusIs(kInvalid, AllOf(HasSubstr("override 'stpes=3'"),
                                        HasSubstr("'steps'"))));
+  // Two letters exchanged are one mistake: 'rl' is nearer to 'lr' than to
+  // 'flip'.
+  EXPECT_THAT(Parse("rl: 1"),
+              StatusIs(kInvalid, HasSubstr("did you mean 'optimizer.lr'?")));
+  EXPECT_THAT(Parse("", {"optimizre.lr=1"}),
+              StatusIs(kInvalid, HasSubstr("did you mean 'optimizer'?")));
   EXPECT_THAT(Parse("", {"steps.more=3"}),
               StatusIs(kInvalid, HasSubstr("steps: expected an integer")));
 }

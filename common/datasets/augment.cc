@@ -196,6 +196,42 @@ void WarpImage(const at::Tensor& image, const Affine& a, ImageSize size,
   }
 }
 
+// Bilinear samples of `maps` [L,H,W] at the target pixels that have a nearest
+// source pixel; elsewhere channel 0 is 1 and the others are 0.
+at::Tensor WarpProbabilities(const at::Tensor& maps, const Affine& a,
+                             ImageSize size,
+                             const std::vector<int32_t>& nearest) {
+  const int64_t h = maps.size(1);
+  const int64_t w = maps.size(2);
+  const int64_t plane = size.height * size.width;
+  at::Tensor out = at::zeros({maps.size(0), size.height, size.width});
+  const float* source = maps.data_ptr<float>();
+  float* target = out.data_ptr<float>();
+  for (int64_t i = 0; i < plane; ++i) {
+    if (nearest[i] < 0) {
+      target[i] = 1.0f;
+      continue;
+    }
+    const double x = static_cast<double>(i % size.width);
+    const double y = static_cast<double>(i / size.width);
+    const double sx = std::clamp(a.xx * x + a.xy * y + a.x0, 0.0, w - 1.0);
+    const double sy = std::clamp(a.yx * x + a.yy * y + a.y0, 0.0, h - 1.0);
+    const int64_t x0 = static_cast<int64_t>(sx);
+    const int64_t y0 = static_cast<int64_t>(sy);
+    const float fx = static_cast<float>(sx - static_cast<double>(x0));
+    const float fy = static_cast<float>(sy - static_cast<double>(y0));
+    const int64_t right = x0 + 1 < w ? 1 : 0;
+    const int64_t down = y0 + 1 < h ? w : 0;
+    for (int64_t c = 0; c < maps.size(0); ++c) {
+      const float* s = source + (c * h + y0) * w + x0;
+      const float above = s[0] + fx * (s[right] - s[0]);
+      const float below = s[down] + fx * (s[down + right] - s[down]);
+      target[c * plane + i] = above + fy * (below - above);
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 absl::Status ValidateAugmentOptions(const AugmentOptions& o) {
@@ -301,6 +337,16 @@ Sample Augment(const Sample& sample, const DatasetInfo& info,
     for (int64_t i = 0; i < plane; ++i) {
       q[i] = nearest[i] < 0 ? ignore : table[p[nearest[i]]];
     }
+  }
+  if (sample.probabilities.defined()) {
+    at::Tensor maps = sample.probabilities.contiguous();
+    if (d.flip) {
+      const std::array<uint8_t, 256> table = FlipTable(info.flip_pairs);
+      std::vector<int64_t> order;
+      for (int64_t c = 0; c < maps.size(0); ++c) order.push_back(table[c]);
+      maps = maps.index_select(0, at::tensor(order));
+    }
+    out.probabilities = WarpProbabilities(maps, affine, target, nearest);
   }
   return out;
 }

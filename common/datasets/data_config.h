@@ -24,8 +24,16 @@ struct SyntheticConfig {
 };
 
 struct DataConfig {
-  // A folder under the data root, a path to a folder, or "synthetic:scenes".
+  // A folder under the data root, a path to a folder, "synthetic:scenes",
+  // "synthetic:faces", or an official format and its folder: "voc2012:PATH",
+  // "voc2012:PATH+SBD_PATH", "sbd:PATH", "helen:PATH".
   std::string pack = "synthetic:scenes";
+  // A folder with the class probabilities that another model gave for each
+  // image (probabilities.h). Empty: none.
+  std::string probabilities;
+  // Side of the square that faces are aligned to by landmarks.txt in the folder
+  // (align.h), before any resizing. 0: off.
+  int64_t align = 0;
   // Resizing of every sample, in training and in evaluation. At most one of:
   // exact size (both resize_height and resize_width), length of the longer
   // side, length of the shorter side (these two keep the proportions). 0: off.
@@ -33,6 +41,11 @@ struct DataConfig {
   int64_t resize_width = 0;
   int64_t resize_longer = 0;
   int64_t resize_shorter = 0;
+  // New ids for the classes of the data, one per class: 0 .. K-1 without gaps,
+  // or 255 to ignore the class. Empty: as they are. class_names: by new id;
+  // empty: taken from the data. See mapped.h.
+  std::vector<int64_t> map;
+  std::vector<std::string> class_names;
   // Decoded (and resized) samples are kept in memory up to this many MiB,
   // shared by all workers. 0: no cache.
   int64_t cache_mb = 512;
@@ -51,10 +64,12 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(AugmentOptions, crop_height,
                                                 saturation, hue)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(SyntheticConfig, height, width,
                                                 train, val, test, seed)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DataConfig, pack, resize_height,
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DataConfig, pack, probabilities,
+                                                align, resize_height,
                                                 resize_width, resize_longer,
-                                                resize_shorter, cache_mb,
-                                                workers, augment, synthetic)
+                                                resize_shorter, map,
+                                                class_names, cache_mb, workers,
+                                                augment, synthetic)
 
 }  // namespace seg
 

@@ -1,5 +1,6 @@
-// The data interface that trainers, evaluators and tools share: a sample, what
-// is known about a data set, and random access to its samples.
+// The data interface that trainers, evaluators and tools share: a sample, a
+// batch of them, what is known about a data set, and random access to its
+// samples.
 #ifndef COMMON_DATASETS_DATASET_H_
 #define COMMON_DATASETS_DATASET_H_
 
@@ -10,6 +11,7 @@
 
 #include "ATen/core/Tensor.h"
 #include "absl/status/statusor.h"
+#include "c10/core/Device.h"
 #include "common/io/image.h"
 
 namespace seg {
@@ -20,7 +22,26 @@ struct Sample {
   at::Tensor image;  // uint8 [3,H,W], RGB, contiguous
   at::Tensor mask;   // uint8 [H,W], class ids or the ignore label; undefined
                      // when the data set has no masks
+  // float32 [L,H,W], >= 0: class probabilities that another model gave for the
+  // image (see probabilities.h); undefined when the data set has none.
+  at::Tensor probabilities;
 };
+
+// What a network sees: samples of one size, side by side.
+struct Batch {
+  std::vector<std::string> ids;  // N sample ids
+  at::Tensor images;             // float32 [N,3,H,W], RGB, 0..255, contiguous
+  at::Tensor masks;              // int64 [N,H,W]; undefined when there are none
+  at::Tensor probabilities;  // float32 [N,L,H,W]; undefined when there are none
+  int64_t step = 0;          // training: this batch's number, from 0
+  double epoch = 0.0;  // training: passes through the data when it is done
+};
+
+// A sample as a batch of one, on the device.
+Batch MakeBatch(const Sample& sample, c10::Device device);
+
+// Moves all tensors of a batch.
+void MoveBatch(c10::Device device, Batch* batch);
 
 struct DatasetInfo {
   std::string name;

@@ -34,6 +34,11 @@ absl::StatusOr<Batch> Collate(const std::vector<Sample>& samples,
   // Plain loops: ATen would start a thread team in every worker.
   batch.images = at::empty({n, 3, height, width}, at::kFloat);
   if (has_masks) batch.masks = at::empty({n, height, width}, at::kLong);
+  const bool has_probabilities = samples[0].probabilities.defined();
+  if (has_probabilities) {
+    batch.probabilities =
+        at::empty({n, samples[0].probabilities.size(0), height, width});
+  }
   for (int64_t i = 0; i < n; ++i) {
     const Sample& sample = samples[i];
     if (sample.image.size(1) != height || sample.image.size(2) != width) {
@@ -48,6 +53,11 @@ absl::StatusOr<Batch> Collate(const std::vector<Sample>& samples,
     const uint8_t* p = image.data_ptr<uint8_t>();
     float* q = batch.images.data_ptr<float>() + i * 3 * plane;
     for (int64_t k = 0; k < 3 * plane; ++k) q[k] = p[k];
+    if (has_probabilities) {
+      const at::Tensor maps = sample.probabilities.contiguous();
+      std::copy_n(maps.data_ptr<float>(), maps.numel(),
+                  batch.probabilities.data_ptr<float>() + i * maps.numel());
+    }
     if (!has_masks) continue;
     if (!sample.mask.defined() || sample.mask.size(0) != height ||
         sample.mask.size(1) != width) {

@@ -13,21 +13,12 @@
 #include <string>
 #include <vector>
 
-#include "ATen/core/Tensor.h"
 #include "absl/status/statusor.h"
 #include "common/datasets/augment_options.h"
 #include "common/datasets/data_config.h"
 #include "common/datasets/dataset.h"
 
 namespace seg {
-
-struct Batch {
-  std::vector<std::string> ids;  // N sample ids
-  at::Tensor images;             // float32 [N,3,H,W], RGB, 0..255, contiguous
-  at::Tensor masks;    // int64 [N,H,W]; undefined when the set has no masks
-  int64_t step = 0;    // this batch's number, from 0
-  double epoch = 0.0;  // passes through the data when this batch is done
-};
 
 struct LoaderOptions {
   int64_t batch_size = 1;

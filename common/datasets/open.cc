@@ -10,9 +10,15 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/status_macros.h"
+#include "common/datasets/align.h"
+#include "common/datasets/helen.h"
+#include "common/datasets/mapped.h"
 #include "common/datasets/pack.h"
+#include "common/datasets/probabilities.h"
+#include "common/datasets/synthetic/faces.h"
 #include "common/datasets/synthetic/scenes.h"
 #include "common/datasets/views.h"
+#include "common/datasets/voc.h"
 
 namespace seg {
 namespace {
@@ -27,16 +33,19 @@ constexpr int64_t kSplitStride = int64_t{1} << 32;
 absl::StatusOr<std::shared_ptr<const Dataset>> OpenSynthetic(
     const DataConfig& config, const std::string& split) {
   const std::string name = config.pack.substr(sizeof(kSynthetic) - 1);
-  if (name != "scenes") {
-    return absl::NotFoundError(absl::StrCat(
-        "data.pack: no synthetic set '", name, "'; there is synthetic:scenes"));
+  const bool faces = name == "faces";
+  if (name != "scenes" && !faces) {
+    return absl::NotFoundError(
+        absl::StrCat("data.pack: no synthetic set '", name,
+                     "'; there are synthetic:scenes, synthetic:faces"));
   }
   const SyntheticConfig& s = config.synthetic;
+  const int64_t smallest = faces ? 32 : 16;
   for (const int64_t side : {s.height, s.width}) {
-    if (side < 16 || side > 4096) {
+    if (side < smallest || side > 4096) {
       return absl::InvalidArgumentError(absl::StrCat(
           "data.synthetic.height, data.synthetic.width: ", s.height, ", ",
-          s.width, ", expected 16 .. 4096"));
+          s.width, ", expected ", smallest, " .. 4096"));
     }
   }
   int64_t first = 0;
@@ -57,6 +66,13 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenSynthetic(
   if (size < 0 || size > 1000000000) {
     return absl::InvalidArgumentError(absl::StrCat(
         "data.synthetic.", split, ": ", size, ", expected 0 .. 1000000000"));
+  }
+  if (faces) {
+    FacesOptions options;
+    options.height = s.height;
+    options.width = s.width;
+    options.seed = static_cast<uint64_t>(s.seed);
+    return MakeFacesDataset(options, first, size);
   }
   ScenesOptions options;
   options.height = s.height;
@@ -84,22 +100,101 @@ std::vector<std::string> ListPacks(const std::string& data_root) {
   return packs;
 }
 
+bool IsPath(const std::string& name) {
+  return absl::StrContains(name, "/") || name == ".";
+}
+
+// The folder that `name` means, or nothing where there is none.
+std::string FindFolder(const std::string& name, const std::string& data_root) {
+  if (name.empty()) return "";
+  if (IsPath(name) && IsFolder(name)) return name;
+  if (!data_root.empty() && name[0] != '/' &&
+      IsFolder(fs::path(data_root) / name)) {
+    return (fs::path(data_root) / name).string();
+  }
+  return "";
+}
+
+// FindFolder for data in an official format, or why there is none.
+absl::StatusOr<std::string> FindOfficial(const std::string& pack,
+                                         const std::string& name,
+                                         const std::string& data_root) {
+  const std::string folder = FindFolder(name, data_root);
+  if (!folder.empty()) return folder;
+  return absl::NotFoundError(absl::StrCat(
+      "data.pack: ", pack, ": no folder '", name, "'",
+      IsPath(name) ? ""
+      : data_root.empty()
+          ? "; the data root is not set (--data_root, SEG_DATA_ROOT), a path "
+            "needs a slash"
+          : absl::StrCat(" in ", data_root, "; a path needs a slash")));
+}
+
+// A set with its folder; no folder for what is generated.
+struct Opened {
+  std::shared_ptr<const Dataset> dataset;
+  std::string folder;
+};
+
+absl::StatusOr<Opened> OpenVoc(const std::string& pack, const std::string& name,
+                               const std::string& data_root,
+                               const std::string& split) {
+  // "VOC+SBD", unless a folder really has that name.
+  const size_t plus = name.find('+');
+  std::string voc = name;
+  std::string sbd;
+  if (plus != std::string::npos && FindFolder(name, data_root).empty()) {
+    voc = name.substr(0, plus);
+    SEG_ASSIGN_OR_RETURN(sbd,
+                         FindOfficial(pack, name.substr(plus + 1), data_root));
+  }
+  Opened opened;
+  SEG_ASSIGN_OR_RETURN(opened.folder, FindOfficial(pack, voc, data_root));
+  SEG_ASSIGN_OR_RETURN(opened.dataset, OpenVoc2012(opened.folder, sbd, split));
+  return opened;
+}
+
+absl::StatusOr<Opened> OpenAny(const DataConfig& config,
+                               const std::string& data_root,
+                               const std::string& split) {
+  Opened opened;
+  const std::string& pack = config.pack;
+  if (absl::StartsWith(pack, kSynthetic)) {
+    SEG_ASSIGN_OR_RETURN(opened.dataset, OpenSynthetic(config, split));
+    return opened;
+  }
+  const size_t colon = pack.find(':');
+  const std::string format =
+      colon == std::string::npos ? "" : pack.substr(0, colon);
+  const std::string name = pack.substr(format.empty() ? 0 : colon + 1);
+  if (format == "voc2012") return OpenVoc(pack, name, data_root, split);
+  if (format == "sbd") {
+    SEG_ASSIGN_OR_RETURN(opened.folder, FindOfficial(pack, name, data_root));
+    SEG_ASSIGN_OR_RETURN(opened.dataset, OpenSbd(opened.folder, split));
+    return opened;
+  }
+  if (format == "helen") {
+    SEG_ASSIGN_OR_RETURN(opened.folder, FindOfficial(pack, name, data_root));
+    SEG_ASSIGN_OR_RETURN(opened.dataset, OpenHelen(opened.folder, split));
+    return opened;
+  }
+  SEG_ASSIGN_OR_RETURN(opened.folder, FindPack(pack, data_root));
+  SEG_ASSIGN_OR_RETURN(opened.dataset, OpenPack(opened.folder, split));
+  return opened;
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> FindPack(const std::string& pack,
                                      const std::string& data_root) {
   if (pack.empty()) {
     return absl::InvalidArgumentError(
-        "data.pack: expected the name of a pack, a path, or synthetic:scenes, "
-        "got nothing");
+        "data.pack: expected the name of a pack, a path, or "
+        "synthetic:scenes, got nothing");
   }
-  const bool is_path = absl::StrContains(pack, "/") || pack == ".";
-  if (is_path && IsFolder(pack)) return pack;
-  if (!data_root.empty() && pack[0] != '/' &&
-      IsFolder(fs::path(data_root) / pack)) {
-    return (fs::path(data_root) / pack).string();
-  }
-  if (is_path) {
+  const std::string folder = FindFolder(pack, data_root);
+  if (!folder.empty()) return folder;
+  if (IsPath(pack)) {
     return absl::NotFoundError(
         absl::StrCat("data.pack: ", pack, ": no such folder"));
   }
@@ -130,13 +225,27 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenDataset(
     return absl::InvalidArgumentError(
         absl::StrCat("data.cache_mb: ", config.cache_mb, ", expected >= 0"));
   }
-  std::shared_ptr<const Dataset> dataset;
-  if (absl::StartsWith(config.pack, kSynthetic)) {
-    SEG_ASSIGN_OR_RETURN(dataset, OpenSynthetic(config, split));
-  } else {
-    SEG_ASSIGN_OR_RETURN(const std::string folder,
-                         FindPack(config.pack, data_root));
-    SEG_ASSIGN_OR_RETURN(dataset, OpenPack(folder, split));
+  if (config.align < 0 || config.align > 16384) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("data.align: ", config.align, ", expected 0 .. 16384"));
+  }
+  SEG_ASSIGN_OR_RETURN(const Opened opened, OpenAny(config, data_root, split));
+  std::shared_ptr<const Dataset> dataset = opened.dataset;
+  if (config.align > 0) {
+    if (opened.folder.empty()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "data.align: ", config.align, ", but ", config.pack,
+          " has no folder with a landmarks.txt; set data.align=0"));
+    }
+    SEG_ASSIGN_OR_RETURN(
+        dataset,
+        AlignedDataset(dataset,
+                       (fs::path(opened.folder) / "landmarks.txt").string(),
+                       config.align));
+  }
+  SEG_ASSIGN_OR_RETURN(dataset, MappedDataset(dataset, config));
+  if (!config.probabilities.empty()) {
+    dataset = WithProbabilities(dataset, config.probabilities);
   }
   dataset = ResizedDataset(dataset, config);
   if (config.cache_mb > 0) {

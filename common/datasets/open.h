@@ -11,12 +11,16 @@
 
 namespace seg {
 
-// Opens one split of `config.pack`, resized and cached as `config` says.
-//   config.pack: "synthetic:scenes" (then `data_root` is not used), a folder
-//     name under `data_root`, or a path (absolute, or with a slash in it).
+// Opens one split of `config.pack`: faces aligned, classes mapped, pictures
+// resized, samples cached, in this order and as `config` says.
+//   config.pack: "synthetic:scenes" or "synthetic:faces" (then `data_root` is
+//     not used), a folder name under `data_root`, or a path (absolute, or with
+//     a slash in it). Behind "voc2012:", "sbd:" or "helen:" a folder of that
+//     official format, found by the same rule; "voc2012:A+B" is VOC in A and
+//     SBD in B (voc.h, helen.h).
 //   split: "train", "val", "test", or any NAME with a NAME.txt in the pack;
 //     "all" is every image of the pack, in the order of the ids, when there is
-//     no all.txt.
+//     no all.txt. Official formats have the splits of their lists.
 // An empty split opens as a data set of size 0.
 // Errors: NotFound (pack, split; names what is there), InvalidArgument (options
 // that exclude each other, malformed dataset.yaml), one line with a remedy.

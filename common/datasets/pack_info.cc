@@ -13,6 +13,7 @@
 #include "common/config/config.h"
 #include "common/datasets/pack.h"
 #include "common/io/file.h"
+#include "common/io/voc_palette.h"
 #include "nlohmann/json.hpp"
 
 namespace seg {
@@ -45,17 +46,6 @@ absl::Status CheckKeys(const std::string& path, const std::string& where,
 
 bool IsByte(const Json& value) {
   return value.is_number_integer() && value >= 0 && value <= 255;
-}
-
-// The colour of class `index` in the PASCAL VOC development kit.
-std::array<uint8_t, 3> VocColour(int index) {
-  std::array<uint8_t, 3> colour = {0, 0, 0};
-  for (int bit = 7; index > 0; --bit, index >>= 3) {
-    for (int c = 0; c < 3; ++c) {
-      colour[c] = static_cast<uint8_t>(colour[c] | ((index >> c & 1) << bit));
-    }
-  }
-  return colour;
 }
 
 absl::Status ReadClasses(const std::string& path, const Json& classes,
@@ -105,7 +95,7 @@ absl::Status ReadClasses(const std::string& path, const Json& classes,
                        "' is used twice"));
     }
     info->class_names[c] = name.get<std::string>();
-    info->palette[c] = VocColour(static_cast<int>(c));
+    info->palette[c] = VocColour(c);
     if (entry.contains("color")) {
       const Json& colour = entry["color"];
       if (!colour.is_array() || colour.size() != 3 ||

@@ -267,13 +267,17 @@ TEST(OpenPackTest, MissingFilesAreNamedWithTheirLine) {
 
 TEST(OpenPackTest, BadContentsAreNamedByGet) {
   const PackFixture pack;
-  pack.WriteWhole(4, 6, 5);
+  pack.WriteWhole(6, 6, 5);
   pack.WriteMaskFile("masks/s0.png", at::zeros({5, 6}, at::kByte));
   at::Tensor mask = at::zeros({6, 5}, at::kByte);
   mask[2][3] = 7;
   pack.WriteMaskFile("masks/s1.png", mask);
   pack.WriteText("images/s2.png", "not a picture");
   pack.WriteImageFile("masks/s3.png", at::zeros({3, 6, 5}, at::kByte));
+  pack.WriteText("images/s4.png", "");
+  ASSERT_OK_AND_ASSIGN(const std::string png,
+                       ReadFile(pack.Path("masks/s5.png")));
+  pack.WriteText("masks/s5.png", png.substr(0, png.size() - 20));
   ASSERT_OK_AND_ASSIGN(const auto set, OpenPack(pack.folder(), "train"));
   EXPECT_THAT(
       set->Get(0),
@@ -291,6 +295,10 @@ TEST(OpenPackTest, BadContentsAreNamedByGet) {
               HasSubstr("images/s2.png"));
   EXPECT_THAT(std::string(set->Get(3).status().message()),
               HasSubstr("masks/s3.png"));
+  EXPECT_THAT(std::string(set->Get(4).status().message()),
+              HasSubstr("images/s4.png"));
+  EXPECT_THAT(std::string(set->Get(5).status().message()),
+              HasSubstr("masks/s5.png"));
 }
 
 DataConfig Config(const std::string& pack) {

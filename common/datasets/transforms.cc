@@ -151,6 +151,12 @@ Sample ResizeSample(const Sample& sample, int64_t height, int64_t width) {
   if (sample.mask.defined()) {
     out.mask = ResizeMask(sample.mask, height, width);
   }
+  if (sample.probabilities.defined()) {
+    out.probabilities =
+        at::_upsample_bilinear2d_aa(sample.probabilities.unsqueeze(0),
+                                    {height, width}, /*align_corners=*/false)
+            .squeeze(0);
+  }
   return out;
 }
 
@@ -176,6 +182,14 @@ Sample FlipSample(const Sample& sample,
     const std::array<uint8_t, 256> table = FlipTable(flip_pairs);
     uint8_t* p = out.mask.data_ptr<uint8_t>();
     for (int64_t i = 0; i < out.mask.numel(); ++i) p[i] = table[p[i]];
+  }
+  if (sample.probabilities.defined()) {
+    out.probabilities = sample.probabilities.flip({2});
+    for (const auto& [a, b] : flip_pairs) {
+      const at::Tensor kept = out.probabilities[a].clone();
+      out.probabilities[a].copy_(out.probabilities[b]);
+      out.probabilities[b].copy_(kept);
+    }
   }
   return out;
 }

@@ -25,10 +25,12 @@ at::Tensor ResizeImage(const at::Tensor& image, int64_t height, int64_t width);
 // pixel below each target pixel's centre (torch's "nearest-exact").
 at::Tensor ResizeMask(const at::Tensor& mask, int64_t height, int64_t width);
 
-// Both at once; a sample without a mask stays without.
+// Image, mask and probabilities (bilinear with anti-aliasing) at once; what a
+// sample does not have stays undefined.
 Sample ResizeSample(const Sample& sample, int64_t height, int64_t width);
 
-// Mirrors left and right and swaps the class ids of each pair in the mask.
+// Mirrors left and right and swaps the classes of each pair in the mask and the
+// probabilities.
 // Applied twice it gives the sample back.
 Sample FlipSample(const Sample& sample,
                   const std::vector<std::pair<int64_t, int64_t>>& flip_pairs);

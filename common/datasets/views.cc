@@ -59,9 +59,11 @@ class Cached : public Dataset {
     // Read outside the lock. Two threads may read the same sample at once; both
     // get equal bytes and the first is kept.
     SEG_ASSIGN_OR_RETURN(Sample sample, base_->Get(index));
-    const int64_t bytes =
-        sample.image.numel() +
-        (sample.mask.defined() ? sample.mask.numel() : int64_t{0});
+    int64_t bytes = 0;
+    for (const at::Tensor& t :
+         {sample.image, sample.mask, sample.probabilities}) {
+      if (t.defined()) bytes += static_cast<int64_t>(t.nbytes());
+    }
     std::lock_guard<std::mutex> lock(mutex_);
     if (!samples_[index].image.defined() && bytes <= free_bytes_) {
       free_bytes_ -= bytes;

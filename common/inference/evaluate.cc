@@ -63,11 +63,11 @@ OverlayOptions OverlayFor(const DatasetInfo& info) {
   return options;
 }
 
-std::vector<at::Tensor> PredictImage(const PredictFn& predict,
-                                     const at::Tensor& image,
-                                     c10::Device device) {
+std::vector<at::Tensor> PredictSample(const PredictFn& predict,
+                                      const Sample& sample,
+                                      c10::Device device) {
   const c10::InferenceMode inference;
-  return predict(image.unsqueeze(0).to(device, at::kFloat));
+  return predict(MakeBatch(sample, device));
 }
 
 absl::StatusOr<EvaluateResult> Evaluate(const Dataset& dataset,
@@ -96,7 +96,7 @@ absl::StatusOr<EvaluateResult> Evaluate(const Dataset& dataset,
     SEG_ASSIGN_OR_RETURN(const Sample sample, dataset.Get(i));
     const auto start = std::chrono::steady_clock::now();
     const std::vector<at::Tensor> outputs =
-        PredictImage(predict, sample.image, options.device);
+        PredictSample(predict, sample, options.device);
     milliseconds.push_back(std::chrono::duration<double, std::milli>(
                                std::chrono::steady_clock::now() - start)
                                .count());
@@ -209,7 +209,7 @@ absl::Status FillReport(const Dataset& dataset, const EvaluateResult& result,
     const int64_t i = best ? order[count - 1 - k] : order[k - shown];
     SEG_ASSIGN_OR_RETURN(const Sample sample, dataset.Get(i));
     const std::vector<at::Tensor> outputs =
-        PredictImage(predict, sample.image, device);
+        PredictSample(predict, sample, device);
     ReportPicture picture;
     picture.title = sample.id;
     picture.panels.push_back({"image", sample.image});

@@ -20,10 +20,11 @@
 
 namespace seg {
 
-// images: float32 [N,3,H,W], RGB 0..255, on the network's device.
+// batch: images (and probabilities, where the data has them) on the network's
+// device; its masks are for networks that are studied with the truth in hand,
+// and absent where a user predicts.
 // returns: one tensor [N,L,H,W] an output; the label is the arg-max over L.
-using PredictFn =
-    std::function<std::vector<at::Tensor>(const at::Tensor& images)>;
+using PredictFn = std::function<std::vector<at::Tensor>(const Batch& batch)>;
 
 struct EvaluateOptions {
   // Names of the outputs, in PredictFn's order; the first is the main one.
@@ -60,10 +61,9 @@ absl::StatusOr<EvaluateResult> Evaluate(const Dataset& dataset,
 // photograph.
 OverlayOptions OverlayFor(const DatasetInfo& info);
 
-// One image through `predict`: its uint8 [3,H,W] to float and the device.
-std::vector<at::Tensor> PredictImage(const PredictFn& predict,
-                                     const at::Tensor& image,
-                                     c10::Device device);
+// One sample through `predict`, on the device, in inference mode.
+std::vector<at::Tensor> PredictSample(const PredictFn& predict,
+                                      const Sample& sample, c10::Device device);
 
 // {"metrics": {"mean_iou": ..., "OUTPUT/mean_iou": ...}, "per_class": ...,
 //  "images": n, "ms_per_image": ...}; fractions in [0,1], null where undefined.

@@ -47,8 +47,8 @@ class ToyDataset : public Dataset {
 };
 
 // The first output is right; the second calls every pixel dark.
-std::vector<at::Tensor> Predict(const at::Tensor& images) {
-  const at::Tensor bright = images.select(1, 0).unsqueeze(1) / 255;
+std::vector<at::Tensor> Predict(const Batch& batch) {
+  const at::Tensor bright = batch.images.select(1, 0).unsqueeze(1) / 255;
   return {at::cat({1 - bright, bright}, 1),
           at::cat({at::ones_like(bright), at::zeros_like(bright)}, 1)};
 }

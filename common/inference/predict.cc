@@ -14,6 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/datasets/probabilities.h"
 #include "common/io/image.h"
 #include "common/io/npy.h"
 #include "common/reporting/overlay.h"
@@ -70,8 +71,8 @@ absl::Status RunPredict(const MainArgs& args, const DatasetInfo& info,
     return absl::UnavailableError(
         absl::StrCat(out.string(), ": cannot be made: ", error.message()));
   }
-  const PredictFn tiled = [&](const at::Tensor& images) {
-    return PredictTiled(predict, images, options.tiling);
+  const PredictFn tiled = [&](const Batch& batch) {
+    return PredictTiled(predict, batch, options.tiling);
   };
   std::set<std::string> written;
   for (const std::string& file : files) {
@@ -85,9 +86,19 @@ absl::Status RunPredict(const MainArgs& args, const DatasetInfo& info,
       return absl::InvalidArgumentError(absl::StrCat(
           file, ": would be overwritten by its labels; name another --out"));
     }
-    SEG_ASSIGN_OR_RETURN(const at::Tensor image, ReadImage(file));
+    Sample sample;
+    sample.id = fs::path(file).stem().string();
+    sample.path = file;
+    SEG_ASSIGN_OR_RETURN(sample.image, ReadImage(file));
+    const at::Tensor& image = sample.image;
+    if (!options.probabilities.empty()) {
+      SEG_ASSIGN_OR_RETURN(
+          sample.probabilities,
+          ReadProbabilities(options.probabilities, sample.id, info,
+                            {image.size(1), image.size(2)}));
+    }
     const std::vector<at::Tensor> outputs =
-        PredictImage(tiled, image, options.device);
+        PredictSample(tiled, sample, options.device);
     const at::Tensor scores = outputs[0][0].to(at::kCPU, at::kFloat);
     const at::Tensor mask = scores.argmax(0).to(at::kByte);
     SEG_RETURN_IF_ERROR(WriteMask(prefix + ".png", mask, info.palette));
@@ -103,7 +114,7 @@ absl::Status RunPredict(const MainArgs& args, const DatasetInfo& info,
                    positive / positive.sum(0, true).clamp_min(1e-12)));
     }
     if (options.after_image) {
-      SEG_RETURN_IF_ERROR(options.after_image(prefix, image, outputs));
+      SEG_RETURN_IF_ERROR(options.after_image(prefix, sample, outputs));
     }
     std::printf("%s -> %s.png\n", file.c_str(), prefix.c_str());
   }

@@ -22,9 +22,12 @@ absl::StatusOr<std::vector<std::string>> ListInputs(const std::string& input);
 struct PredictOptions {
   c10::Device device = c10::kCPU;
   TilingOptions tiling;
+  // A folder with the class probabilities of each input, by its name without
+  // extension (common/datasets/probabilities.h). Empty: none.
+  std::string probabilities;
   // Called after each image with its stem-based output prefix ("OUT/NAME") and
-  // the image, for what only one paper writes. May be empty.
-  std::function<absl::Status(const std::string& prefix, const at::Tensor& image,
+  // the sample, for what only one paper writes. May be empty.
+  std::function<absl::Status(const std::string& prefix, const Sample& sample,
                              const std::vector<at::Tensor>& outputs)>
       after_image;
 };

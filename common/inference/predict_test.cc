@@ -25,8 +25,8 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 // Three classes, by which colour is strongest: a function of each pixel alone.
-std::vector<at::Tensor> StrongestColour(const at::Tensor& images) {
-  return {at::softmax(images / 16, 1)};
+std::vector<at::Tensor> StrongestColour(const Batch& batch) {
+  return {at::softmax(batch.images / 16, 1)};
 }
 
 class RunPredictTest : public ::testing::Test {
@@ -109,8 +109,8 @@ TEST_F(RunPredictTest, ProbabilitiesOfOutputsOffTheSimplex) {
       at::tensor({-0.5f, 1.0f, 0.0f, 0.5f, 3.0f, 0.0f, 0.5f, -1.0f, 0.0f})
           .view({1, 3, 1, 3})
           .expand({1, 3, 2, 3});
-  ASSERT_OK(Run(
-      [&](const at::Tensor&) -> std::vector<at::Tensor> { return {scores}; }));
+  ASSERT_OK(
+      Run([&](const Batch&) -> std::vector<at::Tensor> { return {scores}; }));
   ASSERT_OK_AND_ASSIGN(const at::Tensor probabilities,
                        ReadNpy(Out("a_probabilities.npy")));
   const at::Tensor expected =
@@ -122,9 +122,9 @@ TEST_F(RunPredictTest, ProbabilitiesOfOutputsOffTheSimplex) {
 
 TEST_F(RunPredictTest, TilesGiveTheLabelsOfTheWhole) {
   // A 3 x 3 mean before the choice: pixels depend on their neighbours.
-  const PredictFn local = [](const at::Tensor& images) {
+  const PredictFn local = [](const Batch& batch) {
     return std::vector<at::Tensor>{
-        at::softmax(at::avg_pool2d(images, 3, 1, 1) / 16, 1)};
+        at::softmax(at::avg_pool2d(batch.images, 3, 1, 1) / 16, 1)};
   };
   MakeImage("a.png", 50, 37);
   ASSERT_OK(Run(local));
@@ -137,18 +137,18 @@ TEST_F(RunPredictTest, TilesGiveTheLabelsOfTheWhole) {
   int64_t calls = 0;
   int64_t largest = 0;
   int64_t seen = 0;
-  options_.after_image = [&](const std::string& prefix, const at::Tensor& image,
+  options_.after_image = [&](const std::string& prefix, const Sample& sample,
                              const std::vector<at::Tensor>& outputs) {
     ++seen;
     EXPECT_EQ(prefix, Out("a"));
-    EXPECT_EQ(image.sizes(), at::IntArrayRef({3, 50, 37}));
+    EXPECT_EQ(sample.image.sizes(), at::IntArrayRef({3, 50, 37}));
     EXPECT_EQ(outputs[0].sizes(), at::IntArrayRef({1, 3, 50, 37}));
     return absl::OkStatus();
   };
-  ASSERT_OK(Run([&](const at::Tensor& images) {
+  ASSERT_OK(Run([&](const Batch& batch) {
     ++calls;
-    largest = std::max(largest, images.size(2) * images.size(3));
-    return local(images);
+    largest = std::max(largest, batch.images.size(2) * batch.images.size(3));
+    return local(batch);
   }));
   EXPECT_GT(calls, 4);
   EXPECT_LE(largest, 20 * 20);
@@ -232,7 +232,7 @@ TEST_F(RunPredictTest, AFailureAfterAnImageStops) {
   MakeImage("a.png", 2, 2);
   MakeImage("b.png", 2, 2);
   int64_t calls = 0;
-  options_.after_image = [&](const std::string&, const at::Tensor&,
+  options_.after_image = [&](const std::string&, const Sample&,
                              const std::vector<at::Tensor>&) {
     ++calls;
     return absl::ResourceExhaustedError("disk full");

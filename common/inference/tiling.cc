@@ -39,8 +39,9 @@ at::Tensor Ramp(int64_t start, int64_t size, int64_t length, int64_t overlap) {
 }  // namespace
 
 std::vector<at::Tensor> PredictTiled(const PredictFn& predict,
-                                     const at::Tensor& images,
+                                     const Batch& batch,
                                      const TilingOptions& options) {
+  const at::Tensor& images = batch.images;
   TORCH_CHECK(images.dim() == 4, "PredictTiled: images must be [N,3,H,W], got ",
               images.sizes());
   TORCH_CHECK(options.overlap > 0 && options.tile > options.overlap,
@@ -48,7 +49,7 @@ std::vector<at::Tensor> PredictTiled(const PredictFn& predict,
               options.overlap, " for tile ", options.tile);
   const int64_t height = images.size(2);
   const int64_t width = images.size(3);
-  if (height * width <= options.max_pixels) return predict(images);
+  if (height * width <= options.max_pixels) return predict(batch);
 
   std::vector<at::Tensor> sums;
   at::Tensor total = at::zeros({height, width}, images.options());
@@ -63,8 +64,11 @@ std::vector<at::Tensor> PredictTiled(const PredictFn& predict,
       const auto tile_of = [&](const at::Tensor& whole) {
         return whole.narrow(-2, y, tile_height).narrow(-1, x, tile_width);
       };
-      const std::vector<at::Tensor> outputs =
-          predict(tile_of(images).contiguous());
+      Batch tile = batch;
+      for (at::Tensor* t : {&tile.images, &tile.masks, &tile.probabilities}) {
+        if (t->defined()) *t = tile_of(*t).contiguous();
+      }
+      const std::vector<at::Tensor> outputs = predict(tile);
       for (size_t i = 0; i < outputs.size(); ++i) {
         if (sums.size() <= i) {
           sums.push_back(

@@ -16,12 +16,13 @@ struct TilingOptions {
   int64_t overlap = 128;  // shared by neighbours; < tile
 };
 
-// `predict` on `images` [N,3,H,W], whole where H W <= max_pixels, else tile by
-// tile. In the overlaps the outputs are mixed with weights that fall linearly
-// to the tile's edge (and sum to one), so no seam shows; away from them the
-// result is a tile's own. Outputs as PredictFn's, [N,L,H,W].
+// `predict` on a batch, whole where H W <= max_pixels, else tile by tile
+// (images, masks and probabilities alike). In the overlaps the outputs are
+// mixed with weights that fall linearly to the tile's edge (and sum to one), so
+// no seam shows; away from them the result is a tile's own. Outputs as
+// PredictFn's, [N,L,H,W].
 std::vector<at::Tensor> PredictTiled(const PredictFn& predict,
-                                     const at::Tensor& images,
+                                     const Batch& batch,
                                      const TilingOptions& options);
 
 }  // namespace seg

@@ -41,15 +41,6 @@ void CheckSameSize(const at::Tensor& image, const at::Tensor& mask,
               ",", image.size(2), "], got ", mask.sizes());
 }
 
-// VOClabelcolormap of the devkit.
-Colour VocColour(int64_t c) {
-  Colour colour = {0, 0, 0};
-  for (int shift = 7; shift >= 0; --shift, c >>= 3) {
-    for (int k = 0; k < 3; ++k) colour[k] |= ((c >> k) & 1) << shift;
-  }
-  return colour;
-}
-
 Colour ClassColour(int64_t c, const Palette& palette) {
   if (c >= 0 && c < static_cast<int64_t>(palette.size())) return palette[c];
   return VocColour(c);
@@ -61,12 +52,6 @@ uint8_t Mix(double from, double to, double weight) {
 }
 
 }  // namespace
-
-Palette VocPalette(int64_t num_classes) {
-  Palette palette;
-  for (int64_t c = 0; c < num_classes; ++c) palette.push_back(VocColour(c));
-  return palette;
-}
 
 at::Tensor ColourMask(const at::Tensor& mask, const Palette& palette,
                       int64_t ignore_label) {

@@ -15,16 +15,9 @@
 #include <vector>
 
 #include "ATen/core/Tensor.h"
+#include "common/io/voc_palette.h"
 
 namespace seg {
-
-// seg::Palette of common/io/image.h; an alias may be declared twice, and
-// drawing needs no image codec.
-using Palette = std::vector<std::array<uint8_t, 3>>;
-
-// The colours of the PASCAL VOC devkit (VOClabelcolormap): class c gets the
-// bits of c, three at a time, spread over red, green and blue from the top.
-Palette VocPalette(int64_t num_classes = 256);
 
 struct OverlayOptions {
   // Weight of the class colour; the photograph gets 1 - opacity. In [0,1].

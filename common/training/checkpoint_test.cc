@@ -3,6 +3,10 @@
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -10,6 +14,7 @@
 #include <string>
 
 #include "common/testing/status_matchers.h"
+#include "common/training/interrupt.h"
 
 namespace seg {
 namespace {
@@ -37,6 +42,31 @@ class CheckpointTest : public testing::Test {
     return SaveCheckpoint(run_,
                           {{"w", at::full({2}, static_cast<double>(step))}},
                           {{"main.g.0.first", at::zeros({2})}}, state, keep);
+  }
+
+  // Saves a step 2 large enough to take a while in a child process, which gets
+  // `signal` once the save has begun; its wait status.
+  int SignalDuringSave(int signal) {
+    const pid_t child = fork();
+    if (child == 0) {
+      const InterruptScope scope;
+      CheckpointState state;
+      state.step = 2;
+      const absl::Status status =
+          SaveCheckpoint(run_, {{"w", at::full({1 << 24}, 2.0)}}, {}, state, 2);
+      // The signal may still be on its way.
+      while (status.ok() && !Interrupted()) sched_yield();
+      _exit(status.ok() ? 0 : 1);
+    }
+    int status = 0;
+    while (!fs::exists(run_ + "/checkpoints/.tmp-step-2") &&
+           !fs::exists(run_ + "/checkpoints/step-2")) {
+      if (waitpid(child, &status, WNOHANG) != 0) return status;  // failed
+      sched_yield();
+    }
+    kill(child, signal);
+    EXPECT_EQ(waitpid(child, &status, 0), child);
+    return status;
   }
 
   double Weight(const std::string& path) {
@@ -84,6 +114,46 @@ TEST_F(CheckpointTest, WhatAKillLeavesBehindIsNotACheckpoint) {
   fs::create_symlink("step-2", run_ + "/checkpoints/.tmp-last");
   EXPECT_EQ(Weight(run_), 1.0);
   ASSERT_OK(Save(2, 0));
+  EXPECT_EQ(Weight(run_), 2.0);
+}
+
+TEST_F(CheckpointTest, KillDuringASaveLeavesAWholeCheckpoint) {
+  ASSERT_OK(Save(1, 0));
+  const int status = SignalDuringSave(SIGKILL);
+  ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+  // Nearly always the first; the second where the kill came too late.
+  EXPECT_THAT(Weight(run_), ::testing::AnyOf(1.0, 2.0));
+  EXPECT_OK(ReadCheckpointOptimizer(run_ + "/checkpoints/last"));
+  EXPECT_OK(ReadCheckpointState(run_ + "/checkpoints/last"));
+  ASSERT_OK(Save(2, 0));
+  ASSERT_OK(Save(3, 0));
+  EXPECT_EQ(Weight(run_), 3.0);
+}
+
+TEST_F(CheckpointTest, InterruptionDuringASaveLetsItEnd) {
+  ASSERT_OK(Save(1, 0));
+  const int status = SignalDuringSave(SIGINT);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  EXPECT_EQ(Weight(run_), 2.0);
+}
+
+TEST_F(CheckpointTest, AFullDiskLeavesTheLastCheckpoint) {
+  ASSERT_OK(Save(1, 1));
+  // A limit on the size of files fails in the middle, as a full disk does.
+  rlimit saved;
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &saved), 0);
+  rlimit small = saved;
+  small.rlim_cur = 16;
+  const auto handler = signal(SIGXFSZ, SIG_IGN);
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  const absl::Status status = Save(2, 2);
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &saved), 0);
+  signal(SIGXFSZ, handler);
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kResourceExhausted,
+                               HasSubstr("model.safetensors: cannot write")));
+  EXPECT_EQ(Weight(run_), 1.0);
+  EXPECT_OK(ReadCheckpointOptimizer(run_ + "/checkpoints/last"));
+  ASSERT_OK(Save(2, 2));
   EXPECT_EQ(Weight(run_), 2.0);
 }
 

@@ -38,15 +38,22 @@ std::string RunsRoot(const std::string& paper) {
   return absl::StrCat("runs/", paper);
 }
 
+absl::Status ResolveResume(MainArgs* args) {
+  if (!args->resume) return absl::OkStatus();
+  if (args->work_dir.empty()) {
+    SEG_ASSIGN_OR_RETURN(args->work_dir, NewestRun(RunsRoot(args->paper)));
+  }
+  SEG_RETURN_IF_ERROR(FindCheckpoint(args->work_dir).status());
+  if (args->config.empty()) args->config = args->work_dir + "/config.yaml";
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::string> OpenRunFolder(const MainArgs& args) {
   std::error_code error;
   if (args.resume) {
-    std::string run = args.work_dir;
-    if (run.empty()) {
-      SEG_ASSIGN_OR_RETURN(run, NewestRun(RunsRoot(args.paper)));
-    }
-    SEG_RETURN_IF_ERROR(FindCheckpoint(run).status());
-    return run;
+    MainArgs resolved = args;
+    SEG_RETURN_IF_ERROR(ResolveResume(&resolved));
+    return resolved.work_dir;
   }
   std::string run = args.work_dir;
   if (run.empty()) {

@@ -14,6 +14,12 @@
 
 namespace seg {
 
+// With --resume: sets args->work_dir to the run that is continued (--work_dir,
+// else the paper's newest; it must hold a checkpoint), and args->config, where
+// no --config is given, to the run's own configuration. Without: changes
+// nothing. Trainers call it before LoadConfig.
+absl::Status ResolveResume(MainArgs* args);
+
 // The run folder that `args` mean.
 //   new run: --work_dir, or runs/PAPER/NAME-TIME (NAME: the configuration
 //     file's); made here. kAlreadyExists (usage) when it holds a run already.

@@ -107,6 +107,22 @@ TEST_F(RunFolderTest, ResumeTakesTheNamedElseTheNewestRun) {
                        HasSubstr("runs/paper/empty: holds no checkpoint")));
 }
 
+TEST_F(RunFolderTest, ResumeTakesTheRunsOwnConfiguration) {
+  MakeRun("runs/paper/own");
+  ASSERT_OK(ResolveResume(&args_));
+  EXPECT_EQ(args_.work_dir, "");
+  EXPECT_EQ(args_.config, "");
+  args_.resume = true;
+  ASSERT_OK(ResolveResume(&args_));
+  EXPECT_EQ(args_.work_dir, "runs/paper/own");
+  EXPECT_EQ(args_.config, "runs/paper/own/config.yaml");
+  args_.config = "given.yaml";
+  ASSERT_OK(ResolveResume(&args_));
+  EXPECT_EQ(args_.config, "given.yaml");
+  args_.work_dir = "elsewhere";
+  EXPECT_FALSE(ResolveResume(&args_).ok());
+}
+
 TEST_F(RunFolderTest, ResolveCheckpointTakesTheNewestRunAndItsConfiguration) {
   MakeRun("runs/paper/old", 2);
   MakeRun("runs/paper/new", 1);

@@ -207,10 +207,7 @@ absl::Status Trainer::Loop::Step() {
   epoch_ = batch.epoch;
   interval_images_ += static_cast<int64_t>(batch.ids.size());
   if (device_.is_cuda()) {
-    batch.images = batch.images.to(device_, /*non_blocking=*/true);
-    if (batch.masks.defined()) {
-      batch.masks = batch.masks.to(device_, /*non_blocking=*/true);
-    }
+    MoveBatch(device_, &batch);
   }
   torch::manual_seed(StepSeed(args_.seed, state_.step));
   last_rate_ = config_.optimizer.lr *

@@ -12,6 +12,7 @@
 #include <torch/utils.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <csignal>
 #include <filesystem>
@@ -21,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_replace.h"
 #include "common/datasets/open.h"
 #include "common/io/file.h"
 #include "common/io/json_lines.h"
@@ -42,7 +44,8 @@ struct RunOptions {
   int64_t workers = 1;
   int64_t kill_at = kNever;       // SIGKILL inside this step
   int64_t interrupt_at = kNever;  // SIGINT inside this step
-  int64_t nan_at = kNever;        // loss NaN at this step
+  int64_t bad_at = kNever;        // `bad` happens at this step
+  enum { kNanInput, kNanLoss, kInfiniteLoss, kNanGradient } bad = kNanLoss;
   bool two_phases = false;
   bool dry_run = false;
 };
@@ -88,8 +91,25 @@ class NetTask : public Task {
     if (step == options_.kill_at) raise(SIGKILL);
     if (step == options_.interrupt_at) raise(SIGINT);
     calls_[phase] += 1;
-    at::Tensor loss = CrossEntropy(net_->forward(batch.images), batch.masks);
-    if (step == options_.nan_at) loss = loss * std::nan("");
+    at::Tensor images = batch.images;
+    if (step == options_.bad_at && options_.bad == RunOptions::kNanInput) {
+      images = images.clone();
+      images[1][2][3][4] = std::nan("");
+    }
+    at::Tensor loss = CrossEntropy(net_->forward(images), batch.masks);
+    if (step == options_.bad_at) {
+      std::ofstream ids(options_.folder + ".ids");
+      for (const std::string& id : batch.ids) ids << id << "\n";
+      const at::Tensor weight = net_->parameters()[0];
+      if (options_.bad == RunOptions::kNanLoss) {
+        loss = loss * std::nan("");
+      } else if (options_.bad == RunOptions::kInfiniteLoss) {
+        loss = loss / 0.0;
+      } else if (options_.bad == RunOptions::kNanGradient) {
+        // Adds 0, whose gradient is 0 times infinity.
+        loss = loss + (weight * 0).sqrt().sum();
+      }
+    }
     return {loss, {{"double", loss * 2}}};
   }
 
@@ -241,25 +261,36 @@ TEST(TrainerTest, InterruptSavesAndResumes) {
   EXPECT_TRUE(End(options.folder) == Uninterrupted());
 }
 
-TEST(TrainerTest, ALossThatIsNotFiniteStopsAndKeepsTheLastCheckpoint) {
-  RunOptions options;
-  options.folder = Folder("nan");
-  options.nan_at = 10;
-  std::string message;
-  const int status = RunInChild(options, &message);
-  EXPECT_EQ(WEXITSTATUS(status), static_cast<int>(absl::StatusCode::kDataLoss));
-  EXPECT_THAT(message, HasSubstr("step 11"));
-  EXPECT_THAT(message, HasSubstr("not finite"));
-  EXPECT_THAT(message, HasSubstr("images: "));
-  ASSERT_OK_AND_ASSIGN(
-      const CheckpointState state,
-      ReadCheckpointState(options.folder + "/checkpoints/last"));
-  EXPECT_EQ(state.step, 9);
-  ASSERT_OK_AND_ASSIGN(
-      const TensorMap model,
-      ReadCheckpointModel(options.folder + "/checkpoints/step-9"));
-  for (const auto& [name, tensor] : model) {
-    EXPECT_TRUE(at::isfinite(tensor.to(at::kFloat)).all().item<bool>()) << name;
+TEST(TrainerTest, WhatIsNotFiniteStopsAndKeepsTheLastCheckpoint) {
+  for (const auto bad : {RunOptions::kNanInput, RunOptions::kNanLoss,
+                         RunOptions::kInfiniteLoss, RunOptions::kNanGradient}) {
+    RunOptions options;
+    options.folder = Folder("bad");
+    options.bad_at = 10;
+    options.bad = bad;
+    std::string message;
+    const int status = RunInChild(options, &message);
+    EXPECT_EQ(WEXITSTATUS(status),
+              static_cast<int>(absl::StatusCode::kDataLoss));
+    EXPECT_THAT(message, HasSubstr("step 11"));
+    EXPECT_THAT(message, HasSubstr("not finite"));
+    // Every image of the batch, one after the other.
+    ASSERT_OK_AND_ASSIGN(std::string ids, ReadFile(options.folder + ".ids"));
+    EXPECT_EQ(std::count(ids.begin(), ids.end(), '\n'), 4);
+    ids.pop_back();
+    EXPECT_THAT(message, HasSubstr("images: " +
+                                   absl::StrReplaceAll(ids, {{"\n", ", "}})));
+    ASSERT_OK_AND_ASSIGN(
+        const CheckpointState state,
+        ReadCheckpointState(options.folder + "/checkpoints/last"));
+    EXPECT_EQ(state.step, 9);
+    ASSERT_OK_AND_ASSIGN(
+        const TensorMap model,
+        ReadCheckpointModel(options.folder + "/checkpoints/step-9"));
+    for (const auto& [name, tensor] : model) {
+      EXPECT_TRUE(at::isfinite(tensor.to(at::kFloat)).all().item<bool>())
+          << name;
+    }
   }
 }
 

@@ -1,6 +1,8 @@
 """Turns `bazel aquery --output=jsonproto` on stdin into compile_commands.json.
 
-Paths stay relative to the execution root, the folder that each entry names.
+Arguments: the execution root and the output base, as `bazel info` names them.
+Paths of outputs and external repositories become absolute: the links to them in
+the execution root last only until the next build.
 """
 
 import json
@@ -9,20 +11,30 @@ import sys
 
 
 def main() -> None:
-  execution_root = sys.argv[1]
+  execution_root, output_base = sys.argv[1:]
   workspace = os.getcwd()
+
+  def resolve(argument: str) -> str:
+    if argument.startswith("external/"):
+      return os.path.join(output_base, argument)
+    if argument.startswith("bazel-out/"):
+      return os.path.join(execution_root, argument)
+    return argument
+
   entries = {}
   for action in json.load(sys.stdin).get("actions", []):
     arguments = action["arguments"]
     source = arguments[arguments.index("-c") + 1]
     if source.startswith("external/") or not source.endswith(".cc"):
       continue
-    # The file of the workspace, so that an editor knows it as its own.
-    arguments[arguments.index("-c") + 1] = os.path.join(workspace, source)
+    file = os.path.join(workspace, source)
+    arguments[arguments.index("-c") + 1] = file
     entries[source] = {
-        "directory": execution_root,
-        "file": os.path.join(workspace, source),
-        "arguments": [a for a in arguments if a != "-fno-canonical-system-headers"],
+        "directory": workspace,
+        "file": file,
+        "arguments": [
+            resolve(a) for a in arguments if a != "-fno-canonical-system-headers"
+        ],
     }
   json.dump([entries[key] for key in sorted(entries)], sys.stdout, indent=1)
 

@@ -13,28 +13,14 @@
 
 #include "common/layers/label_convolution/label_convolution_layer.h"
 #include "common/testing/gradcheck.h"
-#include "hwy/targets.h"
+#include "common/testing/instruction_sets.h"
+#include "common/testing/test_tensors.h"
 
 namespace seg {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-at::Tensor Random(at::IntArrayRef sizes, int64_t seed = 3) {
-  at::manual_seed(seed);
-  return at::randn(sizes, at::kDouble);
-}
-
-std::vector<double> Values(const at::Tensor& x) {
-  const at::Tensor flat = x.to(at::kDouble).contiguous();
-  const double* data = flat.const_data_ptr<double>();
-  return std::vector<double>(data, data + flat.numel());
-}
-
-at::Tensor ChannelsLast(const at::Tensor& x) {
-  return x.movedim(1, -1).contiguous().movedim(-1, 1);
-}
 
 // The definition, one term after the other.
 at::Tensor BruteForce(const at::Tensor& q_any, const at::Tensor& weight_any) {
@@ -171,8 +157,11 @@ TEST(LabelConvolutionTest, GradientMatchesFiniteDifferences) {
       GradCheck(convolve, {Random({2, 2, 4, 5}), Random({2, 2, 3, 3}, 4)}));
   EXPECT_TRUE(
       GradCheck(convolve, {Random({1, 1, 2, 3}), Random({3, 1, 5, 1}, 4)}));
-  EXPECT_TRUE(GradCheck(convolve, {ChannelsLast(Random({1, 3, 3, 4})),
-                                   ChannelsLast(Random({2, 3, 3, 3}, 4))}));
+  const std::vector<at::Tensor> q = Layouts(Random({1, 3, 3, 4}));
+  const std::vector<at::Tensor> weight = Layouts(Random({2, 3, 3, 3}, 4));
+  for (size_t i = 0; i < q.size(); ++i) {
+    EXPECT_TRUE(GradCheck(convolve, {q[i], weight[i]}));
+  }
   EXPECT_TRUE(GradCheck(
       [](const std::vector<at::Tensor>& in) {
         return LabelConvolution(in[0], WithoutCentre(TiedKernel(in[1])));
@@ -204,6 +193,17 @@ TEST(LabelConvolutionTest, FloatAgreesWithDouble) {
   EXPECT_TRUE(at::allclose(g32.to(at::kDouble), g64, 1e-5, 1e-3));
 }
 
+TEST(LabelConvolutionTest, AnyLayoutGivesTheSame) {
+  const at::Tensor q = Random({2, 3, 9, 20}), weight = Random({4, 3, 3, 5}, 4);
+  const at::Tensor y = LabelConvolution(q, weight);
+  for (const at::Tensor& other : Layouts(q)) {
+    EXPECT_TRUE(at::equal(LabelConvolution(other, weight), y));
+  }
+  for (const at::Tensor& other : Layouts(weight)) {
+    EXPECT_TRUE(at::equal(LabelConvolution(q, other), y));
+  }
+}
+
 TEST(LabelConvolutionTest, NumberOfThreadsDoesNotChangeABit) {
   const int threads = at::get_num_threads();
   const at::Tensor q =
@@ -221,18 +221,6 @@ TEST(LabelConvolutionTest, NumberOfThreadsDoesNotChangeABit) {
   for (size_t k = 0; k < 3; ++k) {
     EXPECT_TRUE(at::equal(results[0][k], results[1][k]));
   }
-}
-
-// Runs `check` with each instruction set that this CPU has, one after the
-// other.
-void ForEachTarget(const std::function<void(const char*)>& check) {
-  for (int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    hwy::SetSupportedTargetsForTest(target);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-    check(hwy::TargetName(target));
-  }
-  hwy::SetSupportedTargetsForTest(0);
-  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
 }
 
 TEST(LabelConvolutionTest, EveryInstructionSetAgrees) {
@@ -272,6 +260,27 @@ TEST(LabelConvolutionTest, EmptySizes) {
   const auto gradients = torch::autograd::grad({y.sum()}, {q, weight});
   EXPECT_EQ(gradients[0].sizes(), q.sizes());
   EXPECT_EQ(gradients[1].abs().max().item<double>(), 0.0);
+  // No rows, no columns, no labels in and no labels out.
+  const auto sizes_of = [](at::IntArrayRef q, at::IntArrayRef weight) {
+    return LabelConvolution(at::ones(q), at::ones(weight)).sizes().vec();
+  };
+  EXPECT_THAT(sizes_of({1, 2, 0, 4}, {3, 2, 3, 3}), ElementsAre(1, 3, 0, 4));
+  EXPECT_THAT(sizes_of({1, 2, 4, 0}, {3, 2, 3, 3}), ElementsAre(1, 3, 4, 0));
+  EXPECT_THAT(sizes_of({1, 2, 4, 4}, {0, 2, 3, 3}), ElementsAre(1, 0, 4, 4));
+  EXPECT_EQ(LabelConvolution(at::ones({1, 0, 4, 4}), at::ones({3, 0, 3, 3}))
+                .abs()
+                .sum()
+                .item<float>(),
+            0.0f);
+}
+
+TEST(LabelConvolutionTest, BatchOfOneIsARowOfTheBatch) {
+  const at::Tensor q = Random({3, 2, 7, 9}), weight = Random({4, 2, 5, 5}, 4);
+  const at::Tensor all = LabelConvolution(q, weight);
+  for (int64_t n = 0; n < 3; ++n) {
+    EXPECT_TRUE(at::equal(LabelConvolution(q.slice(0, n, n + 1), weight),
+                          all.slice(0, n, n + 1)));
+  }
 }
 
 TEST(GaussianPottsTest, CostFormIsZeroForEqualLabels) {
@@ -397,6 +406,16 @@ TEST(LabelConvolutionTest, Errors) {
         LabelConvolution(q.to(at::kInt), at::zeros({2, 2, 3, 3}, at::kInt));
       },
       "float32 or float64, got Int");
+  ExpectError(
+      [&] {
+        LabelConvolution(q.to(at::kMeta), at::zeros({2, 2, 3, 3}));
+      },
+      "must be on the CPU, got meta and cpu");
+  ExpectError(
+      [&] {
+        LabelConvolution(q, at::zeros({2, 2, 3, 3}).to(at::kMeta));
+      },
+      "must be on the CPU, got cpu and meta");
   ExpectError(
       [&] {
         TiedKernel(at::zeros({2, 3, 3, 3}));

@@ -1,7 +1,6 @@
 #include "common/layers/mean_field/mean_field.h"
 
 #include <cmath>
-#include <functional>
 
 #include "ATen/ATen.h"
 #include "ATen/Parallel.h"
@@ -12,9 +11,9 @@
 #include "common/testing/gradcheck.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-// The instruction sets that the kernels are built for; must precede highway.h.
+// The instruction sets that the kernels are built for.
 #define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
-#include "hwy/highway.h"
+#include "common/testing/instruction_sets.h"
 
 namespace seg {
 namespace {
@@ -68,18 +67,6 @@ struct Scene {
   at::Tensor image;  // [1,3,H,W] float
   at::Tensor unary;  // [1,L,H,W] double
 };
-
-// Runs `check` with each instruction set that this CPU has, one after the
-// other.
-void ForEachTarget(const std::function<void(const char*)>& check) {
-  for (int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    hwy::SetSupportedTargetsForTest(target);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-    check(hwy::TargetName(target));
-  }
-  hwy::SetSupportedTargetsForTest(0);
-  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-}
 
 TEST(SoftmaxRowsTest, EveryRowLengthAndInstructionSet) {
   at::manual_seed(1);
@@ -303,6 +290,8 @@ TEST(MeanFieldTest, LayoutsBatchesAndTypes) {
             at::IntArrayRef({0, 5, 9, 11}));
   const at::Tensor one_label = MeanField(a.unary.slice(1, 0, 1), a.image);
   EXPECT_TRUE(one_label.equal(at::ones_like(one_label)));
+  EXPECT_EQ(MeanField(at::zeros({1, 3, 0, 4}), at::zeros({1, 3, 0, 4})).sizes(),
+            at::IntArrayRef({1, 3, 0, 4}));
 }
 
 TEST(MeanFieldTest, TheNumberOfThreadsChangesNothing) {
@@ -329,6 +318,12 @@ TEST(MeanFieldTest, Errors) {
   EXPECT_THAT(
       ErrorOf([&] { MeanField(scene.unary.to(at::kLong), scene.image); }),
       HasSubstr("float32 or float64, got Long"));
+  EXPECT_THAT(
+      ErrorOf([&] { MeanField(scene.unary.to(at::kMeta), scene.image); }),
+      HasSubstr("MeanField: unary must be on the CPU, got meta"));
+  EXPECT_THAT(
+      ErrorOf([&] { MeanField(scene.unary, scene.image.to(at::kMeta)); }),
+      HasSubstr("image must be on the CPU, got meta"));
   EXPECT_THAT(
       ErrorOf([&] { MeanField(scene.unary, scene.image.slice(2, 0, 5)); }),
       HasSubstr("images must be [1,3,6,7], got [1, 3, 5, 7]"));

@@ -289,6 +289,18 @@ TEST(LatticeTest, RejectsBadFeatures) {
                 PermutohedralLattice::Build(at::zeros({4, 2}, at::kLong));
               }),
               HasSubstr("float32 or float64, got Long"));
+  EXPECT_THAT(ErrorOf([] {
+                PermutohedralLattice::Build(at::zeros({4, 2}).to(at::kMeta));
+              }),
+              HasSubstr("features must be on the CPU, got meta"));
+  EXPECT_THAT(ErrorOf([] {
+                BilateralFeatures(at::zeros({3, 4, 5}).to(at::kMeta), 1, 1);
+              }),
+              HasSubstr("image must be on the CPU, got meta"));
+  EXPECT_THAT(ErrorOf([] {
+                BilateralFeatures(at::zeros({4, 4, 5}), 1, 1);
+              }),
+              HasSubstr("image must be [3,H,W], got [4, 4, 5]"));
   for (double bad : {std::nan(""), std::numeric_limits<double>::infinity()}) {
     at::Tensor f = at::zeros({40, 2});
     f[37][1] = bad;

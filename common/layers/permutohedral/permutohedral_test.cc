@@ -10,9 +10,9 @@
 #include "common/testing/gradcheck.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-// The instruction sets that the kernels are built for; must precede highway.h.
+// The instruction sets that the kernels are built for.
 #define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
-#include "hwy/highway.h"
+#include "common/testing/instruction_sets.h"
 #include "torch/csrc/autograd/autograd.h"
 
 namespace seg {
@@ -501,18 +501,6 @@ TEST(PermutohedralTest, TheNumberOfThreadsChangesNothing) {
   at::set_num_threads(threads);
 }
 
-// Runs `check` with each instruction set that this CPU has, one after the
-// other.
-void ForEachTarget(const std::function<void(const char*)>& check) {
-  for (int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    hwy::SetSupportedTargetsForTest(target);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-    check(hwy::TargetName(target));
-  }
-  hwy::SetSupportedTargetsForTest(0);
-  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-}
-
 TEST(PermutohedralTest, EveryInstructionSet) {
   at::manual_seed(15);
   const at::Tensor images = at::rand({1, 3, 9, 13}) * 255;
@@ -577,6 +565,15 @@ TEST(PermutohedralTest, Errors) {
   EXPECT_THAT(
       ErrorOf([&] { PermutohedralGaussian(q.to(at::kHalf), lattices); }),
       HasSubstr("float32 or float64, got Half"));
+  EXPECT_THAT(
+      ErrorOf([&] { PermutohedralGaussian(q.to(at::kMeta), lattices); }),
+      HasSubstr("PermutohedralGaussian: values must be on the CPU, got meta"));
+  EXPECT_THAT(
+      ErrorOf([&] { PermutohedralFilter(q.to(at::kMeta), f, lattices); }),
+      HasSubstr("PermutohedralFilter: values must be on the CPU, got meta"));
+  EXPECT_THAT(
+      ErrorOf([&] { PermutohedralFilter(q, f.to(at::kMeta), lattices); }),
+      HasSubstr("and device cpu, got Float on meta"));
   EXPECT_THAT(ErrorOf([&] { PermutohedralGaussian(q, {}); }),
               HasSubstr("values of batch 1 need as many lattices, got 0"));
   EXPECT_THAT(ErrorOf([&] { PermutohedralGaussian(q, {nullptr}); }),

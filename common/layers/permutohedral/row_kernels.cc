@@ -6,6 +6,8 @@
 #define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
 #endif
 #include "hwy/foreach_target.h"
+// After it: compiled for each target.
+#include "common/layers/permutohedral/row_tags-inl.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -14,14 +16,6 @@ namespace permutohedral {
 namespace HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
-
-// Rows of 1, 2 and 4 numbers are one (partial) vector; longer ones are walked
-// by whole vectors and finished by vectors of 8.
-template <typename T, size_t kCap>
-struct RowTags {
-  using Full = hn::CappedTag<T, kCap>;
-  using Tail = hn::CappedTag<T, (kCap < 8 ? kCap : 8)>;
-};
 
 template <class D, typename T>
 HWY_INLINE void Accumulate(D d, hn::Vec<D> weight, hn::Vec<D> x,
@@ -38,7 +32,7 @@ HWY_ATTR void SplatShort(const int32_t* HWY_RESTRICT vertices,
                          int64_t row, T* HWY_RESTRICT out) {
   const typename RowTags<T, kCap>::Full full;
   const typename RowTags<T, kCap>::Tail tail;
-  const int64_t step = static_cast<int64_t>(hn::Lanes(full));
+  const int64_t step = RowTags<T, kCap>::FullStep();
   for (int64_t p = begin; p < end; ++p, x += row) {
     const auto x0 = kFull > 0 ? hn::LoadU(full, x) : hn::Zero(full);
     const auto x1 = kFull > 1 ? hn::LoadU(full, x + step) : hn::Zero(full);
@@ -64,8 +58,8 @@ HWY_ATTR void SplatScatterT(const int32_t* HWY_RESTRICT vertices,
                             T* out) {
   const typename RowTags<T, kCap>::Full full;
   const typename RowTags<T, kCap>::Tail tail;
-  const int64_t step = static_cast<int64_t>(hn::Lanes(full));
-  const int64_t tail_step = static_cast<int64_t>(hn::Lanes(tail));
+  const int64_t step = RowTags<T, kCap>::FullStep();
+  const int64_t tail_step = RowTags<T, kCap>::TailStep();
   const int64_t whole = row / step;
   const int64_t rest = row % step;
 #define SEG_SHORT(FULL, TAIL)                                                 \
@@ -115,8 +109,8 @@ HWY_ATTR void SplatGatherT(const int32_t* list_begin, const int32_t* point,
                            int64_t begin, int64_t end, int64_t row, T* out) {
   const typename RowTags<T, kCap>::Full full;
   const typename RowTags<T, kCap>::Tail tail;
-  const int64_t step = static_cast<int64_t>(hn::Lanes(full));
-  const int64_t tail_step = static_cast<int64_t>(hn::Lanes(tail));
+  const int64_t step = RowTags<T, kCap>::FullStep();
+  const int64_t tail_step = RowTags<T, kCap>::TailStep();
   for (int64_t v = begin; v < end; ++v) {
     int64_t c = 0;
     for (; c + step <= row; c += step) {
@@ -144,8 +138,8 @@ HWY_ATTR void BlurAxisT(const int32_t* HWY_RESTRICT pairs,
                         int64_t row, T* HWY_RESTRICT out) {
   const typename RowTags<T, kCap>::Full full;
   const typename RowTags<T, kCap>::Tail tail;
-  const int64_t step = static_cast<int64_t>(hn::Lanes(full));
-  const int64_t tail_step = static_cast<int64_t>(hn::Lanes(tail));
+  const int64_t step = RowTags<T, kCap>::FullStep();
+  const int64_t tail_step = RowTags<T, kCap>::TailStep();
   for (int64_t v = begin; v < end; ++v) {
     const T* left = in + int64_t{pairs[2 * v]} * row;
     const T* right = in + int64_t{pairs[2 * v + 1]} * row;
@@ -187,7 +181,7 @@ HWY_ATTR void SliceShort(const int32_t* HWY_RESTRICT vertices,
                          int64_t end, int64_t row, T* HWY_RESTRICT out) {
   const typename RowTags<T, kCap>::Full full;
   const typename RowTags<T, kCap>::Tail tail;
-  const int64_t step = static_cast<int64_t>(hn::Lanes(full));
+  const int64_t step = RowTags<T, kCap>::FullStep();
   for (int64_t p = begin; p < end; ++p, out += row) {
     auto s0 = hn::Zero(full);
     auto s1 = hn::Zero(full);
@@ -217,8 +211,8 @@ HWY_ATTR void SliceT(const int32_t* vertices, const T* weights, int64_t corners,
                      int64_t row, T* out) {
   const typename RowTags<T, kCap>::Full full;
   const typename RowTags<T, kCap>::Tail tail;
-  const int64_t step = static_cast<int64_t>(hn::Lanes(full));
-  const int64_t tail_step = static_cast<int64_t>(hn::Lanes(tail));
+  const int64_t step = RowTags<T, kCap>::FullStep();
+  const int64_t tail_step = RowTags<T, kCap>::TailStep();
   const int64_t whole = row / step;
   const int64_t rest = row % step;
 #define SEG_SHORT(FULL, TAIL)                                            \

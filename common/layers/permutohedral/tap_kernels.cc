@@ -6,6 +6,8 @@
 #define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
 #endif
 #include "hwy/foreach_target.h"
+// After it: compiled for each target.
+#include "common/layers/permutohedral/row_tags-inl.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -78,10 +80,10 @@ HWY_ATTR void ApplyTapT(const T* filter, const T* in, int64_t labels_in,
                         int64_t row_in, const int32_t* source,
                         const uint8_t* target, int64_t count, int64_t row_out,
                         T* out) {
-  const hn::CappedTag<T, kCap> d;
-  const hn::CappedTag<T, (kCap < 8 ? kCap : 8)> tail;
-  const int64_t step = static_cast<int64_t>(hn::Lanes(d));
-  const int64_t tail_step = static_cast<int64_t>(hn::Lanes(tail));
+  const typename RowTags<T, kCap>::Full d;
+  const typename RowTags<T, kCap>::Tail tail;
+  const int64_t step = RowTags<T, kCap>::FullStep();
+  const int64_t tail_step = RowTags<T, kCap>::TailStep();
   int64_t c = 0;
   for (; c + step <= row_out; c += step) {
     ApplyColumns(d, filter + c, in, labels_in, row_in, source, target, count,
@@ -166,10 +168,10 @@ template <size_t kCap, typename T>
 HWY_ATTR void OuterT(const T* a, int64_t labels_a, int64_t row_a, const T* b,
                      int64_t row_b, const int32_t* source,
                      const uint8_t* target, int64_t count, double* grad) {
-  const hn::CappedTag<T, kCap> d;
-  const hn::CappedTag<T, (kCap < 8 ? kCap : 8)> tail;
-  const int64_t step = static_cast<int64_t>(hn::Lanes(d));
-  const int64_t tail_step = static_cast<int64_t>(hn::Lanes(tail));
+  const typename RowTags<T, kCap>::Full d;
+  const typename RowTags<T, kCap>::Tail tail;
+  const int64_t step = RowTags<T, kCap>::FullStep();
+  const int64_t tail_step = RowTags<T, kCap>::TailStep();
   int64_t c = 0;
   for (; c + step <= row_b; c += step) {
     OuterColumns(d, a, labels_a, row_a, b + c, row_b, source, target, count,

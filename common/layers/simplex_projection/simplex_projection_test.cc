@@ -12,7 +12,8 @@
 #include <vector>
 
 #include "common/testing/gradcheck.h"
-#include "hwy/targets.h"
+#include "common/testing/instruction_sets.h"
+#include "common/testing/test_tensors.h"
 
 namespace seg {
 namespace {
@@ -22,20 +23,9 @@ using ::testing::HasSubstr;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
-at::Tensor Random(at::IntArrayRef sizes, int64_t seed = 3) {
-  at::manual_seed(seed);
-  return at::randn(sizes, at::kDouble);
-}
-
 // One pixel with these labels.
 at::Tensor Pixel(std::vector<double> values) {
   return at::tensor(values, at::kDouble).view({1, -1});
-}
-
-std::vector<double> Values(const at::Tensor& x) {
-  const at::Tensor flat = x.to(at::kDouble).contiguous();
-  const double* data = flat.const_data_ptr<double>();
-  return std::vector<double>(data, data + flat.numel());
 }
 
 // min |y - x|^2 over the simplex by enumerating the support: for each non-empty
@@ -97,21 +87,6 @@ at::Tensor SortedForm(const at::Tensor& x, double leak) {
     }
   }
   return y.movedim(-1, 1);
-}
-
-// x with the strides of its permutation to channels last.
-at::Tensor ChannelsLast(const at::Tensor& x) {
-  return x.movedim(1, -1).contiguous().movedim(-1, 1);
-}
-
-// Every second element of a wider tensor: no dimension is dense.
-at::Tensor Sparse(const at::Tensor& x) {
-  std::vector<int64_t> sizes = x.sizes().vec();
-  for (int64_t& size : sizes) size *= 2;
-  at::Tensor wide = at::full(sizes, 1e3, x.options());
-  for (int64_t d = 0; d < x.dim(); ++d) wide = wide.slice(d, 1, sizes[d], 2);
-  wide.copy_(x);
-  return wide;
 }
 
 TEST(SimplexProjectionTest, HandWorked) {
@@ -296,9 +271,9 @@ TEST(SimplexProjectionTest, GradientMatchesFiniteDifferences) {
         return SimplexProjection(in[0], leak);
       };
       EXPECT_TRUE(GradCheck(project, {x})) << labels << " " << leak;
-      EXPECT_TRUE(GradCheck(project, {ChannelsLast(x)}));
-      EXPECT_TRUE(GradCheck(project, {Sparse(x)}));
-      EXPECT_TRUE(GradCheck(project, {x.transpose(2, 3)}));
+      for (const at::Tensor& other : Layouts(x)) {
+        EXPECT_TRUE(GradCheck(project, {other}));
+      }
     }
   }
   EXPECT_TRUE(
@@ -361,12 +336,11 @@ TEST(SimplexProjectionTest, AnyStridesGiveTheSame) {
   for (int64_t labels : {2, 3, 21}) {
     const at::Tensor x = Random({3, labels, 19, 23});
     const at::Tensor y = SimplexProjection(x, 0.5);
-    const at::Tensor last = SimplexProjection(ChannelsLast(x), 0.5);
-    EXPECT_TRUE(at::equal(last, y));
-    EXPECT_EQ(last.strides(), ChannelsLast(x).strides());
-    EXPECT_TRUE(at::equal(SimplexProjection(Sparse(x), 0.5), y));
-    EXPECT_TRUE(at::equal(SimplexProjection(x.transpose(2, 3), 0.5),
-                          y.transpose(2, 3)));
+    for (const at::Tensor& other : Layouts(x)) {
+      EXPECT_TRUE(at::equal(SimplexProjection(other, 0.5), y));
+    }
+    EXPECT_EQ(SimplexProjection(ChannelsLast(x), 0.5).strides(),
+              ChannelsLast(x).strides());
     const at::Tensor shared = x.slice(0, 0, 1).expand({3, labels, 19, 23});
     EXPECT_TRUE(at::equal(SimplexProjection(shared, 0.5)[2], y[0]));
     EXPECT_TRUE(at::equal(SimplexProjection(x.flatten(2), 0.5), y.flatten(2)));
@@ -381,18 +355,6 @@ TEST(SimplexProjectionTest, NumberOfThreadsDoesNotChangeABit) {
   at::set_num_threads(2);
   EXPECT_TRUE(at::equal(SimplexProjection(x), one));
   at::set_num_threads(threads);
-}
-
-// Runs `check` with each instruction set that this CPU has, one after the
-// other.
-void ForEachTarget(const std::function<void(const char*)>& check) {
-  for (int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    hwy::SetSupportedTargetsForTest(target);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-    check(hwy::TargetName(target));
-  }
-  hwy::SetSupportedTargetsForTest(0);
-  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
 }
 
 TEST(SimplexProjectionTest, EveryInstructionSetAgrees) {
@@ -457,6 +419,15 @@ TEST(SimplexProjectionTest, Errors) {
         SimplexProjection(at::zeros({2, 2}, at::kInt));
       },
       "float32 or float64, got Int");
+  const at::Tensor elsewhere =
+      at::zeros({2, 2}, at::TensorOptions().device(at::kMeta));
+  ExpectError([&] { SimplexProjection(elsewhere); },
+              "x must be on the CPU, got meta");
+  ExpectError(
+      [&] {
+        SimplexProjectionStep(at::zeros({2, 2}), elsewhere, 1.0);
+      },
+      "gradient must be on the CPU, got meta");
   ExpectError(
       [] {
         SimplexProjection(at::zeros({2, 2}), 1.5);

@@ -1,0 +1,21 @@
+// The `weights` key of a configuration: where a backbone starts from.
+#ifndef COMMON_BACKBONES_PRETRAINED_H_
+#define COMMON_BACKBONES_PRETRAINED_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "common/backbones/fcn.h"
+
+namespace seg {
+
+// Loads what `weights` names into the backbone of `fcn`:
+//   ""          nothing: the random start
+//   "imagenet"  the published weights of efficientnet_lite0, 1 and 2, which the
+//               build fetches; another backbone is a usage error
+//   a path      a .pth or .safetensors file (LoadBackboneWeights)
+absl::Status LoadPretrained(const std::string& weights, Fcn* fcn);
+
+}  // namespace seg
+
+#endif  // COMMON_BACKBONES_PRETRAINED_H_

@@ -1,0 +1,34 @@
+#include "common/backbones/pretrained.h"
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "common/testing/status_matchers.h"
+
+namespace seg {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(LoadPretrainedTest, ImagenetWeightsOnlyForTheirBackbone) {
+  Fcn tiny(FcnOptions("tiny", 2));
+  EXPECT_THAT(LoadPretrained("imagenet", &tiny),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("efficientnet_lite0")));
+  Fcn lite(FcnOptions("efficientnet_lite0", 2));
+  const at::Tensor before = lite->backbone_parameters()[0].clone();
+  EXPECT_OK(LoadPretrained("", &lite));
+  EXPECT_TRUE(at::equal(lite->backbone_parameters()[0], before));
+  EXPECT_OK(LoadPretrained("imagenet", &lite));
+  EXPECT_FALSE(at::equal(lite->backbone_parameters()[0], before));
+}
+
+TEST(LoadPretrainedTest, AMissingFileIsNamed) {
+  Fcn tiny(FcnOptions("tiny", 2));
+  EXPECT_THAT(LoadPretrained("no/such.pth", &tiny),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("no/such.pth")));
+}
+
+}  // namespace
+}  // namespace seg

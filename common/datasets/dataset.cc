@@ -1,0 +1,26 @@
+#include "common/datasets/dataset.h"
+
+#include <ATen/ATen.h>
+
+namespace seg {
+
+Batch MakeBatch(const Sample& sample, c10::Device device) {
+  Batch batch;
+  batch.ids = {sample.id};
+  batch.images = sample.image.unsqueeze(0).to(device, at::kFloat);
+  if (sample.mask.defined()) {
+    batch.masks = sample.mask.unsqueeze(0).to(device, at::kLong);
+  }
+  if (sample.probabilities.defined()) {
+    batch.probabilities = sample.probabilities.unsqueeze(0).to(device);
+  }
+  return batch;
+}
+
+void MoveBatch(c10::Device device, Batch* batch) {
+  for (at::Tensor* t : {&batch->images, &batch->masks, &batch->probabilities}) {
+    if (t->defined()) *t = t->to(device, /*non_blocking=*/true);
+  }
+}
+
+}  // namespace seg

@@ -1,0 +1,75 @@
+#include "common/inference/run_eval.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "common/base/status_macros.h"
+#include "common/config/config.h"
+#include "common/datasets/open.h"
+#include "common/io/json_lines.h"
+#include "common/training/checkpoint.h"
+#include "common/training/run_folder.h"
+
+namespace seg {
+
+int64_t TrainingPeakMib(const std::string& checkpoint) {
+  const absl::StatusOr<std::vector<nlohmann::json>> lines =
+      ReadJsonLines(RunOfCheckpoint(checkpoint) + "/metrics.jsonl");
+  int64_t peak = -1;
+  if (!lines.ok()) return peak;
+  for (const nlohmann::json& line : *lines) {
+    const auto memory = line.find("memory");
+    if (memory != line.end() && memory->is_number()) {
+      peak = std::max(peak, memory->get<int64_t>());
+    }
+  }
+  return peak;
+}
+
+absl::Status RunEval(const MainArgs& args, const EvalCommand& command) {
+  SEG_ASSIGN_OR_RETURN(const std::shared_ptr<const Dataset> dataset,
+                       OpenDataset(command.data, args.data_root, args.split));
+  EvaluateOptions options;
+  options.outputs = command.outputs;
+  options.device = command.run.device;
+  SEG_ASSIGN_OR_RETURN(const EvaluateResult result,
+                       Evaluate(*dataset, command.predict, options));
+  EvalOutput output;
+  output.json = ToJson(result);
+  const int64_t peak = TrainingPeakMib(command.run.checkpoint);
+  if (peak >= 0) output.json["training_peak_mib"] = peak;
+  output.table = absl::StrFormat(
+      "%s, %s, split %s, %d images\n%s", command.run.checkpoint,
+      result.info.name, args.split, result.ids.size(), ToTable(result));
+  if (command.extend) {
+    SEG_RETURN_IF_ERROR(command.extend(*dataset, result, &output));
+  }
+  std::printf("%s\n",
+              args.json ? output.json.dump().c_str() : output.table.c_str());
+  if (args.out.empty()) return absl::OkStatus();
+  std::error_code error;
+  std::filesystem::create_directories(args.out, error);
+  if (error) {
+    return absl::UnavailableError(
+        absl::StrCat(args.out, ": cannot be made: ", error.message()));
+  }
+  ReportData& report = output.report;
+  report.title = args.paper;
+  report.subtitle = command.run.checkpoint + ", split " + args.split;
+  report.config_text = ToYaml(command.config);
+  report.environment_text = Environment(args).dump(2);
+  SEG_RETURN_IF_ERROR(FillReport(*dataset, result, command.predict,
+                                 command.run.device, command.report_pictures,
+                                 &report));
+  return WriteReport(args.out + "/report.html", report);
+}
+
+}  // namespace seg

@@ -1,0 +1,24 @@
+#include "common/layers/mean_field/dense_crf_config.h"
+
+#include <vector>
+
+namespace seg {
+
+std::vector<KeyRule> DenseCrfConfig::Rules() {
+  return {{"iterations", 0, 1000},     {"spatial_theta", 1e-3, 1e6},
+          {"spatial_weight", 0, 1e6},  {"theta_position", 1e-3, 1e6},
+          {"theta_colour", 1e-3, 1e6}, {"bilateral_weight", 0, 1e6}};
+}
+
+MeanFieldOptions DenseCrfConfig::Options() const {
+  MeanFieldOptions options;
+  options.iterations = iterations;
+  options.spatial_theta = spatial_theta;
+  options.spatial_weight = spatial_weight;
+  options.bilateral_theta_pos = theta_position;
+  options.bilateral_theta_col = theta_colour;
+  options.bilateral_weight = bilateral_weight;
+  return options;
+}
+
+}  // namespace seg

@@ -1,0 +1,34 @@
+// The `dense_crf` section of a configuration: mean-field inference on a trained
+// network (Kraehenbuehl and Koltun 2011).
+#ifndef COMMON_LAYERS_MEAN_FIELD_DENSE_CRF_CONFIG_H_
+#define COMMON_LAYERS_MEAN_FIELD_DENSE_CRF_CONFIG_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "common/config/config.h"
+#include "common/layers/mean_field/mean_field.h"
+#include "nlohmann/json.hpp"
+
+namespace seg {
+
+struct DenseCrfConfig {
+  int64_t iterations = 5;
+  double spatial_theta = 3;  // pixels
+  double spatial_weight = 0;
+  double theta_position = 20;  // pixels
+  double theta_colour = 10;    // grey levels
+  double bilateral_weight = 6;
+
+  static std::vector<KeyRule> Rules();
+  MeanFieldOptions Options() const;
+};
+
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DenseCrfConfig, iterations,
+                                                spatial_theta, spatial_weight,
+                                                theta_position, theta_colour,
+                                                bilateral_weight)
+
+}  // namespace seg
+
+#endif  // COMMON_LAYERS_MEAN_FIELD_DENSE_CRF_CONFIG_H_

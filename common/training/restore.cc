@@ -1,0 +1,48 @@
+#include "common/training/restore.h"
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/backbones/state_dict.h"
+#include "common/training/checkpoint.h"
+
+namespace seg {
+namespace restore_internal {
+
+absl::StatusOr<RestoredRun> Open(const MainArgs& args,
+                                 const std::string& checkpoint) {
+  RestoredRun run;
+  run.checkpoint = checkpoint;
+  SEG_ASSIGN_OR_RETURN(run.info, ReadClasses(RunOfCheckpoint(checkpoint)));
+  SEG_ASSIGN_OR_RETURN(run.device, ResolveDevice(args.device));
+  return run;
+}
+
+}  // namespace restore_internal
+
+absl::StatusOr<std::vector<std::string>> LoadRunWeights(
+    const RestoredRun& run, torch::nn::Module* module,
+    const std::function<bool(const std::string& name)>& may_differ) {
+  SEG_ASSIGN_OR_RETURN(const TensorMap tensors,
+                       ReadCheckpointModel(run.checkpoint));
+  LoadReport report;
+  SEG_RETURN_IF_ERROR(
+      LoadStateDict(*module, tensors, &report, LoadMode::kPartial));
+  bool usable = report.mismatched.empty();
+  for (const auto* names : {&report.missing, &report.unexpected}) {
+    for (const std::string& name : *names) {
+      usable &= may_differ && may_differ(name);
+    }
+  }
+  if (!usable) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        run.checkpoint,
+        ": is not a model of this configuration: ", report.Summary()));
+  }
+  module->to(run.device);
+  module->eval();
+  return report.missing;
+}
+
+}  // namespace seg

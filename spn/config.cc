@@ -1,0 +1,48 @@
+#include "spn/config.h"
+
+#include <string>
+#include <vector>
+
+#include "common/backbones/fcn.h"
+
+namespace seg {
+namespace spn {
+
+std::vector<KeyRule> Config::Rules() {
+  std::vector<std::string> parsers = FcnBackboneNames();
+  parsers.insert(parsers.begin(), "unet");
+  std::vector<KeyRule> rules = {
+      OneOf("coarse.source", {"parser", "data", "truth"}),
+      OneOf("coarse.network", parsers),
+      {"coarse.widths", 1, 65536},
+      {"coarse.scale", 1, 1024},
+      OneOf("refine.type", {"none", "dense_crf", "spn", "convolution"}),
+      OneOf("refine.normalization",
+            {"none", "tanh", "divide", "clamp", "divide_plus"}),
+      {"refine.channels", 1, 65536},
+      {"refine.units", 1, 100},
+      OneOf("refine.form", {"supplement", "faces", "voc"}),
+      {"refine.guidance_widths", 1, 65536},
+      {"refine.gate_scale", 0, 1e6},
+      {"refine.pad_to", 0, 16384},
+      {"patch.size", 0, 16384},
+      {"patch.per_image", 1, 1000},
+      {"patch.tries", 0, 1000},
+      OneOf("loss.reduction", {"mean", "sum"}),
+      {"loss.coarse", 0, 1e6},
+      {"groups.coarse_lr", 0, 1e6},
+      {"groups.guidance_lr", 0, 1e6},
+      {"groups.head_lr", 0, 1e6},
+      {"predict.max_pixels", 1, 1e12},
+      {"predict.tile", 64, 1e6},
+      {"predict.overlap", 1, 1e6},
+      {"predict.affinity", 0, 1e6},
+      {"report_pictures", 0, 1000}};
+  AddRules("data", DataConfig::Rules(), &rules);
+  AddRules("train", TrainConfig::Rules(), &rules);
+  AddRules("dense_crf", DenseCrfConfig::Rules(), &rules);
+  return rules;
+}
+
+}  // namespace spn
+}  // namespace seg

@@ -1,0 +1,133 @@
+// Configuration of the SPN trainer, evaluator and predictor.
+#ifndef SPN_CONFIG_H_
+#define SPN_CONFIG_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/config/config.h"
+#include "common/datasets/data_config.h"
+#include "common/layers/mean_field/dense_crf_config.h"
+#include "common/training/train_config.h"
+#include "nlohmann/json.hpp"
+
+namespace seg {
+namespace spn {
+
+// Where the coarse class probabilities come from.
+struct CoarseConfig {
+  // parser: a network of the model, on the image at 1 / scale;
+  // data:   data.probabilities;
+  // truth:  the true labels at 1 / scale (mean over pixels), for studies.
+  std::string source = "parser";
+  // The parser: unet, or the name of an FCN backbone (tiny,
+  // efficientnet_lite0 .. 2, vgg16).
+  std::string network = "unet";
+  std::string weights = "";  // of the FCN backbone: "", imagenet or a file
+  // Encoder of the U-net. The paper's is 32 .. 512 for 128 x 128 pixels, which
+  // leaves 4 x 4 in the middle; a smaller input wants fewer levels.
+  std::vector<int64_t> widths = {32, 64, 128, 256, 512};
+  int64_t scale = 8;
+};
+
+struct RefineConfig {
+  // none (the coarse result as it is), dense_crf (mean field on it), spn
+  // (propagation) or convolution (an equal head without propagation).
+  std::string type = "spn";
+  bool three_way = true;
+  // none, tanh, divide (A), clamp (B) or divide_plus (C): gate_normalization.h.
+  std::string normalization = "tanh";
+  bool sum_all_gates = false;
+  int64_t channels = 32;
+  int64_t units = 2;
+  std::string form = "faces";  // supplement, faces or voc: refinement_head.h
+  // Guidance: widths of the U-net's encoder, finest first.
+  std::vector<int64_t> guidance_widths = {16, 32, 64, 128, 256, 512};
+  bool output_norm = true;  // batch norm on the gates
+  // Factor on what is last in the guidance network at the start: 0 begins with
+  // gates 0, that is without propagation (under none, tanh and clamp).
+  double gate_scale = 1.0;
+  // Only classes that are the coarse arg-max somewhere in the image may win.
+  bool restrict_to_coarse = false;
+  // 0: images are padded to sides that are multiples of the guidance network's
+  // stride. Else to a square of this side: mean colour and background outside,
+  // larger images made smaller first (512 in the released VOC evaluation).
+  int64_t pad_to = 0;
+};
+
+// What the refinement is trained on: random squares of the (augmented) image.
+struct PatchConfig {
+  int64_t size = 128;  // pixels; 0: whole images
+  int64_t per_image = 1;
+  // A square with fewer than two classes is drawn anew up to `tries` times
+  // where the image has two.
+  int64_t tries = 10;
+};
+
+struct LossConfig {
+  // mean over labelled pixels, or their sum divided by the number of patches
+  // (the released solver sums).
+  std::string reduction = "mean";
+  // Weight of the parser's own cross-entropy once the refinement trains too.
+  double coarse = 1.0;
+};
+
+// Factors on train.optimizer.lr for each parameter group. coarse_lr 0 keeps
+// the parser as it is.
+struct GroupConfig {
+  double coarse_lr = 1.0;
+  double guidance_lr = 1.0;
+  double head_lr = 1.0;
+};
+
+struct PredictConfig {
+  int64_t max_pixels = 1 << 21;  // larger images go through in tiles
+  int64_t tile = 1024;
+  int64_t overlap = 128;
+  // [x, y]: also draw what a pixel gives to the others, by direction.
+  std::vector<int64_t> affinity = {};
+  bool gates = false;  // also draw the gates as colours
+};
+
+struct Config {
+  DataConfig data;
+  TrainConfig train;
+  CoarseConfig coarse;
+  RefineConfig refine;
+  DenseCrfConfig dense_crf;
+  PatchConfig patch;
+  LossConfig loss;
+  GroupConfig groups;
+  PredictConfig predict;
+  // Split of the final table and report of `train`.
+  std::string report_split = "val";
+  int64_t report_pictures = 5;
+
+  static std::vector<KeyRule> Rules();
+};
+
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(CoarseConfig, source, network,
+                                                weights, widths, scale)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(RefineConfig, type, three_way,
+                                                normalization, sum_all_gates,
+                                                channels, units, form,
+                                                guidance_widths, output_norm,
+                                                gate_scale, restrict_to_coarse,
+                                                pad_to)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PatchConfig, size, per_image,
+                                                tries)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(LossConfig, reduction, coarse)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(GroupConfig, coarse_lr,
+                                                guidance_lr, head_lr)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PredictConfig, max_pixels, tile,
+                                                overlap, affinity, gates)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Config, data, train, coarse,
+                                                refine, dense_crf, patch, loss,
+                                                groups, predict, report_split,
+                                                report_pictures)
+
+}  // namespace spn
+}  // namespace seg
+
+#endif  // SPN_CONFIG_H_

@@ -1,0 +1,91 @@
+// The SPN system: a coarse segmentation, and its refinement by spatial
+// propagation with gates from a guidance network.
+//
+//   image --> parser at 1/scale --> coarse probabilities (bilinear to H x W)
+//     |                                         |
+//     +--> guidance network --> gates --> refinement head --> scores
+#ifndef SPN_MODEL_H_
+#define SPN_MODEL_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "ATen/core/Tensor.h"
+#include "common/backbones/fcn.h"
+#include "common/datasets/dataset.h"
+#include "spn/config.h"
+#include "spn/refinement_head.h"
+#include "spn/unet.h"
+#include "torch/nn/module.h"
+#include "torch/nn/pimpl.h"
+
+namespace seg {
+namespace spn {
+
+class ModelImpl : public torch::nn::Module {
+ public:
+  // Throws c10::Error for a configuration that excludes itself (a one-way
+  // propagation under divide).
+  ModelImpl(const Config& config, const DatasetInfo& info);
+
+  // images: [N,3,H,W] RGB 0..255. The parser's scores [N,L,h,w] at
+  // ceil(H / scale) x ceil(W / scale). Only with coarse.source parser.
+  at::Tensor ParserScores(const at::Tensor& images);
+
+  // Coarse class probabilities of a batch at the images' size [N,L,H,W], from
+  // where coarse.source says. Throws where the batch lacks what that needs.
+  at::Tensor Coarse(const Batch& batch);
+  // The same from parser scores that are there already.
+  at::Tensor CoarseFromScores(const at::Tensor& scores, int64_t height,
+                              int64_t width) const;
+
+  // The guidance network's output for images, [N,G,ceil(H/2),ceil(W/2)]: raw
+  // gates. Only where refines().
+  at::Tensor Gates(const at::Tensor& images);
+
+  // Refined scores [N,L,H,W] of images with coarse probabilities of their size.
+  // Only where refines().
+  at::Tensor Refine(const at::Tensor& images, const at::Tensor& coarse);
+
+  // What refine.type gives, then the coarse probabilities where that is not it
+  // already: the outputs for Evaluate and RunPredict, at the images' size.
+  std::vector<at::Tensor> Predict(const Batch& batch);
+  std::vector<std::string> OutputNames() const;
+
+  bool has_parser() const { return config_.coarse.source == "parser"; }
+  bool refines() const { return !head_.is_empty(); }
+  const RefinementHeadOptions& head_options() const {  // only where refines()
+    return head_->options();
+  }
+  // Parameters by group; empty where the part is.
+  std::vector<at::Tensor> coarse_parameters() const;
+  std::vector<at::Tensor> guidance_parameters() const;
+  std::vector<at::Tensor> head_parameters() const;
+  // The parser alone into training or evaluation mode.
+  void TrainParser(bool on);
+  Fcn& fcn() { return fcn_; }  // empty unless coarse.network is a backbone
+
+ private:
+  at::Tensor RefinePadded(const at::Tensor& images, const at::Tensor& coarse);
+
+  Config config_;
+  int64_t num_classes_;
+  int64_t ignore_label_;
+  UNet parser_{nullptr};
+  Fcn fcn_{nullptr};
+  UNet guidance_{nullptr};
+  RefinementHead head_{nullptr};
+};
+TORCH_MODULE(Model);
+
+// Mean of one-hot labels over blocks: masks [N,H,W] with the ignore label ->
+// probabilities [N,L,ceil(H/scale),ceil(W/scale)]; 1 / L where a block has no
+// labelled pixel.
+at::Tensor CoarseTruth(const at::Tensor& masks, int64_t num_classes,
+                       int64_t ignore_label, int64_t scale);
+
+}  // namespace spn
+}  // namespace seg
+
+#endif  // SPN_MODEL_H_

@@ -1,0 +1,53 @@
+// Trains a coarse parser, its refinement, or both: see README.md.
+#include <ATen/Utils.h>
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "common/backbones/pretrained.h"
+#include "common/base/status_macros.h"
+#include "common/config/main.h"
+#include "common/datasets/open.h"
+#include "common/training/run_folder.h"
+#include "common/training/trainer.h"
+#include "spn/config.h"
+#include "spn/model.h"
+#include "spn/task.h"
+#include "torch/utils.h"
+
+namespace {
+
+absl::Status Train(seg::MainArgs args) {
+  SEG_RETURN_IF_ERROR(seg::ResolveResume(&args));
+  seg::spn::Config config;
+  SEG_RETURN_IF_ERROR(seg::LoadConfig(args, &config));
+  SEG_ASSIGN_OR_RETURN(const c10::Device device,
+                       seg::ResolveDevice(args.device));
+  const auto open = [&](const std::string& split) {
+    return seg::OpenDataset(config.data, args.data_root, split);
+  };
+  SEG_ASSIGN_OR_RETURN(const auto train, open("train"));
+  SEG_ASSIGN_OR_RETURN(const auto val, open("val"));
+  SEG_ASSIGN_OR_RETURN(const auto report, open(config.report_split));
+
+  torch::manual_seed(args.seed);
+  seg::spn::Model model(config, train->info());
+  if (!model->fcn().is_empty()) {
+    SEG_RETURN_IF_ERROR(
+        seg::LoadPretrained(config.coarse.weights, &model->fcn()));
+  }
+  seg::spn::SpnTask task(
+      config, model,
+      {val, report, config.report_split, config.report_pictures, device});
+  return seg::Trainer(
+             args,
+             {config.train, config.data, seg::ToYaml(nlohmann::json(config))},
+             &task, train)
+      .Run();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return seg::RunMain(argc, argv, seg::Command::kTrain, "spn", Train);
+}
