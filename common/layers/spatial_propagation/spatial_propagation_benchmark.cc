@@ -10,9 +10,11 @@
 //   BM_ForwardVsEager, BM_TrainingVsEager: peer = column loop over `unbind`, on
 //       planes (it is three times slower on channels last), whatever ours is on
 //   BM_Exponent:             time of twice the size in one axis; log2
-//   BM_TwoThreadsVsOne:      forward and training, wall time; cpu_ratio is the
-//       processor time with two threads over that with one: what two threads
-//       lose beside waiting, also where other programs take the second core
+//   BM_TwoThreadsVsOne:      forward and training, wall time; copy_ratio is the
+//       same for a copy of the minimum bytes, one half a thread: what the
+//       memory of the machine allows; cpu_ratio is the processor time with two
+//       threads over that with one: what two threads lose beside waiting, also
+//       where other programs take the second core
 //   BM_PeakMemory:           bytes of tensors at the peak of a training step
 //       beyond the inputs, ours and the eager loop, in elements of x
 // Arguments: N, C, H, W, channels last. One thread unless said. Results of both
@@ -264,17 +266,31 @@ void BM_TwoThreadsVsOne(benchmark::State& state) {
   };
   RunPaired(
       state, Clock::kWall, 0, [&] { run(2); }, [&] { run(1); });
-  std::vector<double> ratios;
+  const int64_t bytes = state.range(5) != 0 ? kTrainingBytes : kForwardBytes;
+  const Copy half(bytes * problem.x.numel() / 2);
+  const Copy other_half(bytes * problem.x.numel() / 2);
+  const auto copy = [&](int threads) {
+    at::set_num_threads(threads);
+    at::parallel_for(0, 2, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) i == 0 ? half() : other_half();
+    });
+  };
+  std::vector<double> cpu_ratios, copy_ratios;
   for (int i = 0; i < 15; ++i) {
-    double seconds[3] = {};
+    double cpu[3] = {}, wall[3] = {};
     for (int threads : {2, 1, 1, 2}) {
       const double start = ProcessSeconds();
       run(threads);
-      seconds[threads] += ProcessSeconds() - start;
+      cpu[threads] += ProcessSeconds() - start;
+      const double copy_start = Seconds(Clock::kWall);
+      copy(threads);
+      wall[threads] += Seconds(Clock::kWall) - copy_start;
     }
-    ratios.push_back(seconds[2] / seconds[1]);
+    cpu_ratios.push_back(cpu[2] / cpu[1]);
+    copy_ratios.push_back(wall[1] / wall[2]);
   }
-  state.counters["cpu_ratio"] = Quantile(ratios, 0.5);
+  state.counters["cpu_ratio"] = Quantile(cpu_ratios, 0.5);
+  state.counters["copy_ratio"] = Quantile(copy_ratios, 0.5);
   at::set_num_threads(1);
 }
 
