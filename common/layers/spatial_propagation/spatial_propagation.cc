@@ -21,12 +21,10 @@ constexpr int64_t kMinChannelsLast = 4;
 // Channels of a task in channels last: few parts of a pixel, as each part
 // visits all pages of the gates anew; not less than a cache line.
 constexpr int64_t kMaxBlockBytes = 1024, kMinBlockBytes = 64;
-// Gates, x and gradient of a segment of steps stay in the L2 cache between the
-// two times that the backward pass reads them, beside those of the segment that
-// is being fetched.
-constexpr int64_t kSegmentBytes = 256 * 1024;
-constexpr int64_t kMinSegment = 3, kMaxSegment = 16;
-// Gradients of the gates from this size on bypass the caches.
+// Planes: steps between checkpoints, those of a transposed panel of gates.
+constexpr int64_t kPlaneSegment = 16;
+// A pass over gates from this size on writes past the caches what only a later
+// pass reads.
 constexpr int64_t kStreamBytes = 8 << 20;
 // Elements below which threads do not pay.
 constexpr int64_t kSerialElements = 1 << 14;
@@ -79,13 +77,6 @@ int64_t ChannelBlock(int64_t images, int64_t channels, int64_t element_bytes) {
   return CeilDiv(units, parts) * unit;
 }
 
-int64_t SegmentSteps(int64_t lanes, int64_t channels, int64_t element_bytes,
-                     int connections) {
-  const int64_t step_bytes =
-      lanes * channels * element_bytes * (connections + 2);
-  return std::clamp(kSegmentBytes / step_bytes, kMinSegment, kMaxSegment);
-}
-
 // gates decides the layout. Neither is empty.
 SpatialPropagationPlan MakePlan(const at::Tensor& x, const at::Tensor& gates,
                                 const SpatialPropagationOptions& options,
@@ -101,16 +92,13 @@ SpatialPropagationPlan MakePlan(const at::Tensor& x, const at::Tensor& gates,
   plan.first_direction = first_direction;
   plan.directions = directions;
   plan.channels_last = ChannelsLast(gates) && plan.channels >= kMinChannelsLast;
-  plan.horizontal_segment = plan.vertical_segment = kMaxSegment;
+  plan.segment = kPlaneSegment;
   if (plan.channels_last) {
-    const int64_t bytes = x.element_size();
-    plan.channel_block = ChannelBlock(plan.images, plan.channels, bytes);
-    const int64_t channels = std::min(plan.channels, plan.channel_block);
-    plan.horizontal_segment =
-        SegmentSteps(plan.height, channels, bytes, plan.connections);
-    plan.vertical_segment =
-        SegmentSteps(plan.width, channels, bytes, plan.connections);
+    plan.channel_block =
+        ChannelBlock(plan.images, plan.channels, x.element_size());
+    plan.segment = 1;
   }
+  plan.stream = static_cast<int64_t>(gates.nbytes()) >= kStreamBytes;
   return plan;
 }
 
@@ -143,8 +131,10 @@ at::Tensor RunForward(const SpatialPropagationPlan& plan, const at::Tensor& x,
   if (winner != nullptr) {
     *winner = EmptyInLayout(x.sizes(), x.options().dtype(at::kByte),
                             plan.channels_last);
-    *checkpoints = at::empty(
-        {plan.images, plan.channels, plan.checkpoint_elements()}, x.options());
+    *checkpoints =
+        at::empty({plan.images * plan.channels * plan.checkpoint_elements() +
+                   2 * plan.checkpoint_pad()},
+                  x.options());
   }
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), kOp, [&] {
     SpatialPropagationForwardTensors<scalar_t> t;
@@ -153,7 +143,8 @@ at::Tensor RunForward(const SpatialPropagationPlan& plan, const at::Tensor& x,
     t.out = View<scalar_t>(out);
     if (winner != nullptr) {
       t.winner = winner->mutable_data_ptr<uint8_t>();
-      t.checkpoints = checkpoints->mutable_data_ptr<scalar_t>();
+      t.checkpoints =
+          checkpoints->mutable_data_ptr<scalar_t>() + plan.checkpoint_pad();
     }
     ParallelTasks<scalar_t>(plan, plan.forward_scratch(), x.options(),
                             [&](int64_t begin, int64_t end, scalar_t* scratch) {
@@ -164,21 +155,19 @@ at::Tensor RunForward(const SpatialPropagationPlan& plan, const at::Tensor& x,
   return out;
 }
 
-void RunBackward(const SpatialPropagationPlan& plan_any, const at::Tensor& x,
+void RunBackward(const SpatialPropagationPlan& plan, const at::Tensor& x,
                  const at::Tensor& gates, const at::Tensor& gradient,
                  const at::Tensor& winner, const at::Tensor& checkpoints,
                  const at::Tensor& x_gradient,
                  const at::Tensor& gates_gradient) {
-  SpatialPropagationPlan plan = plan_any;
-  plan.stream_gradient =
-      static_cast<int64_t>(gates_gradient.nbytes()) >= kStreamBytes;
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), kOp, [&] {
     SpatialPropagationBackwardTensors<scalar_t> t;
     t.x = View<const scalar_t>(x);
     t.gates = View<const scalar_t>(gates);
     t.gradient = View<const scalar_t>(gradient);
     t.winner = View<const uint8_t>(winner);
-    t.checkpoints = checkpoints.const_data_ptr<scalar_t>();
+    t.checkpoints =
+        checkpoints.const_data_ptr<scalar_t>() + plan.checkpoint_pad();
     t.x_gradient = View<scalar_t>(x_gradient);
     t.gates_gradient = View<scalar_t>(gates_gradient);
     ParallelTasks<scalar_t>(plan, plan.backward_scratch(), x.options(),
@@ -202,11 +191,11 @@ class SpatialPropagationFunction
     context->save_for_backward({x, gates, winner, checkpoints});
     // The members that the backward pass cannot see from the tensors.
     context->saved_data["plan"] = std::vector<int64_t>{
-        plan.connections,     static_cast<int64_t>(plan.normalization),
-        plan.sum_all_gates,   plan.first_direction,
-        plan.directions,      plan.channels_last,
-        plan.channel_block,   plan.horizontal_segment,
-        plan.vertical_segment};
+        plan.connections,   static_cast<int64_t>(plan.normalization),
+        plan.sum_all_gates, plan.first_direction,
+        plan.directions,    plan.channels_last,
+        plan.channel_block, plan.segment,
+        plan.stream};
     return out;
   }
 
@@ -230,8 +219,8 @@ class SpatialPropagationFunction
     plan.directions = static_cast<int>(values[4]);
     plan.channels_last = values[5] != 0;
     plan.channel_block = values[6];
-    plan.horizontal_segment = values[7];
-    plan.vertical_segment = values[8];
+    plan.segment = values[7];
+    plan.stream = values[8] != 0;
     const at::Tensor x_gradient =
         EmptyInLayout(x.sizes(), x.options(), plan.channels_last);
     const at::Tensor gates_gradient =

@@ -39,10 +39,10 @@
 // Cost: linear in N C H W; 10 (forward) and 17 (backward) flops an element and
 // direction plus the rule, so memory bound. Memory: forward allocates the
 // output and one scratch block of a few lines a thread; for a backward pass it
-// also keeps one byte an element (the winning direction) and the states of
-// every 3rd to 16th step (4 / 16 to 4 / 3 elements an element in all). Backward
-// allocates the two gradients and one scratch block of the states of one
-// segment a thread. Channels-last gates (or any with channel stride 1) are read
+// also keeps one byte an element (the winning direction) and states: channels
+// last those of every step (4 elements an element), planes those of every 16th
+// (1/4). Backward allocates the two gradients and one scratch block of a few
+// lines a thread. Channels-last gates (or any with channel stride 1) are read
 // in place, as are planes with column stride 1; other strides, and an x that is
 // not laid out like the gates, are copied first. Channels last needs 4 or more
 // channels to be fast (vectors of channels); planes serve any number. Threads

@@ -7,30 +7,38 @@
 //       the ratio is the share of the copy bandwidth. Minimum bytes an element:
 //       56 for inference (12 gates, x, output), 166 for forward and backward
 //       (57 + 109: winner; gates, x, gradient, winner, both gradients).
-//   BM_ForwardVsEager, BM_TrainingVsEager: peer = column loop over `unbind`
+//   BM_ForwardVsEager, BM_TrainingVsEager: peer = column loop over `unbind`, on
+//       planes (it is three times slower on channels last), whatever ours is on
 //   BM_Exponent:             time of twice the size in one axis; log2
-//   BM_TwoThreadsVsOne:      forward and training, wall time
+//   BM_TwoThreadsVsOne:      forward and training, wall time; copy_ratio is the
+//       same for a copy of the minimum bytes, one half a thread: what the
+//       memory of the machine allows; cpu_ratio is the processor time with two
+//       threads over that with one: what two threads lose beside waiting, also
+//       where other programs take the second core
 //   BM_PeakMemory:           bytes of tensors at the peak of a training step
 //       beyond the inputs, ours and the eager loop, in elements of x
 // Arguments: N, C, H, W, channels last. One thread unless said. Results of both
-// forms are compared before timing. The C allocator is told to keep freed
-// memory, for us and the peers alike: a fresh 25 MB gradient costs its page
-// faults, which are not the operator's.
+// forms are compared before timing. Freed memory is kept, for us and the peers
+// alike: a fresh 25 MB gradient costs its page faults, which are not the
+// operator's.
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
 #include <c10/core/CPUAllocator.h>
 #include <c10/core/GradMode.h>
-#include <malloc.h>
+#include <time.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <vector>
 
+#include "common/layers/spatial_propagation/eager_propagation.h"
 #include "common/layers/spatial_propagation/spatial_propagation.h"
 #include "common/testing/paired_benchmark.h"
 
@@ -39,8 +47,62 @@ namespace {
 
 constexpr int64_t kForwardBytes = 56, kTrainingBytes = 57 + 109;
 
+// Keeps freed memory by size and counts the bytes of live tensors. For
+// allocations from one thread.
+class KeepingAllocator : public c10::Allocator {
+ public:
+  c10::DataPtr allocate(size_t bytes) override {
+    std::vector<void*>& free = free_[bytes];
+    void* data = nullptr;
+    if (free.empty()) {
+      TORCH_CHECK(posix_memalign(&data, 64, std::max<size_t>(bytes, 64)) == 0,
+                  "out of memory");
+    } else {
+      data = free.back();
+      free.pop_back();
+    }
+    live_ += bytes;
+    peak_ = std::max(peak_, live_);
+    return {data, new Block{this, data, bytes}, &Free,
+            c10::Device(c10::DeviceType::CPU)};
+  }
+  void copy_data(void* to, const void* from, size_t bytes) const override {
+    default_copy_data(to, from, bytes);
+  }
+  // Gives the free memory back.
+  void Trim() {
+    for (auto& [bytes, blocks] : free_) {
+      for (void* data : blocks) std::free(data);
+    }
+    free_.clear();
+  }
+  // The peak from here on, over what lives now.
+  void StartPeak() { start_ = peak_ = live_; }
+  size_t Peak() const { return peak_ - start_; }
+
+ private:
+  struct Block {
+    KeepingAllocator* owner;
+    void* data;
+    size_t bytes;
+  };
+  static void Free(void* context) {
+    const std::unique_ptr<Block> block(static_cast<Block*>(context));
+    block->owner->live_ -= block->bytes;
+    block->owner->free_[block->bytes].push_back(block->data);
+  }
+  std::map<size_t, std::vector<void*>> free_;
+  size_t live_ = 0, peak_ = 0, start_ = 0;
+};
+
+KeepingAllocator* Allocator() {
+  static auto* const allocator = new KeepingAllocator;
+  return allocator;
+}
+
 struct Problem {
   Problem(std::vector<int64_t> sizes, bool channels_last) {
+    Allocator()->Trim();
     at::manual_seed(1);
     const auto format = channels_last ? at::MemoryFormat::ChannelsLast
                                       : at::MemoryFormat::Contiguous;
@@ -68,61 +130,6 @@ struct Problem {
   at::Tensor x, gates, g;
 };
 
-// One direction: axis 3 or 2, from the first or the last index. gates
-// [N, 3, C, H, W], normalised, zero where unused.
-at::Tensor EagerScan(const at::Tensor& x, const at::Tensor& gates, int64_t axis,
-                     bool reverse) {
-  const std::vector<at::Tensor> base =
-      at::mul(x, 1.0 - gates.sum(1)).unbind(axis);
-  std::vector<std::vector<at::Tensor>> gate;
-  for (int64_t k = 0; k < 3; ++k)
-    gate.push_back(gates.select(1, k).unbind(axis));
-  const int64_t steps = x.size(axis), lanes = x.size(5 - axis);
-  std::vector<at::Tensor> states(steps);
-  for (int64_t i = 0; i < steps; ++i) {
-    const int64_t t = reverse ? steps - 1 - i : i;
-    if (i == 0) {
-      states[t] = base[t];
-      continue;
-    }
-    const at::Tensor& h = states[reverse ? t + 1 : t - 1];
-    const at::Tensor padded = at::constant_pad_nd(h, {1, 1});
-    states[t] = base[t] + gate[0][t] * padded.narrow(2, 0, lanes) +
-                gate[1][t] * h + gate[2][t] * padded.narrow(2, 2, lanes);
-  }
-  return at::stack(states, axis);
-}
-
-// Ones where gate k of direction d is used.
-at::Tensor ValidGates(const at::Tensor& x) {
-  at::Tensor valid = at::ones({1, 4, 3, 1, x.size(2), x.size(3)}, x.options());
-  const int64_t last_row = x.size(2) - 1, last_column = x.size(3) - 1;
-  const at::Tensor v = valid[0].squeeze(2);  // [4, 3, H, W]
-  v[0].select(2, 0).zero_();
-  v[1].select(2, last_column).zero_();
-  v[2].select(1, 0).zero_();
-  v[3].select(1, last_row).zero_();
-  for (int64_t d = 0; d < 4; ++d) {
-    v[d][0].select(d < 2 ? 0 : 1, 0).zero_();
-    v[d][2].select(d < 2 ? 0 : 1, d < 2 ? last_row : last_column).zero_();
-  }
-  return valid;
-}
-
-at::Tensor EagerPropagation(const at::Tensor& x, const at::Tensor& raw,
-                            const at::Tensor& valid) {
-  at::Tensor g = raw.view({x.size(0), 4, 3, x.size(1), x.size(2), x.size(3)});
-  g = g * valid;
-  g = g / g.abs().sum(2, true).clamp_min(1e-6);
-  at::Tensor out;
-  for (int64_t d = 0; d < 4; ++d) {
-    const at::Tensor h =
-        EagerScan(x, g.select(1, d), d < 2 ? 3 : 2, d % 2 == 1);
-    out = d == 0 ? h : at::max(out, h);
-  }
-  return out;
-}
-
 std::vector<at::Tensor> Problem::EagerTraining() const {
   const at::Tensor out = EagerPropagation(x, gates, ValidGates(x.detach()));
   return torch::autograd::grad({out}, {x, gates}, {g});
@@ -138,11 +145,12 @@ bool SameResult(benchmark::State& state, const at::Tensor& a,
 }
 
 // Forward and both gradients equal those of the eager loop.
-bool Verified(benchmark::State& state, const Problem& problem) {
-  const auto ours = problem.Training(), theirs = problem.EagerTraining();
+bool Verified(benchmark::State& state, const Problem& problem,
+              const Problem& eager_problem) {
+  const auto ours = problem.Training(), theirs = eager_problem.EagerTraining();
   c10::NoGradGuard no_grad;
-  const at::Tensor eager =
-      EagerPropagation(problem.x, problem.gates, ValidGates(problem.x));
+  const at::Tensor eager = EagerPropagation(
+      eager_problem.x, eager_problem.gates, ValidGates(eager_problem.x));
   return SameResult(state, problem.Forward(), eager) &&
          SameResult(state, ours[0], theirs[0]) &&
          SameResult(state, ours[1], theirs[1]);
@@ -174,7 +182,7 @@ void BM_CopyBandwidth(benchmark::State& state) {
 void BM_ForwardVsCopy(benchmark::State& state) {
   at::set_num_threads(1);
   const Problem problem(state);
-  if (!Verified(state, problem)) return;
+  if (!Verified(state, problem, problem)) return;
   const int64_t bytes = kForwardBytes * problem.x.numel();
   RunPaired(
       state, Clock::kThread, bytes, [&] { problem.Forward(); }, Copy(bytes));
@@ -183,31 +191,40 @@ void BM_ForwardVsCopy(benchmark::State& state) {
 void BM_TrainingVsCopy(benchmark::State& state) {
   at::set_num_threads(1);
   const Problem problem(state);
-  if (!Verified(state, problem)) return;
+  if (!Verified(state, problem, problem)) return;
   const int64_t bytes = kTrainingBytes * problem.x.numel();
   RunPaired(
       state, Clock::kThread, bytes, [&] { problem.Training(); }, Copy(bytes));
 }
 
+// The same values.
+Problem OnPlanes(const benchmark::State& state) {
+  return Problem(
+      {state.range(0), state.range(1), state.range(2), state.range(3)},
+      /*channels_last=*/false);
+}
+
 void BM_ForwardVsEager(benchmark::State& state) {
   at::set_num_threads(1);
   const Problem problem(state);
-  if (!Verified(state, problem)) return;
-  const at::Tensor valid = ValidGates(problem.x.detach());
+  const Problem planes = OnPlanes(state);
+  if (!Verified(state, problem, planes)) return;
+  const at::Tensor valid = ValidGates(planes.x.detach());
   c10::NoGradGuard no_grad;
   RunPaired(
       state, Clock::kThread, kForwardBytes * problem.x.numel(),
       [&] { problem.Forward(); },
-      [&] { EagerPropagation(problem.x, problem.gates, valid); });
+      [&] { EagerPropagation(planes.x, planes.gates, valid); });
 }
 
 void BM_TrainingVsEager(benchmark::State& state) {
   at::set_num_threads(1);
   const Problem problem(state);
-  if (!Verified(state, problem)) return;
+  const Problem planes = OnPlanes(state);
+  if (!Verified(state, problem, planes)) return;
   RunPaired(
       state, Clock::kThread, kTrainingBytes * problem.x.numel(),
-      [&] { problem.Training(); }, [&] { problem.EagerTraining(); });
+      [&] { problem.Training(); }, [&] { planes.EagerTraining(); });
 }
 
 // Arguments: axis to double, training, channels last.
@@ -230,6 +247,12 @@ void BM_Exponent(benchmark::State& state) {
   state.counters["exponent"] = -std::log2(state.counters["ratio"].value);
 }
 
+double ProcessSeconds() {
+  timespec now;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * now.tv_nsec;
+}
+
 // Last argument: training.
 void BM_TwoThreadsVsOne(benchmark::State& state) {
   const Problem problem(state);
@@ -243,46 +266,39 @@ void BM_TwoThreadsVsOne(benchmark::State& state) {
   };
   RunPaired(
       state, Clock::kWall, 0, [&] { run(2); }, [&] { run(1); });
+  const int64_t bytes = state.range(5) != 0 ? kTrainingBytes : kForwardBytes;
+  const Copy half(bytes * problem.x.numel() / 2);
+  const Copy other_half(bytes * problem.x.numel() / 2);
+  const auto copy = [&](int threads) {
+    at::set_num_threads(threads);
+    at::parallel_for(0, 2, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) i == 0 ? half() : other_half();
+    });
+  };
+  std::vector<double> cpu_ratios, copy_ratios;
+  for (int i = 0; i < 15; ++i) {
+    double cpu[3] = {}, wall[3] = {};
+    for (int threads : {2, 1, 1, 2}) {
+      const double start = ProcessSeconds();
+      run(threads);
+      cpu[threads] += ProcessSeconds() - start;
+      const double copy_start = Seconds(Clock::kWall);
+      copy(threads);
+      wall[threads] += Seconds(Clock::kWall) - copy_start;
+    }
+    cpu_ratios.push_back(cpu[2] / cpu[1]);
+    copy_ratios.push_back(wall[1] / wall[2]);
+  }
+  state.counters["cpu_ratio"] = Quantile(cpu_ratios, 0.5);
+  state.counters["copy_ratio"] = Quantile(copy_ratios, 0.5);
   at::set_num_threads(1);
 }
 
-// Counts the bytes of live tensors.
-class CountingAllocator : public c10::Allocator {
- public:
-  c10::DataPtr allocate(size_t bytes) override {
-    auto* block = new Block{base_->allocate(bytes), bytes, this};
-    void* data = block->inner.get();
-    live_ += bytes;
-    peak_ = std::max(peak_, live_);
-    return {data, block, &Free, c10::Device(c10::DeviceType::CPU)};
-  }
-  void copy_data(void* to, const void* from, size_t bytes) const override {
-    default_copy_data(to, from, bytes);
-  }
-  size_t Peak() const { return peak_; }
-
- private:
-  struct Block {
-    c10::DataPtr inner;
-    size_t bytes;
-    CountingAllocator* owner;
-  };
-  static void Free(void* context) {
-    std::unique_ptr<Block> block(static_cast<Block*>(context));
-    block->owner->live_ -= block->bytes;
-  }
-  c10::Allocator* base_ = c10::GetDefaultCPUAllocator();
-  size_t live_ = 0, peak_ = 0;
-};
-
 template <typename Run>
 double PeakElements(const Problem& problem, const Run& run) {
-  static auto* const kept = new std::vector<std::unique_ptr<CountingAllocator>>;
-  kept->push_back(std::make_unique<CountingAllocator>());
-  c10::SetCPUAllocator(kept->back().get());
+  Allocator()->StartPeak();
   run();
-  c10::SetCPUAllocator(c10::GetDefaultCPUAllocator());
-  return static_cast<double>(kept->back()->Peak()) / 4.0 /
+  return static_cast<double>(Allocator()->Peak()) / 4.0 /
          static_cast<double>(problem.x.numel());
 }
 
@@ -326,7 +342,7 @@ void Exponents(benchmark::internal::Benchmark* benchmark) {
       }
     }
   }
-  benchmark->UseManualTime()->Iterations(3)->Unit(benchmark::kMicrosecond);
+  benchmark->UseManualTime()->Iterations(9)->Unit(benchmark::kMicrosecond);
 }
 
 void ThreadSizes(benchmark::internal::Benchmark* benchmark) {
@@ -359,8 +375,7 @@ BENCHMARK(BM_PeakMemory)
 }  // namespace seg
 
 int main(int argc, char** argv) {
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  c10::SetCPUAllocator(seg::Allocator());
   benchmark::Initialize(&argc, argv);
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();

@@ -189,7 +189,9 @@ TEST(SpatialPropagationTest, AllocatesOutputsAndOneScratchBlock) {
     EXPECT_EQ(backward.count(), 3);   // two gradients, scratch
     const double map = 4.0 * static_cast<double>(x.numel());
     EXPECT_LT(static_cast<double>(inference.bytes()), 1.2 * map);
-    EXPECT_LT(static_cast<double>(forward.bytes()), 2.4 * map);
+    // The states of every step in channels last, of every 16th in planes.
+    EXPECT_LT(static_cast<double>(forward.bytes()),
+              (channels_last ? 5.3 : 2.4) * map);
     EXPECT_LT(static_cast<double>(backward.bytes()), 13.5 * map);
   }
   at::set_num_threads(threads);

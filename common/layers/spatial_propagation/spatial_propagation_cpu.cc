@@ -12,9 +12,9 @@ using spatial_propagation::Line;
 using spatial_propagation::MakeLine;
 using spatial_propagation::Panel;
 using spatial_propagation::RoundUp;
-using spatial_propagation::RunScan;
+using spatial_propagation::RunBackward;
+using spatial_propagation::RunForward;
 using spatial_propagation::Scan;
-using spatial_propagation::Segment;
 using spatial_propagation::Steps;
 using spatial_propagation::Tensor;
 using spatial_propagation::Transpose;
@@ -58,7 +58,7 @@ Scan<T> MakeScan(const SpatialPropagationPlan& plan, const Task& task,
   scan.line = MakeLine(plan, horizontal, task.channels);
   if (plan.connections == 1) scan.line.shift = 0;
   scan.steps = Steps(plan, horizontal);
-  scan.segment = Segment(plan, horizontal);
+  scan.segment = plan.segment;
   scan.direction = direction;
   scan.reverse = direction == kRightToLeft || direction == kBottomToTop;
   scan.replace = direction == plan.first_direction;
@@ -71,6 +71,33 @@ Scan<T> MakeScan(const SpatialPropagationPlan& plan, const Task& task,
   scan.gate_block = plan.channels * gates.channel;
   scan.transpose = horizontal && !plan.channels_last;
   return scan;
+}
+
+template <typename T>
+bool WholeCacheLines(int64_t elements) {
+  return elements * sizeof(T) % 64 == 0;
+}
+
+template <typename T>
+bool AlignedStates(const Scan<T>& scan) {
+  return reinterpret_cast<uintptr_t>(scan.checkpoints_out) % 64 == 0 &&
+         WholeCacheLines<T>(scan.line.length);
+}
+
+// Whether all lines of the gradient of the gates are whole cache lines.
+template <typename T>
+bool AlignedGradient(const Scan<T>& scan) {
+  const auto whole = WholeCacheLines<T>;
+  if (reinterpret_cast<uintptr_t>(scan.gates_gradient.data) % 64 != 0 ||
+      !whole(scan.gates_gradient_block)) {
+    return false;
+  }
+  // Written by columns of `segment` steps; their start is looked at later.
+  if (scan.transpose) {
+    return whole(scan.gates_gradient.run) && whole(scan.segment);
+  }
+  return whole(scan.line.length) && whole(scan.gates_gradient.step) &&
+         (scan.line.runs == 1 || whole(scan.gates_gradient.run));
 }
 
 template <typename T>
@@ -101,6 +128,7 @@ void ForwardTask(const SpatialPropagationPlan& plan,
     scan.out = Along(t.out, task, Horizontal(direction));
     scan.winner_out = winner;
     scan.checkpoints_out = checkpoints;
+    scan.stream = plan.stream && AlignedStates(scan);
     if (scan.transpose) {
       if (scan.replace || direction == kLeftToRight) {
         Transpose(Origin(t.x, task), t.x.row, plan.height, plan.width,
@@ -111,7 +139,7 @@ void ForwardTask(const SpatialPropagationPlan& plan,
       scan.out = Columns(out_columns, plan);
       if (winner != nullptr) scan.winner_out = winner_columns;
     }
-    RunScan(scan, plan, /*backward=*/false);
+    RunForward(scan, plan);
     if (scan.transpose && (direction == kRightToLeft || plan.directions == 1)) {
       Transpose(out_columns, column, plan.width, plan.height,
                 Origin(t.out, task), t.out.row);
@@ -126,23 +154,6 @@ void ForwardTask(const SpatialPropagationPlan& plan,
           scan.line.elements();
     }
   }
-}
-
-// Whether all lines of the gradient of the gates are whole cache lines.
-template <typename T>
-bool Aligned(const Scan<T>& scan) {
-  constexpr int64_t kLine = 64 / sizeof(T);
-  const auto whole = [](int64_t elements) { return elements % kLine == 0; };
-  if (reinterpret_cast<uintptr_t>(scan.gates_gradient.data) % 64 != 0 ||
-      !whole(scan.gates_gradient_block)) {
-    return false;
-  }
-  // Written by columns of `segment` steps; their start is looked at later.
-  if (scan.transpose) {
-    return whole(scan.gates_gradient.run) && whole(scan.segment);
-  }
-  return whole(scan.line.length) && whole(scan.gates_gradient.step) &&
-         (scan.line.runs == 1 || whole(scan.gates_gradient.run));
 }
 
 template <typename T>
@@ -179,7 +190,7 @@ void BackwardTask(const SpatialPropagationPlan& plan,
         (direction - plan.first_direction) * plan.connections * plan.channels;
     scan.gates_gradient.data += gate * t.gates_gradient.channel;
     scan.gates_gradient_block = plan.channels * t.gates_gradient.channel;
-    scan.stream = plan.stream_gradient && Aligned(scan);
+    scan.stream = plan.stream && AlignedGradient(scan);
     if (scan.transpose) {
       if (scan.replace || direction == kLeftToRight) {
         Transpose(Origin(t.x, task), t.x.row, plan.height, plan.width,
@@ -194,7 +205,7 @@ void BackwardTask(const SpatialPropagationPlan& plan,
       scan.winner = Columns<const uint8_t>(winner_columns, plan);
       scan.x_gradient = Columns(x_gradient_columns, plan);
     }
-    RunScan(scan, plan, /*backward=*/true);
+    RunBackward(scan, plan);
     if (scan.transpose && (direction == kRightToLeft || plan.directions == 1)) {
       Transpose(x_gradient_columns, column, plan.width, plan.height,
                 Origin(t.x_gradient, task), t.x_gradient.row);
@@ -221,16 +232,20 @@ int64_t SpatialPropagationPlan::checkpoint_elements() const {
   return elements;
 }
 
+int64_t SpatialPropagationPlan::checkpoint_pad() const {
+  return segment > 1 ? 0 : RoundUp(std::min(channel_block, channels));
+}
+
 int64_t SpatialPropagationPlan::forward_scratch() const {
   return 3 * TransposedPlane(*this) + Panel(*this) +
          2 * std::max(LineStride(*this, true), LineStride(*this, false));
 }
 
 int64_t SpatialPropagationPlan::backward_scratch() const {
-  const int64_t extra = 1 + spatial_propagation::kProductLines;
   return 4 * TransposedPlane(*this) + 2 * Panel(*this) +
-         std::max((horizontal_segment + extra) * LineStride(*this, true),
-                  (vertical_segment + extra) * LineStride(*this, false));
+         (spatial_propagation::StateLines(segment) +
+          spatial_propagation::kProductLines) *
+             std::max(LineStride(*this, true), LineStride(*this, false));
 }
 
 template <typename T>
@@ -238,6 +253,7 @@ void SpatialPropagationForward(const SpatialPropagationPlan& plan,
                                const SpatialPropagationForwardTensors<T>& t,
                                int64_t begin, int64_t end, T* scratch) {
   for (int64_t i = begin; i < end; ++i) ForwardTask(plan, t, i, scratch);
+  if (plan.stream) spatial_propagation::FlushStream();
 }
 
 template <typename T>
@@ -245,7 +261,7 @@ void SpatialPropagationBackward(const SpatialPropagationPlan& plan,
                                 const SpatialPropagationBackwardTensors<T>& t,
                                 int64_t begin, int64_t end, T* scratch) {
   for (int64_t i = begin; i < end; ++i) BackwardTask(plan, t, i, scratch);
-  spatial_propagation::FlushStream();
+  if (plan.stream) spatial_propagation::FlushStream();
 }
 
 template void SpatialPropagationForward(

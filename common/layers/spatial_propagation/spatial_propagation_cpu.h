@@ -7,10 +7,10 @@
 //   planes (column stride 1): vectors of rows or columns; a task is one image
 //       and channel. The horizontal scans run on transposed planes, gates
 //       transposed panel by panel.
-// A task takes the directions in turn. The forward pass can keep the state of
+// A task takes the directions in turn. The forward pass can keep the states of
 // each direction every `segment` steps; the backward pass starts from these
-// checkpoints, recomputes the states of one segment while its gates come into
-// the cache, and scans the segment back.
+// checkpoints, recomputes the states of one segment where it is longer than one
+// step, and scans the segment back.
 
 #ifndef COMMON_LAYERS_SPATIAL_PROPAGATION_SPATIAL_PROPAGATION_CPU_H_
 #define COMMON_LAYERS_SPATIAL_PROPAGATION_SPATIAL_PROPAGATION_CPU_H_
@@ -38,19 +38,22 @@ struct SpatialPropagationPlan {
   int first_direction = kLeftToRight;
   int directions = 4;
   bool channels_last = false;
-  int64_t channel_block = 1;       // channels of a task
-  int64_t horizontal_segment = 8;  // steps between checkpoints
-  int64_t vertical_segment = 8;
-  // Write the gradient of the gates past the caches, where it is aligned: for
-  // one that does not fit there.
-  bool stream_gradient = false;
+  int64_t channel_block = 1;  // channels of a task
+  // Steps between those whose states are kept for the backward pass. 1 in
+  // channels last: recomputing a segment would read its gates twice.
+  int64_t segment = 16;
+  // Write the states and the gradient of the gates past the caches, where they
+  // are aligned: for a problem that does not fit there.
+  bool stream = false;
 
   int64_t blocks() const {
     return (channels + channel_block - 1) / channel_block;
   }
   int64_t tasks() const { return images * blocks(); }
-  // Elements of checkpoints a channel of an image.
+  // Elements of checkpoints a channel of an image, and those that must be
+  // readable before the first and after the last.
   int64_t checkpoint_elements() const;
+  int64_t checkpoint_pad() const;
   // Elements of scratch a thread, a multiple of 64 bytes.
   int64_t forward_scratch() const;
   int64_t backward_scratch() const;
@@ -73,7 +76,8 @@ struct SpatialPropagationForwardTensors {
   SpatialPropagationView<const T> gates;  // [N, directions * K * C, H, W]
   SpatialPropagationView<T> out;          // [N, C, H, W]
   // What the backward pass needs, or null. The number of the direction that
-  // attains the maximum, strides of out; [N, C, checkpoint_elements()].
+  // attains the maximum, strides of out; [N, C, checkpoint_elements()],
+  // 64-byte aligned.
   uint8_t* winner = nullptr;
   T* checkpoints = nullptr;
 };

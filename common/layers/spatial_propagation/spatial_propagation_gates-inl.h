@@ -98,34 +98,39 @@ HWY_INLINE void LoadGates(D d, const T* HWY_RESTRICT from, int64_t block,
   }
 }
 
-// d raw from d p in place.
+// d raw, in place of h[i+k] - x, zero where the gate is unused; d p is e times
+// that. The sums do without e, which comes last.
 template <int K, GateNormalization kRule, class D>
-HWY_INLINE void GateGradient(D d, const Gates<K, D>& g, hn::Vec<D> (&dp)[K]) {
+HWY_INLINE void GateGradient(D d, const Gates<K, D>& g, hn::Vec<D> e,
+                             hn::Vec<D> (&dg)[K]) {
   using T = hn::TFromD<D>;
   if constexpr (kRule != GateNormalization::kNone &&
                 !(kRule == GateNormalization::kTanh && K == 1)) {
-    // Unused gates have a zero in dp, so raw * inverse serves for p.
-    auto dot = hn::Mul(dp[0], hn::Mul(g.raw[0], g.inverse));
+    // raw * inverse serves for p: they differ where dg is zero.
+    auto dot = hn::Mul(dg[0], hn::Mul(g.raw[0], g.inverse));
     HWY_UNROLL(3)
     for (int k = 1; k < K; ++k) {
-      dot = hn::MulAdd(dp[k], hn::Mul(g.raw[k], g.inverse), dot);
+      dot = hn::MulAdd(dg[k], hn::Mul(g.raw[k], g.inverse), dot);
     }
     if constexpr (kRule != GateNormalization::kDividePlus) {
       dot = hn::IfThenElseZero(g.divided, dot);
     }
+    e = hn::Mul(e, g.inverse);
     HWY_UNROLL(3)
     for (int k = 0; k < K; ++k) {
       const auto signed_dot =
           hn::IfThenZeroElse(hn::Eq(g.raw[k], hn::Zero(d)),
                              hn::Xor(dot, hn::And(g.raw[k], hn::SignBit(d))));
-      dp[k] = hn::Mul(hn::Sub(dp[k], signed_dot), g.inverse);
+      dg[k] = hn::Sub(dg[k], signed_dot);
     }
   }
+  HWY_UNROLL(3)
+  for (int k = 0; k < K; ++k) dg[k] = hn::Mul(dg[k], e);
   if constexpr (kRule == GateNormalization::kTanh) {
     const auto one = hn::Set(d, T(1));
     HWY_UNROLL(3)
     for (int k = 0; k < K; ++k) {
-      dp[k] = hn::Mul(dp[k], hn::NegMulAdd(g.raw[k], g.raw[k], one));
+      dg[k] = hn::Mul(dg[k], hn::NegMulAdd(g.raw[k], g.raw[k], one));
     }
   }
 }

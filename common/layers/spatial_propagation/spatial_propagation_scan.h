@@ -15,9 +15,9 @@ namespace spatial_propagation {
 
 // Elements that all lines in scratch are a multiple of: 64 bytes of float.
 constexpr int64_t kAlign = 16;
-// Runs (pixels) that the loads of a channels-last scan are ahead of their use;
-// the hardware does not follow a scan over rows, which changes page each time.
-constexpr int64_t kPrefetchRuns = 16;
+// Elements of a line that a channels-last scan fetches ahead of their use; the
+// hardware does not follow a scan over rows, which changes page each time.
+constexpr int64_t kPrefetchElements = 512;
 
 inline int64_t RoundUp(int64_t x) { return (x + kAlign - 1) / kAlign * kAlign; }
 
@@ -27,6 +27,7 @@ inline bool Horizontal(int direction) { return direction <= kRightToLeft; }
 // the neighbouring lane is `shift` elements away in the line of all runs.
 struct Line {
   int64_t runs, length, shift;
+  int64_t ahead;  // runs between a fetch and its use
 
   int64_t elements() const { return runs * length; }
   // Zeros before and after a line of states.
@@ -37,12 +38,9 @@ struct Line {
 inline Line MakeLine(const SpatialPropagationPlan& plan, bool horizontal,
                      int64_t channels) {
   const int64_t lanes = horizontal ? plan.height : plan.width;
-  if (plan.channels_last) return {lanes, channels, channels};
-  return {1, lanes, 1};
-}
-
-inline int64_t Segment(const SpatialPropagationPlan& plan, bool horizontal) {
-  return horizontal ? plan.horizontal_segment : plan.vertical_segment;
+  if (!plan.channels_last) return {1, lanes, 1, 1};
+  const int64_t ahead = std::max<int64_t>(kPrefetchElements / channels, 1);
+  return {lanes, channels, channels, std::min(ahead, lanes)};
 }
 
 inline int64_t Steps(const SpatialPropagationPlan& plan, bool horizontal) {
@@ -51,8 +49,12 @@ inline int64_t Steps(const SpatialPropagationPlan& plan, bool horizontal) {
 
 inline int64_t CheckpointLines(const SpatialPropagationPlan& plan,
                                bool horizontal) {
-  const int64_t segment = Segment(plan, horizontal);
-  return (Steps(plan, horizontal) + segment - 1) / segment - 1;
+  return (Steps(plan, horizontal) + plan.segment - 1) / plan.segment - 1;
+}
+
+// Lines of states that the backward pass recomputes in scratch.
+inline int64_t StateLines(int64_t segment) {
+  return segment > 1 ? segment + 1 : 0;
 }
 
 // Products of the K gates and the gradient, of two steps.
@@ -64,9 +66,9 @@ inline int64_t TransposedPlane(const SpatialPropagationPlan& plan) {
 }
 // Transposed gates of one segment.
 inline int64_t Panel(const SpatialPropagationPlan& plan) {
-  return plan.channels_last ? 0
-                            : plan.connections * plan.horizontal_segment *
-                                  RoundUp(plan.height);
+  return plan.channels_last
+             ? 0
+             : plan.connections * plan.segment * RoundUp(plan.height);
 }
 
 // One direction of one task. The strides `step` lead to the next column or row
@@ -104,7 +106,9 @@ struct Scan {
   Tensor<T> x_gradient, gates_gradient;
   int64_t gates_gradient_block;
   T* gradient_panel;
-  bool stream;  // the gradient of the gates bypasses the caches
+  // The states kept (forward) or the gradient of the gates (backward) bypass
+  // the caches.
+  bool stream;
 
   int64_t Position(int64_t t) const { return reverse ? steps - 1 - t : t; }
 };
@@ -115,12 +119,13 @@ void ClearPads(T* line, const Line& l) {
   std::fill(line + l.pad() + l.elements(), line + l.stride(), T(0));
 }
 
-// Scans; `plan` gives the rule. Forward merges into out, backward adds to
-// x_gradient (replaces it where scan.replace).
-void RunScan(const Scan<float>& scan, const SpatialPropagationPlan& plan,
-             bool backward);
-void RunScan(const Scan<double>& scan, const SpatialPropagationPlan& plan,
-             bool backward);
+// Merges into out. `plan` gives the rule.
+void RunForward(const Scan<float>& scan, const SpatialPropagationPlan& plan);
+void RunForward(const Scan<double>& scan, const SpatialPropagationPlan& plan);
+
+// Adds to x_gradient (replaces it where scan.replace).
+void RunBackward(const Scan<float>& scan, const SpatialPropagationPlan& plan);
+void RunBackward(const Scan<double>& scan, const SpatialPropagationPlan& plan);
 
 // to[c][r] = from[r][c].
 void Transpose(const float* from, int64_t from_stride, int64_t rows,

@@ -1,17 +1,22 @@
-#include "common/layers/spatial_propagation/spatial_propagation_scan.h"
+// One direction of one task from its first step to its last and back, on the
+// kernels for a line. Included once a target (hwy/foreach_target.h).
+
+// clang-format off
+#if defined(COMMON_LAYERS_SPATIAL_PROPAGATION_SPATIAL_PROPAGATION_SCAN_INL_H_) == \
+    defined(HWY_TARGET_TOGGLE)
+#ifdef COMMON_LAYERS_SPATIAL_PROPAGATION_SPATIAL_PROPAGATION_SCAN_INL_H_
+#undef COMMON_LAYERS_SPATIAL_PROPAGATION_SPATIAL_PROPAGATION_SCAN_INL_H_
+#else
+#define COMMON_LAYERS_SPATIAL_PROPAGATION_SPATIAL_PROPAGATION_SCAN_INL_H_
+#endif
+// clang-format on
 
 #include <algorithm>
 #include <cstring>
 #include <utility>
 
-// Four targets cover the machines; each one costs seconds of compilation.
-#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_AVX3_DL)
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE \
-  "common/layers/spatial_propagation/spatial_propagation_scan.cc"
-#include "hwy/foreach_target.h"  // IWYU pragma: keep
-// After foreach_target.h.
 #include "common/layers/spatial_propagation/spatial_propagation_kernels-inl.h"
+#include "common/layers/spatial_propagation/spatial_propagation_scan.h"
 #include "common/layers/spatial_propagation/spatial_propagation_transpose-inl.h"
 #include "hwy/highway.h"
 
@@ -55,29 +60,44 @@ MergeTarget<T> MakeMerge(const Scan<T>& scan, int64_t t) {
   merge.out = scan.out.data + position;
   if (scan.winner_out != nullptr) merge.winner = scan.winner_out + position;
   merge.run = scan.out.run;
-  merge.ahead = scan.reverse ? -scan.out.step : scan.out.step;
+  merge.step = scan.reverse ? -scan.out.step : scan.out.step;
   merge.direction = scan.direction;
   merge.first = scan.replace;
   return merge;
 }
 
+// The states of step t are kept if each step's are and one comes after it.
+template <typename T>
+KeepTarget<T> MakeKeep(const Scan<T>& scan, int64_t t) {
+  KeepTarget<T> keep;
+  if (scan.checkpoints_out != nullptr && scan.segment == 1 &&
+      t + 1 < scan.steps) {
+    keep.data = scan.checkpoints_out + t * scan.line.elements();
+    keep.stream = scan.stream;
+  }
+  return keep;
+}
+
 // h of step 0.
 template <typename T>
-void FirstStep(const Scan<T>& scan, const MergeTarget<T>& merge, T* to) {
+void FirstStep(const Scan<T>& scan, const MergeTarget<T>& merge,
+               const KeepTarget<T>& keep, T* to) {
   FirstKernel<T> kernel;
   kernel.line = scan.line;
   kernel.line.shift = 0;  // no neighbours
   kernel.x = At(scan.x, scan.Position(0));
   kernel.state = to;
   kernel.merge = merge;
+  kernel.keep = keep;
   ForEachVector(kernel, kernel.line);
 }
 
 // h of step t > 0.
 template <int K, GateNormalization kRule, typename T>
 void ForwardStep(const Scan<T>& scan, const Tensor<const T>& gates,
-                 int64_t block, int64_t first, int64_t t, bool prefetch,
-                 const MergeTarget<T>& merge, const T* previous, T* next) {
+                 int64_t block, int64_t first, int64_t t,
+                 const MergeTarget<T>& merge, const KeepTarget<T>& keep,
+                 const T* previous, T* next) {
   const int64_t position = scan.Position(t);
   ForwardKernel<K, kRule, T> kernel;
   kernel.line = scan.line;
@@ -87,10 +107,11 @@ void ForwardStep(const Scan<T>& scan, const Tensor<const T>& gates,
   kernel.previous = previous;
   kernel.next = next;
   kernel.merge = merge;
+  kernel.keep = keep;
   kernel.sum_all = scan.sum_all;
-  kernel.prefetch = prefetch && scan.line.runs > 1;
-  kernel.x_ahead = scan.reverse ? -scan.x.step : scan.x.step;
-  kernel.gates_ahead = scan.reverse ? -gates.step : gates.step;
+  kernel.prefetch = scan.line.runs > 1;
+  kernel.x_step = scan.reverse ? -scan.x.step : scan.x.step;
+  kernel.gates_step = scan.reverse ? -gates.step : gates.step;
   ForEachVector(kernel, scan.line);
 }
 
@@ -107,39 +128,58 @@ HWY_NOINLINE void ForwardScan(const Scan<T>& scan) {
     int64_t block, first;
     const Tensor<const T> gates =
         SegmentGates<K>(scan, begin, end, &block, &first);
-    if (begin > 0 && scan.checkpoints_out != nullptr) {
+    if (begin > 0 && scan.checkpoints_out != nullptr && scan.segment > 1) {
       std::memcpy(scan.checkpoints_out + (begin / scan.segment - 1) * elements,
                   previous, elements * sizeof(T));
     }
     for (int64_t t = begin; t < end; ++t) {
       if (t == 0) {
-        FirstStep(scan, MakeMerge(scan, t), next);
+        FirstStep(scan, MakeMerge(scan, t), MakeKeep(scan, t), next);
       } else {
-        ForwardStep<K, kRule>(scan, gates, block, first, t, /*prefetch=*/true,
-                              MakeMerge(scan, t), previous, next);
+        ForwardStep<K, kRule>(scan, gates, block, first, t, MakeMerge(scan, t),
+                              MakeKeep(scan, t), previous, next);
       }
       std::swap(previous, next);
     }
   }
 }
 
+// The states of the steps [begin, end - 1) into lines `states` + 1 on, from the
+// checkpoint before them; that goes into the first line. Planes only.
+template <int K, GateNormalization kRule, typename T>
+void Recompute(const Scan<T>& scan, const Tensor<const T>& gates, int64_t block,
+               int64_t first, int64_t begin, int64_t end, T* states) {
+  const int64_t elements = scan.line.elements(), stride = scan.line.stride();
+  if (begin == 0) {
+    FirstStep(scan, MergeTarget<T>(), KeepTarget<T>(), states + stride);
+  } else {
+    std::memcpy(states,
+                scan.checkpoints + (begin / scan.segment - 1) * elements,
+                elements * sizeof(T));
+  }
+  for (int64_t t = std::max<int64_t>(begin, 1); t + 1 < end; ++t) {
+    T* from = states + (t - begin) * stride;
+    ForwardStep<K, kRule>(scan, gates, block, first, t, MergeTarget<T>(),
+                          KeepTarget<T>(), from, from + stride);
+  }
+}
+
 template <int K, GateNormalization kRule, typename T>
 HWY_NOINLINE void BackwardScan(const Scan<T>& scan) {
   const Line line = scan.line;
-  const int64_t elements = line.elements(), stride = line.stride();
-  // Line s of the states is h of step begin - 1 + s.
+  const int64_t stride = line.stride();
+  const int64_t state_lines =
+      spatial_propagation::StateLines(scan.segment) * stride;
+  // Line s is h of step begin - 1 + s.
   T* states = scan.lines + line.pad();
-  T* products = scan.lines + (scan.segment + 1) * stride + line.pad();
-  for (int64_t i = 0; i <= scan.segment; ++i) {
-    spatial_propagation::ClearPads(scan.lines + i * stride, line);
+  for (int64_t i = 0; i < state_lines; i += stride) {
+    spatial_propagation::ClearPads(scan.lines + i, line);
   }
-  std::fill(
-      scan.lines + (scan.segment + 1) * stride,
-      scan.lines +
-          (scan.segment + 1 + spatial_propagation::kProductLines) * stride,
-      T(0));
-  T* products_in = products;
-  T* products_out = products + K * stride;
+  T* products = scan.lines + state_lines;
+  std::fill(products, products + spatial_propagation::kProductLines * stride,
+            T(0));
+  T* products_in = products + line.pad();
+  T* products_out = products_in + K * stride;
   const int64_t column = spatial_propagation::RoundUp(line.length);
   const int64_t last = (scan.steps - 1) / scan.segment * scan.segment;
   for (int64_t begin = last; begin >= 0; begin -= scan.segment) {
@@ -147,19 +187,8 @@ HWY_NOINLINE void BackwardScan(const Scan<T>& scan) {
     int64_t block, first;
     const Tensor<const T> gates =
         SegmentGates<K>(scan, begin, end, &block, &first);
-    if (begin == 0) {
-      FirstStep(scan, MergeTarget<T>(), states + stride);
-    } else {
-      std::memcpy(states,
-                  scan.checkpoints + (begin / scan.segment - 1) * elements,
-                  elements * sizeof(T));
-    }
-    for (int64_t t = std::max<int64_t>(begin, 1); t + 1 < end; ++t) {
-      T* from = states + (t - begin) * stride;
-      // Later segments were fetched by the scan back.
-      ForwardStep<K, kRule>(scan, gates, block, first, t,
-                            /*prefetch=*/begin == last, MergeTarget<T>(), from,
-                            from + stride);
+    if (scan.segment > 1) {
+      Recompute<K, kRule>(scan, gates, block, first, begin, end, states);
     }
     Tensor<T> gates_gradient = scan.gates_gradient;
     int64_t gates_gradient_block = scan.gates_gradient_block;
@@ -178,7 +207,9 @@ HWY_NOINLINE void BackwardScan(const Scan<T>& scan) {
       kernel.gates_gradient = At(gates_gradient, position - first);
       kernel.gate_block = block;
       kernel.gates_gradient_block = gates_gradient_block;
-      kernel.previous = states + (t - begin) * stride;
+      kernel.previous = scan.segment > 1 ? states + (t - begin) * stride
+                        : t > 0 ? scan.checkpoints + (t - 1) * line.elements()
+                                : nullptr;
       kernel.products_in = products_in;
       kernel.products_out = products_out;
       kernel.products_stride = stride;
@@ -186,8 +217,8 @@ HWY_NOINLINE void BackwardScan(const Scan<T>& scan) {
       kernel.replace = scan.replace;
       kernel.sum_all = scan.sum_all;
       kernel.stream = scan.stream && !scan.transpose;
-      kernel.prefetch = line.runs > 1 && begin > 0;
-      kernel.segment_ahead = scan.reverse ? -scan.segment : scan.segment;
+      kernel.prefetch = line.runs > 1;
+      kernel.steps = scan.reverse ? 1 : -1;
       ForEachVector(kernel, line);
     };
     for (int64_t t = end - 1; t >= begin; --t) {
@@ -211,110 +242,47 @@ HWY_NOINLINE void BackwardScan(const Scan<T>& scan) {
   }
 }
 
-template <int K, GateNormalization kRule, typename T>
-void RunScan(const Scan<T>& scan, bool backward) {
-  if (backward) {
+template <int K, GateNormalization kRule, bool kBackward, typename T>
+void RunRule(const Scan<T>& scan) {
+  if constexpr (kBackward) {
     BackwardScan<K, kRule>(scan);
   } else {
     ForwardScan<K, kRule>(scan);
   }
 }
 
-template <typename T>
-void Run(const Scan<T>& scan, const SpatialPropagationPlan& plan,
-         bool backward) {
+// Scans by the plan's rule.
+template <bool kBackward, typename T>
+void RunScan(const Scan<T>& scan, const SpatialPropagationPlan& plan) {
   using Rule = GateNormalization;
   if (plan.connections == 1) {
     switch (plan.normalization) {
       case Rule::kNone:
-        return RunScan<1, Rule::kNone>(scan, backward);
+        return RunRule<1, Rule::kNone, kBackward>(scan);
       case Rule::kTanh:
-        return RunScan<1, Rule::kTanh>(scan, backward);
+        return RunRule<1, Rule::kTanh, kBackward>(scan);
       case Rule::kClamp:
-        return RunScan<1, Rule::kClamp>(scan, backward);
+        return RunRule<1, Rule::kClamp, kBackward>(scan);
       default:
         HWY_ABORT("rule refused with one gate");
     }
   }
   switch (plan.normalization) {
     case Rule::kNone:
-      return RunScan<3, Rule::kNone>(scan, backward);
+      return RunRule<3, Rule::kNone, kBackward>(scan);
     case Rule::kTanh:
-      return RunScan<3, Rule::kTanh>(scan, backward);
+      return RunRule<3, Rule::kTanh, kBackward>(scan);
     case Rule::kDivide:
-      return RunScan<3, Rule::kDivide>(scan, backward);
+      return RunRule<3, Rule::kDivide, kBackward>(scan);
     case Rule::kClamp:
-      return RunScan<3, Rule::kClamp>(scan, backward);
+      return RunRule<3, Rule::kClamp, kBackward>(scan);
     case Rule::kDividePlus:
-      return RunScan<3, Rule::kDividePlus>(scan, backward);
+      return RunRule<3, Rule::kDividePlus, kBackward>(scan);
   }
-}
-
-// Not templates: what HWY_EXPORT takes.
-void RunFloat(const Scan<float>& scan, const SpatialPropagationPlan& plan,
-              bool backward) {
-  Run(scan, plan, backward);
-}
-void RunDouble(const Scan<double>& scan, const SpatialPropagationPlan& plan,
-               bool backward) {
-  Run(scan, plan, backward);
-}
-
-void TransposeFloat(const float* from, int64_t from_stride, int64_t rows,
-                    int64_t columns, float* to, int64_t to_stride) {
-  Transpose(from, from_stride, rows, columns, to, to_stride, false);
-}
-void TransposeDouble(const double* from, int64_t from_stride, int64_t rows,
-                     int64_t columns, double* to, int64_t to_stride) {
-  Transpose(from, from_stride, rows, columns, to, to_stride, false);
-}
-void TransposeBytes(const uint8_t* from, int64_t from_stride, int64_t rows,
-                    int64_t columns, uint8_t* to, int64_t to_stride) {
-  Transpose(from, from_stride, rows, columns, to, to_stride, false);
 }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace seg
 HWY_AFTER_NAMESPACE();
 
-#if HWY_ONCE
-namespace seg {
-
-HWY_EXPORT(RunFloat);
-HWY_EXPORT(RunDouble);
-HWY_EXPORT(TransposeFloat);
-HWY_EXPORT(TransposeDouble);
-HWY_EXPORT(TransposeBytes);
-
-namespace spatial_propagation {
-
-void RunScan(const Scan<float>& scan, const SpatialPropagationPlan& plan,
-             bool backward) {
-  HWY_DYNAMIC_DISPATCH(RunFloat)(scan, plan, backward);
-}
-void RunScan(const Scan<double>& scan, const SpatialPropagationPlan& plan,
-             bool backward) {
-  HWY_DYNAMIC_DISPATCH(RunDouble)(scan, plan, backward);
-}
-
-void Transpose(const float* from, int64_t from_stride, int64_t rows,
-               int64_t columns, float* to, int64_t to_stride) {
-  HWY_DYNAMIC_DISPATCH(TransposeFloat)
-  (from, from_stride, rows, columns, to, to_stride);
-}
-void Transpose(const double* from, int64_t from_stride, int64_t rows,
-               int64_t columns, double* to, int64_t to_stride) {
-  HWY_DYNAMIC_DISPATCH(TransposeDouble)
-  (from, from_stride, rows, columns, to, to_stride);
-}
-void Transpose(const uint8_t* from, int64_t from_stride, int64_t rows,
-               int64_t columns, uint8_t* to, int64_t to_stride) {
-  HWY_DYNAMIC_DISPATCH(TransposeBytes)
-  (from, from_stride, rows, columns, to, to_stride);
-}
-
-void FlushStream() { hwy::FlushStream(); }
-
-}  // namespace spatial_propagation
-}  // namespace seg
-#endif  // HWY_ONCE
+#endif  // per target
