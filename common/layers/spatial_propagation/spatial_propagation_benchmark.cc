@@ -9,7 +9,9 @@
 //       (57 + 109: winner; gates, x, gradient, winner, both gradients).
 //   BM_ForwardVsEager, BM_TrainingVsEager: peer = column loop over `unbind`, on
 //       planes (it is three times slower on channels last), whatever ours is on
-//   BM_Exponent:             time of twice the size in one axis; log2
+//   BM_Exponent:             time of twice the size in one axis; log2. From
+//       side 256 on the caches do not keep x and out (8 MB each) from one
+//       direction to the next either; with 128 they do in part
 //   BM_TwoThreadsVsOne:      forward and training, wall time; copy_ratio is the
 //       same for a copy of the minimum bytes, one half a thread: what the
 //       memory of the machine allows; cpu_ratio is the processor time with two
@@ -227,10 +229,10 @@ void BM_TrainingVsEager(benchmark::State& state) {
       [&] { problem.Training(); }, [&] { planes.EagerTraining(); });
 }
 
-// Arguments: axis to double, training, channels last.
+// Arguments: axis to double, training, channels last, side.
 void BM_Exponent(benchmark::State& state) {
   at::set_num_threads(1);
-  std::vector<int64_t> sizes = {2, 32, 128, 128};
+  std::vector<int64_t> sizes = {1, 32, state.range(3), state.range(3)};
   const bool channels_last = state.range(2) != 0;
   const Problem once(sizes, channels_last);
   sizes[state.range(0)] *= 2;
@@ -338,11 +340,13 @@ void Exponents(benchmark::internal::Benchmark* benchmark) {
   for (int64_t channels_last : {1, 0}) {
     for (int64_t training : {0, 1}) {
       for (int64_t axis : {0, 1, 2, 3}) {
-        benchmark->Args({axis, training, channels_last});
+        for (int64_t side : {128, 256}) {
+          benchmark->Args({axis, training, channels_last, side});
+        }
       }
     }
   }
-  benchmark->UseManualTime()->Iterations(9)->Unit(benchmark::kMicrosecond);
+  benchmark->UseManualTime()->Iterations(5)->Unit(benchmark::kMicrosecond);
 }
 
 void ThreadSizes(benchmark::internal::Benchmark* benchmark) {
