@@ -10,10 +10,8 @@
 //     then in the opposite order; a ratio is one round's. Beside it the ratio
 //     of multiply-adds in use.
 #include <c10/core/InferenceMode.h>
-#include <time.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -27,9 +25,14 @@
 #include "cgm/model.h"
 #include "cgm/objective.h"
 #include "common/memory/keep_freed_memory.h"
+#include "common/testing/timing.h"
 #include "common/training/optimizer.h"
 
 namespace {
+
+using seg::Clock;
+using seg::Quantile;
+using seg::Seconds;
 
 using seg::cgm::Model;
 using seg::cgm::ModelConfig;
@@ -80,29 +83,6 @@ bool ParseFlags(int argc, char** argv, Flags* flags) {
       return false;
   }
   return true;
-}
-
-double Seconds() {
-  return std::chrono::duration<double>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
-
-// Of all threads of the process.
-double CpuSeconds() {
-  timespec time;
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) +
-         1e-9 * static_cast<double>(time.tv_nsec);
-}
-
-double Quantile(std::vector<double> values, double q) {
-  std::sort(values.begin(), values.end());
-  const double position = q * static_cast<double>(values.size() - 1);
-  const size_t below = static_cast<size_t>(position);
-  const size_t above = std::min(below + 1, values.size() - 1);
-  return values[below] + (position - static_cast<double>(below)) *
-                             (values[above] - values[below]);
 }
 
 Model MakeModel(const Flags& flags, const std::string& type) {
@@ -165,7 +145,8 @@ int RunStep(const Flags& flags) {
   double first_loss = 0, last_loss = 0;
   for (int64_t step = 0; step < flags.warmup + flags.steps; ++step) {
     at::manual_seed(static_cast<uint64_t>(step));
-    const double start = Seconds(), cpu_start = CpuSeconds();
+    const double start = Seconds(Clock::kWall),
+                 cpu_start = Seconds(Clock::kProcess);
     optimizer.ZeroGradients();
     const at::Tensor loss = Forward(model, data).loss;
     loss.backward();
@@ -173,8 +154,8 @@ int RunStep(const Flags& flags) {
     last_loss = loss.item<double>();
     if (step == 0) first_loss = last_loss;
     if (step >= flags.warmup) {
-      seconds.push_back(Seconds() - start);
-      cpu_seconds.push_back(CpuSeconds() - cpu_start);
+      seconds.push_back(Seconds(Clock::kWall) - start);
+      cpu_seconds.push_back(Seconds(Clock::kProcess) - cpu_start);
     }
   }
   std::printf(
@@ -193,7 +174,7 @@ int RunTable(const Flags& flags) {
   // Seconds of: forward in use, forward in training, backward.
   const auto time = [&](Model& model, std::vector<double>* seconds) {
     model->eval();
-    double start = CpuSeconds();
+    double start = Seconds(Clock::kProcess);
     {
       const c10::InferenceMode inference;
       seg::cgm::Model& m = model;
@@ -201,14 +182,14 @@ int RunTable(const Flags& flags) {
       const at::Tensor a = m->RunCnn(x).full;
       if (m->has_latent()) (a + m->Generate(m->Prior(x, a).mean)).argmax(1);
     }
-    (*seconds)[0] += CpuSeconds() - start;
+    (*seconds)[0] += Seconds(Clock::kProcess) - start;
     model->train();
-    start = CpuSeconds();
+    start = Seconds(Clock::kProcess);
     const at::Tensor loss = Forward(model, data).loss;
-    (*seconds)[1] += CpuSeconds() - start;
-    start = CpuSeconds();
+    (*seconds)[1] += Seconds(Clock::kProcess) - start;
+    start = Seconds(Clock::kProcess);
     loss.backward();
-    (*seconds)[2] += CpuSeconds() - start;
+    (*seconds)[2] += Seconds(Clock::kProcess) - start;
     model->zero_grad();
   };
   std::vector<std::vector<std::vector<double>>> rounds;  // [round][type][phase]

@@ -4,10 +4,8 @@
 // tools/peers/abba.py.
 //
 //   fcn_benchmark --weights=efficientnet_lite0.pth --threads=2
-#include <time.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -18,9 +16,14 @@
 #include "common/backbones/fcn.h"
 #include "common/backbones/state_dict.h"
 #include "common/memory/keep_freed_memory.h"
+#include "common/testing/timing.h"
 #include "torch/optim/sgd.h"
 
 namespace {
+
+using seg::Clock;
+using seg::Quantile;
+using seg::Seconds;
 
 struct Flags {
   std::string weights;
@@ -54,27 +57,6 @@ bool ParseFlags(int argc, char** argv, Flags* flags) {
     if (*number < (number == &flags->keep_memory ? 0 : 1)) return false;
   }
   return true;
-}
-
-double Seconds() {
-  return std::chrono::duration<double>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
-
-// Of all threads of the process.
-double CpuSeconds() {
-  timespec time;
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) +
-         1e-9 * static_cast<double>(time.tv_nsec);
-}
-
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const size_t half = values.size() / 2;
-  return values.size() % 2 == 1 ? values[half]
-                                : 0.5 * (values[half - 1] + values[half]);
 }
 
 int Run(const Flags& flags) {
@@ -117,7 +99,8 @@ int Run(const Flags& flags) {
   std::vector<double> seconds, cpu_seconds;
   double first_loss = 0, last_loss = 0;
   for (int64_t step = 0; step < flags.warmup + flags.steps; ++step) {
-    const double start = Seconds(), cpu_start = CpuSeconds();
+    const double start = Seconds(Clock::kWall),
+                 cpu_start = Seconds(Clock::kProcess);
     optimizer.zero_grad();
     const at::Tensor loss = at::cross_entropy_loss(fcn(images), masks);
     loss.backward();
@@ -125,15 +108,16 @@ int Run(const Flags& flags) {
     last_loss = loss.item<double>();
     if (step == 0) first_loss = last_loss;
     if (step >= flags.warmup) {
-      seconds.push_back(Seconds() - start);
-      cpu_seconds.push_back(CpuSeconds() - cpu_start);
+      seconds.push_back(Seconds(Clock::kWall) - start);
+      cpu_seconds.push_back(Seconds(Clock::kProcess) - cpu_start);
     }
   }
   std::printf(
       "{\"name\": \"C++\", \"seconds_per_step\": %.6f, "
       "\"cpu_seconds_per_step\": %.6f, \"first_loss\": %.7f, "
       "\"last_loss\": %.7f}\n",
-      Median(seconds), Median(cpu_seconds), first_loss, last_loss);
+      Quantile(seconds, 0.5), Quantile(cpu_seconds, 0.5), first_loss,
+      last_loss);
   return 0;
 }
 

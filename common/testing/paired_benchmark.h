@@ -18,35 +18,15 @@
 #define COMMON_TESTING_PAIRED_BENCHMARK_H_
 
 #include <benchmark/benchmark.h>
-#include <time.h>
 
-#include <algorithm>
 #include <cstdint>
 #include <vector>
 
+#include "common/testing/timing.h"
+
 namespace seg {
 
-// CPU time of the calling thread for one thread (not disturbed by other
-// programs), wall time for several.
-enum class Clock { kThread, kWall };
-
-inline double Seconds(Clock clock) {
-  timespec now;
-  clock_gettime(
-      clock == Clock::kThread ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC,
-      &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * now.tv_nsec;
-}
-
-inline double Quantile(std::vector<double> values, double q) {
-  std::sort(values.begin(), values.end());
-  const double position = q * static_cast<double>(values.size() - 1);
-  const size_t below = static_cast<size_t>(position);
-  const size_t above = std::min(below + 1, values.size() - 1);
-  return values[below] + (position - static_cast<double>(below)) *
-                             (values[above] - values[below]);
-}
-
+// clock: kThread for one thread, kWall for several.
 template <typename Ours, typename Peer>
 void RunPaired(benchmark::State& state, Clock clock, int64_t bytes,
                const Ours& ours, const Peer& peer) {

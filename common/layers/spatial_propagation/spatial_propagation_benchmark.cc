@@ -29,7 +29,6 @@
 #include <benchmark/benchmark.h>
 #include <c10/core/CPUAllocator.h>
 #include <c10/core/GradMode.h>
-#include <time.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
@@ -249,12 +248,6 @@ void BM_Exponent(benchmark::State& state) {
   state.counters["exponent"] = -std::log2(state.counters["ratio"].value);
 }
 
-double ProcessSeconds() {
-  timespec now;
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * now.tv_nsec;
-}
-
 // Last argument: training.
 void BM_TwoThreadsVsOne(benchmark::State& state) {
   const Problem problem(state);
@@ -281,9 +274,9 @@ void BM_TwoThreadsVsOne(benchmark::State& state) {
   for (int i = 0; i < 15; ++i) {
     double cpu[3] = {}, wall[3] = {};
     for (int threads : {2, 1, 1, 2}) {
-      const double start = ProcessSeconds();
+      const double start = Seconds(Clock::kProcess);
       run(threads);
-      cpu[threads] += ProcessSeconds() - start;
+      cpu[threads] += Seconds(Clock::kProcess) - start;
       const double copy_start = Seconds(Clock::kWall);
       copy(threads);
       wall[threads] += Seconds(Clock::kWall) - copy_start;
