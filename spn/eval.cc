@@ -25,11 +25,7 @@ absl::Status Eval(const seg::MainArgs& args) {
   command.extend = [&](const seg::Dataset& /*dataset*/,
                        const seg::EvaluateResult& result,
                        seg::EvalOutput* output) {
-    int64_t parameters = 0;
-    for (const at::Tensor& p : restored.model->parameters()) {
-      parameters += p.numel();
-    }
-    output->json["parameters"] = parameters;
+    output->json["parameters"] = seg::CountParameters(*restored.model);
     seg::spn::AddPartScores(result, &output->json);
     const std::string parts = seg::spn::PartTable(result);
     if (!parts.empty()) absl::StrAppend(&output->table, "\n", parts);

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "ATen/ATen.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/backbones/imagenet.h"
@@ -57,12 +56,9 @@ absl::Status LoadBackboneWeights(FeaturePyramid& pyramid,
     absl::StatusOr<TensorMap> renamed = Vgg16BackboneTensors(tensors);
     status = renamed.status();
     if (status.ok()) {
-      for (auto it = renamed->begin(); it != renamed->end();) {
-        const bool drop = absl::StartsWith(it->first, "fc6.") ||
-                          absl::StartsWith(it->first, "fc7.");
-        it = drop ? renamed->erase(it) : std::next(it);
-      }
-      status = LoadStateDict(*pyramid->vgg_, *renamed);
+      status =
+          LoadStateDict(*pyramid->vgg_,
+                        WithoutPrefixes(*std::move(renamed), {"fc6.", "fc7."}));
     }
   } else {
     status = LoadStateDict(*pyramid->lite_,

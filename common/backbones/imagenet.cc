@@ -1,5 +1,6 @@
 #include "common/backbones/imagenet.h"
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
@@ -21,14 +22,20 @@ at::Tensor NormalizeImageNet(const at::Tensor& images) {
       .div_(row(0.229 * 255, 0.224 * 255, 0.225 * 255));
 }
 
-TensorMap WithoutLiteClassifier(TensorMap tensors) {
+TensorMap WithoutPrefixes(TensorMap tensors,
+                          const std::vector<std::string>& prefixes) {
   for (auto it = tensors.begin(); it != tensors.end();) {
-    const bool drop = absl::StartsWith(it->first, "_conv_head.") ||
-                      absl::StartsWith(it->first, "_bn1.") ||
-                      absl::StartsWith(it->first, "_fc.");
+    const bool drop = std::any_of(prefixes.begin(), prefixes.end(),
+                                  [&](const std::string& prefix) {
+                                    return absl::StartsWith(it->first, prefix);
+                                  });
     it = drop ? tensors.erase(it) : std::next(it);
   }
   return tensors;
+}
+
+TensorMap WithoutLiteClassifier(TensorMap tensors) {
+  return WithoutPrefixes(std::move(tensors), {"_conv_head.", "_bn1.", "_fc."});
 }
 
 }  // namespace seg

@@ -34,6 +34,14 @@ int64_t TrainingPeakMib(const std::string& checkpoint) {
   return peak;
 }
 
+int64_t CountParameters(const torch::nn::Module& module) {
+  int64_t count = 0;
+  for (const at::Tensor& parameter : module.parameters()) {
+    count += parameter.numel();
+  }
+  return count;
+}
+
 absl::Status RunEval(const MainArgs& args, const EvalCommand& command) {
   SEG_ASSIGN_OR_RETURN(const std::shared_ptr<const Dataset> dataset,
                        OpenDataset(command.data, args.data_root, args.split));

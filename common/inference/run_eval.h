@@ -16,6 +16,7 @@
 #include "common/reporting/report.h"
 #include "common/training/restore.h"
 #include "nlohmann/json.hpp"
+#include "torch/nn/module.h"
 
 namespace seg {
 
@@ -42,6 +43,9 @@ struct EvalCommand {
 // Largest resident memory of the training that left the checkpoint, in MiB, as
 // its metrics.jsonl says; -1 where there is none.
 int64_t TrainingPeakMib(const std::string& checkpoint);
+
+// Numbers in all parameters of a network, what eval prints as "parameters".
+int64_t CountParameters(const torch::nn::Module& module);
 
 // Evaluates on --split; prints the table, or one JSON object with --json;
 // writes OUT/report.html with --out, a folder that is made where it is missing.
