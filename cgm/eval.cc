@@ -8,6 +8,7 @@
 #include "cgm/evaluation.h"
 #include "cgm/inference.h"
 #include "cgm/restore.h"
+#include "cgm/score_table.h"
 #include "common/base/status_macros.h"
 #include "common/config/main.h"
 #include "common/datasets/open.h"
@@ -41,11 +42,7 @@ absl::Status Eval(const seg::MainArgs& args) {
   command.extend = [&](const seg::Dataset& dataset,
                        const seg::EvaluateResult& /*result*/,
                        seg::EvalOutput* output) -> absl::Status {
-    int64_t parameters = 0;
-    for (const at::Tensor& p : predictor.model()->parameters()) {
-      parameters += p.numel();
-    }
-    output->json["parameters"] = parameters;
+    output->json["parameters"] = seg::CountParameters(*predictor.model());
     SEG_ASSIGN_OR_RETURN(
         const std::vector<seg::cgm::PathScores> paths,
         seg::cgm::ScorePaths(dataset, command.predict, command.outputs,

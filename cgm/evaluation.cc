@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "cgm/objective.h"
 #include "common/base/status_macros.h"
 #include "common/datasets/random.h"
@@ -100,10 +99,7 @@ class LatentMean {
     ++images_;
   }
   void Add(const DiagonalGaussian& q, const DiagonalGaussian& p) {
-    const at::Tensor ratio = q.log_variance - p.log_variance;
-    const at::Tensor kl =
-        0.5 * (ratio.expm1() - ratio +
-               (q.mean - p.mean).square() * (-p.log_variance).exp());
+    const at::Tensor kl = KlByComponent(q, p);
     kl_ += kl.sum().item<double>();
     sigma_q_ += Sigma(q);
     if (sum_.defined() && sum_.sizes() != kl.sizes()) one_size_ = false;
@@ -116,17 +112,13 @@ class LatentMean {
     scores->kl = kl_ / encoded_;
     scores->sigma_recognition = sigma_q_ / encoded_;
     if (one_size_) {
-      scores->latents_in_use = (sum_ / encoded_)
-                                   .gt(kLatentInUse)
-                                   .to(at::kFloat)
-                                   .mean()
-                                   .item<float>();
+      scores->latents_in_use = LatentsInUse(sum_ / encoded_).item<float>();
     }
   }
 
  private:
   static double Sigma(const DiagonalGaussian& gaussian) {
-    return (0.5 * gaussian.log_variance).exp().mean().item<double>();
+    return StandardDeviation(gaussian).mean().item<double>();
   }
   double kl_ = 0, sigma_p_ = 0, sigma_q_ = 0;
   double images_ = 0, encoded_ = 0;
@@ -143,10 +135,10 @@ at::Tensor Complete(Model& model, const at::Tensor& images,
   const Paths paths = Deterministic(model, x);
   at::Tensor y = paths.both.defined() ? paths.both : paths.cnn;
   if (!model->has_recognition()) return y;
-  const at::Tensor a = model->RunCnn(x).full;
   for (int64_t r = 0; r < rounds; ++r) {
     const at::Tensor seen = at::where(unseen.unsqueeze(1), y, target);
-    y = at::softmax(a + model->Generate(model->Recognition(x, seen).mean), 1);
+    y = at::softmax(paths.a + model->Generate(model->Recognition(x, seen).mean),
+                    1);
   }
   return y;
 }
@@ -193,30 +185,25 @@ LogWeights DrawLogWeights(Model& model, const at::Tensor& x,
               x.size(0));
   const c10::InferenceMode inference;
   const at::Tensor a = model->RunCnn(x).full;
-  const DiagonalGaussian p = model->Prior(x, a);
-  DiagonalGaussian q;
-  if (model->has_recognition()) q = model->Recognition(x, target);
-  // One row of a distribution for each sample.
-  const auto rows = [](const DiagonalGaussian& distribution, int64_t n) {
-    const auto expand = [n](const at::Tensor& t) {
-      return t.expand({n, -1, -1, -1});
-    };
-    return DiagonalGaussian{expand(distribution.mean),
-                            expand(distribution.log_variance)};
-  };
+  LogWeights weights;
+  weights.prior = model->Prior(x, a);
+  if (model->has_recognition()) {
+    weights.recognition = model->Recognition(x, target);
+  }
   std::vector<at::Tensor> monte_carlo, importance, posteriors;
   for (int64_t done = 0; done < samples; done += kChunk) {
     const int64_t n = std::min(kChunk, samples - done);
+    const DiagonalGaussian p = Rows(weights.prior, n);
     posteriors.push_back(at::softmax(
-        a + model->Generate(SampleRows(p, Noise(n, p.mean, generator))), 1));
+        a + model->Generate(SampleGaussian(p, Noise(p.mean, generator))), 1));
     monte_carlo.push_back(LabelLogLikelihood(posteriors.back(), target));
-    if (!q.mean.defined()) continue;
-    const at::Tensor z = SampleRows(q, Noise(n, q.mean, generator));
+    if (!model->has_recognition()) continue;
+    const DiagonalGaussian q = Rows(weights.recognition, n);
+    const at::Tensor z = SampleGaussian(q, Noise(q.mean, generator));
     importance.push_back(
         LabelLogLikelihood(at::softmax(a + model->Generate(z), 1), target) +
-        LogDensity(rows(p, n), z) - LogDensity(rows(q, n), z));
+        LogDensity(p, z) - LogDensity(q, z));
   }
-  LogWeights weights;
   weights.monte_carlo = at::cat(monte_carlo);
   if (!importance.empty()) weights.importance = at::cat(importance);
   weights.posteriors = at::cat(posteriors);
@@ -314,10 +301,9 @@ absl::StatusOr<GenerativeScores> ScoreGenerative(const Dataset& dataset,
             batch.masks.to(at::kCPU), energy_options);
         energy += distance.squared;
         diversity += distance.samples;
-        const DiagonalGaussian p = model->Prior(x, model->RunCnn(x).full);
-        latent.Add(p);
+        latent.Add(weights.prior);
         if (model->has_recognition()) {
-          latent.Add(model->Recognition(x, target), p);
+          latent.Add(weights.recognition, weights.prior);
         }
       }
     }
@@ -345,105 +331,6 @@ absl::StatusOr<GenerativeScores> ScoreGenerative(const Dataset& dataset,
   }
   if (evaluation.omission_block > 0) scores.omission = omission.Result();
   return scores;
-}
-
-void AddScores(const std::vector<PathScores>& paths,
-               const GenerativeScores& scores, nlohmann::json* json) {
-  nlohmann::json& metrics = (*json)["metrics"];
-  for (size_t k = 0; k < paths.size(); ++k) {
-    const PathScores& path = paths[k];
-    // The first path without a prefix, every path with its own.
-    for (const std::string& prefix :
-         {std::string(), absl::StrCat(path.name, "/")}) {
-      if (prefix.empty() && k > 0) continue;
-      metrics[prefix + "pixel_accuracy"] = path.pixel_accuracy;
-      metrics[prefix + "class_accuracy"] = path.class_accuracy;
-      metrics[prefix + "image_iou"] = path.image_iou;
-      metrics[prefix + "corpus_iou"] = path.corpus_iou;
-    }
-  }
-  if (metrics.contains("both/image_iou") && metrics.contains("gen/image_iou")) {
-    metrics["both_minus_gen"] = metrics["both/image_iou"].get<double>() -
-                                metrics["gen/image_iou"].get<double>();
-  }
-  if (scores.sigma_prior && scores.sigma_recognition) {
-    metrics["sigma_q_over_p"] = *scores.sigma_recognition / *scores.sigma_prior;
-  }
-  const auto add = [&](const std::string& prefix,
-                       const LikelihoodScores& likelihood) {
-    metrics[prefix + "negative_cll"] = likelihood.negative_cll;
-    metrics[prefix + "standard_error"] = likelihood.standard_error;
-    metrics[prefix + "effective_samples"] = likelihood.effective_samples;
-    metrics[prefix + "samples"] = likelihood.samples;
-  };
-  if (scores.Main() != nullptr) {
-    metrics["negative_cll"] = scores.Main()->negative_cll;
-  }
-  if (scores.exact) add("exact/", *scores.exact);
-  if (scores.monte_carlo) add("monte_carlo/", *scores.monte_carlo);
-  if (scores.importance) add("importance/", *scores.importance);
-  const auto put = [&](const char* name, const std::optional<double>& value) {
-    if (value) metrics[name] = *value;
-  };
-  put("energy_distance", scores.energy_distance);
-  put("sample_diversity", scores.sample_diversity);
-  put("kl", scores.kl);
-  put("sigma_p", scores.sigma_prior);
-  put("sigma_q", scores.sigma_recognition);
-  put("latents_in_use", scores.latents_in_use);
-  if (scores.omission) {
-    metrics["omission/pixel_accuracy"] = scores.omission->pixel_accuracy;
-    metrics["omission/image_iou"] = scores.omission->image_iou;
-  }
-}
-
-std::string ScoreTable(const std::vector<PathScores>& paths,
-                       const GenerativeScores& scores) {
-  std::string table = absl::StrFormat("%-12s%10s%12s%11s%12s", "", "pixel acc.",
-                                      "class acc.", "image IoU", "corpus IoU");
-  for (const PathScores& path : paths) {
-    absl::StrAppendFormat(&table, "\n%-12s%10.2f%12.2f%11.2f%12.2f", path.name,
-                          100 * path.pixel_accuracy, 100 * path.class_accuracy,
-                          100 * path.image_iou, 100 * path.corpus_iou);
-  }
-  const auto add = [&](const char* name,
-                       const std::optional<LikelihoodScores>& likelihood) {
-    if (!likelihood) return;
-    absl::StrAppendFormat(&table, "\n-CLL, %s: %.1f nats an image", name,
-                          likelihood->negative_cll);
-    if (likelihood->samples > 1) {
-      absl::StrAppendFormat(&table,
-                            " (S = %d, standard error %.2g, effective %.1f)",
-                            likelihood->samples, likelihood->standard_error,
-                            likelihood->effective_samples);
-    }
-  };
-  add("exact", scores.exact);
-  add("monte carlo", scores.monte_carlo);
-  add("importance", scores.importance);
-  if (scores.energy_distance) {
-    absl::StrAppendFormat(&table,
-                          "\nenergy distance %.4f, between samples %.4f",
-                          *scores.energy_distance, *scores.sample_diversity);
-  }
-  if (scores.sigma_prior) {
-    absl::StrAppendFormat(&table, "\nsigma of the prior %.3f",
-                          *scores.sigma_prior);
-  }
-  if (scores.kl) {
-    absl::StrAppendFormat(&table, ", of q %.3f, KL(q||p) %.2f nats",
-                          *scores.sigma_recognition, *scores.kl);
-  }
-  if (scores.latents_in_use) {
-    absl::StrAppendFormat(&table, ", latents in use %.1f %%",
-                          100 * *scores.latents_in_use);
-  }
-  if (scores.omission) {
-    absl::StrAppendFormat(&table, "\nunseen pixels: accuracy %.2f, IoU %.2f",
-                          100 * scores.omission->pixel_accuracy,
-                          100 * scores.omission->image_iou);
-  }
-  return table;
 }
 
 }  // namespace cgm

@@ -29,7 +29,6 @@
 #include "cgm/model.h"
 #include "common/datasets/dataset.h"
 #include "common/metrics/likelihood.h"
-#include "nlohmann/json.hpp"
 
 namespace seg {
 namespace cgm {
@@ -76,10 +75,12 @@ at::Tensor LabelLogLikelihood(const at::Tensor& probabilities,
 
 // Of one image, both estimators where they exist: log-weights whose mean (in
 // the exponential) is p(y|x), float64 [S]. The posteriors of the prior's
-// samples come with them. Gradients off.
+// samples and both distributions come with them. Gradients off.
 struct LogWeights {
   at::Tensor monte_carlo, importance;  // undefined where there is none
   at::Tensor posteriors;               // [S,C,H,W], of z ~ p(z|x)
+  DiagonalGaussian prior;
+  DiagonalGaussian recognition;  // undefined where there is none
 };
 LogWeights DrawLogWeights(Model& model, const at::Tensor& x,
                           const at::Tensor& target, int64_t samples,
@@ -100,15 +101,6 @@ absl::StatusOr<GenerativeScores> ScoreGenerative(const Dataset& dataset,
                                                  Model& model,
                                                  const Config& config,
                                                  c10::Device device);
-
-// Into what eval --json prints, under "metrics": image_iou (of the first path),
-// PATH/image_iou, negative_cll, monte_carlo/negative_cll, .., and two figures
-// of the paper's statements: both_minus_gen (image IoU of the paths), and
-// sigma_q_over_p.
-void AddScores(const std::vector<PathScores>& paths,
-               const GenerativeScores& scores, nlohmann::json* json);
-std::string ScoreTable(const std::vector<PathScores>& paths,
-                       const GenerativeScores& scores);
 
 }  // namespace cgm
 }  // namespace seg

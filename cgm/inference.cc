@@ -17,20 +17,19 @@ constexpr int64_t kChunk = 16;
 
 }  // namespace
 
-at::Tensor SampleRows(const DiagonalGaussian& distribution,
-                      const at::Tensor& noise) {
-  return distribution.mean + (0.5 * distribution.log_variance).exp() * noise;
+DiagonalGaussian Rows(const DiagonalGaussian& distribution, int64_t n) {
+  const auto expand = [n](const at::Tensor& t) {
+    return t.expand({n, -1, -1, -1});
+  };
+  return {expand(distribution.mean), expand(distribution.log_variance)};
 }
 
 at::Generator MakeGenerator(uint64_t key) {
   return at::make_generator<at::CPUGeneratorImpl>(key);
 }
 
-at::Tensor Noise(int64_t rows, const at::Tensor& like,
-                 at::Generator& generator) {
-  std::vector<int64_t> shape = like.sizes().vec();
-  shape[0] = rows;
-  return at::randn(shape, generator,
+at::Tensor Noise(const at::Tensor& like, at::Generator& generator) {
+  return at::randn(like.sizes(), generator,
                    at::TensorOptions().dtype(like.scalar_type()))
       .to(like.device());
 }
@@ -39,6 +38,7 @@ Paths Deterministic(Model& model, const at::Tensor& x) {
   const double scale = model->config().guess_scale;
   const at::Tensor a = model->RunCnn(x).full;
   Paths paths;
+  paths.a = a;
   if (!model->has_latent()) {
     paths.cnn = at::softmax(a, 1);
     return paths;
@@ -58,10 +58,10 @@ at::Tensor SamplePosteriors(Model& model, const at::Tensor& x, int64_t samples,
   const DiagonalGaussian p = model->Prior(x, a);
   std::vector<at::Tensor> posteriors;
   for (int64_t done = 0; done < samples; done += kChunk) {
-    const at::Tensor noise =
-        Noise(std::min(kChunk, samples - done), p.mean, generator);
-    posteriors.push_back(
-        at::softmax(a + model->Generate(SampleRows(p, noise)), 1));
+    const DiagonalGaussian rows = Rows(p, std::min(kChunk, samples - done));
+    posteriors.push_back(at::softmax(
+        a + model->Generate(SampleGaussian(rows, Noise(rows.mean, generator))),
+        1));
   }
   return at::cat(posteriors);
 }

@@ -25,18 +25,18 @@ namespace cgm {
 // A source of random numbers on the CPU, a function of `key`.
 at::Generator MakeGenerator(uint64_t key);
 
-// Standard normal noise [rows, shape of `like` without its first axis], drawn
-// on the CPU and moved to the device of `like`.
-at::Tensor Noise(int64_t rows, const at::Tensor& like,
-                 at::Generator& generator);
+// Standard normal noise of the shape of `like`, drawn on the CPU and moved to
+// its device.
+at::Tensor Noise(const at::Tensor& like, at::Generator& generator);
 
-// Samples [S,...] of the distribution of one image ([1,...]), by noise [S,...].
-at::Tensor SampleRows(const DiagonalGaussian& distribution,
-                      const at::Tensor& noise);
+// The distribution of one image ([1,...]) for each of n samples: [n,...],
+// views.
+DiagonalGaussian Rows(const DiagonalGaussian& distribution, int64_t n);
 
 // Class probabilities [N,C,H,W].
 struct Paths {
   at::Tensor both, cnn, gen;  // both, gen: undefined without a latent
+  at::Tensor a;               // the CNN's scores [N,C,H,W]
 };
 Paths Deterministic(Model& model, const at::Tensor& x);
 

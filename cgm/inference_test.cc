@@ -12,6 +12,7 @@
 
 #include "cgm/evaluation.h"
 #include "cgm/pictures.h"
+#include "cgm/score_table.h"
 #include "common/testing/status_matchers.h"
 
 namespace seg {

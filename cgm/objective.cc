@@ -21,15 +21,8 @@ at::Tensor Draw(const DiagonalGaussian& distribution) {
   return SampleGaussian(distribution, at::randn_like(distribution.mean));
 }
 
-void Describe(const DiagonalGaussian& q, const DiagonalGaussian& p,
-              Objective* objective) {
-  const c10::AutoGradMode no_grad(false);
-  const at::Tensor difference = q.log_variance - p.log_variance;
-  const at::Tensor kl =
-      0.5 * (difference.exp() - difference - 1 +
-             (q.mean - p.mean).square() * (-p.log_variance).exp());
-  objective->latents_in_use = kl.mean(0).gt(kLatentInUse).to(at::kFloat).mean();
-  objective->sigma_recognition = (0.5 * q.log_variance).exp().mean();
+at::Tensor MeanSigma(const DiagonalGaussian& distribution) {
+  return StandardDeviation(distribution).detach().mean();
 }
 
 }  // namespace
@@ -68,15 +61,17 @@ Objective ComputeObjective(Model& model, const at::Tensor& x,
       return SoftCrossEntropySum(cnn.full + model->Generate(z), target);
     };
     const DiagonalGaussian p = model->Prior(x, cnn.full);
-    objective.sigma_prior = (0.5 * p.log_variance.detach()).exp().mean();
+    objective.sigma_prior = MeanSigma(p);
     if (!model->has_recognition()) {
       full = cross_entropy(model->samples() ? Draw(p) : p.mean);
       objective.loss = full;
     } else {
       const DiagonalGaussian q = model->Recognition(x, target);
-      const at::Tensor kl = KlDivergence(q, p).sum();
+      const at::Tensor latents = KlByComponent(q, p);
+      const at::Tensor kl = latents.sum();
       objective.kl = kl.detach() / images;
-      Describe(q, p, &objective);
+      objective.latents_in_use = LatentsInUse(latents.detach().mean(0));
+      objective.sigma_recognition = MeanSigma(q);
       full = cross_entropy(Draw(q));
       objective.loss = kl + full;
       if (config.type == "hybrid") {
@@ -94,6 +89,10 @@ Objective ComputeObjective(Model& model, const at::Tensor& x,
         SoftCrossEntropySum(cnn.quarter, LabelPyramidDown(target, 2));
   }
   return objective;
+}
+
+at::Tensor LatentsInUse(const at::Tensor& kl) {
+  return kl.gt(kLatentInUse).to(at::kFloat).mean();
 }
 
 at::Tensor OmittedPixels(int64_t n, int64_t height, int64_t width,

@@ -40,6 +40,8 @@ struct Objective {
 
 // A latent is in use when its KL, averaged over the batch, exceeds this.
 constexpr double kLatentInUse = 0.01;  // nats
+// Their share; kl: mean KL of each latent. Scalar.
+at::Tensor LatentsInUse(const at::Tensor& kl);
 
 // x: as Model::Prepare gives it (corrupted or not). target: one-hot [N,C,H,W],
 // zero vectors at void pixels, which have no part in the loss. Noise comes from

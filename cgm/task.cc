@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cgm/inference.h"
+#include "cgm/score_table.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
 

@@ -48,10 +48,14 @@ at::Tensor SampleGaussian(const DiagonalGaussian& gaussian,
                           const at::Tensor& noise) {
   CheckGaussian("SampleGaussian", gaussian);
   CheckLike("SampleGaussian", "noise", noise, "mean", gaussian.mean);
-  return at::addcmul(gaussian.mean, (0.5 * gaussian.log_variance).exp(), noise);
+  return at::addcmul(gaussian.mean, StandardDeviation(gaussian), noise);
 }
 
-at::Tensor KlDivergence(const DiagonalGaussian& q, const DiagonalGaussian& p) {
+at::Tensor StandardDeviation(const DiagonalGaussian& gaussian) {
+  return (0.5 * gaussian.log_variance).exp();
+}
+
+at::Tensor KlByComponent(const DiagonalGaussian& q, const DiagonalGaussian& p) {
   CheckGaussian("KlDivergence", q);
   CheckGaussian("KlDivergence", p);
   CheckLike("KlDivergence", "mean of p", p.mean, "that of q", q.mean);
@@ -60,7 +64,11 @@ at::Tensor KlDivergence(const DiagonalGaussian& q, const DiagonalGaussian& p) {
   const at::Tensor ratio = q.log_variance - p.log_variance;
   const at::Tensor distance =
       (q.mean - p.mean).square() * (-p.log_variance).exp();
-  return 0.5 * SumOfComponents(ratio.expm1() - ratio + distance);
+  return 0.5 * (ratio.expm1() - ratio + distance);
+}
+
+at::Tensor KlDivergence(const DiagonalGaussian& q, const DiagonalGaussian& p) {
+  return SumOfComponents(KlByComponent(q, p));
 }
 
 at::Tensor LogDensity(const DiagonalGaussian& gaussian, const at::Tensor& z) {

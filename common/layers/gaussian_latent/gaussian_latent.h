@@ -36,11 +36,17 @@ DiagonalGaussian MakeDiagonalGaussian(const at::Tensor& mean,
 at::Tensor SampleGaussian(const DiagonalGaussian& gaussian,
                           const at::Tensor& noise);
 
+// sigma, [N, ...].
+at::Tensor StandardDeviation(const DiagonalGaussian& gaussian);
+
 // KL(q || p), in nats, summed over components: [N].
 //   sum 1/2 [ log(vp / vq) + (vq + (mq - mp)^2) / vp - 1 ],  v = sigma^2
 // Gradients go to both. Exactly zero for q = p and, up to rounding, never
 // negative.
 at::Tensor KlDivergence(const DiagonalGaussian& q, const DiagonalGaussian& p);
+
+// The same before the sum: [N, ...].
+at::Tensor KlByComponent(const DiagonalGaussian& q, const DiagonalGaussian& p);
 
 // log density of z [N, ...], in nats, summed over components: float64 [N],
 // computed in float64 (2048 components make sums of thousands, and weights of
