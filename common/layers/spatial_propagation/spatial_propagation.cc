@@ -65,14 +65,28 @@ SpatialPropagationView<T> View(const at::Tensor& x) {
 
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// Channels of a task: equal blocks, one a thread at least where there are
-// enough channels. Channels do not touch each other, so no result depends on
-// it.
-int64_t ChannelBlock(int64_t images, int64_t channels, int64_t element_bytes) {
+int Threads(const SpatialPropagationPlan& plan) {
+  return plan.elements() < kSerialElements ? 1 : at::get_num_threads();
+}
+
+// Whether two tasks share an image's directions, with maps of their own for all
+// but the first two. Half of the channels would be nearly as many cache lines
+// as all.
+bool SharesDirections(const SpatialPropagationPlan& plan) {
+  return plan.channels_last && plan.directions == 4 &&
+         plan.images < Threads(plan);
+}
+
+// Channels of a task: equal blocks, such that each thread has a task where
+// there are enough channels. Channels do not touch each other, so no result
+// depends on it.
+int64_t ChannelBlock(const SpatialPropagationPlan& plan,
+                     int64_t element_bytes) {
   const int64_t unit = kMinBlockBytes / element_bytes;
-  const int64_t units = CeilDiv(channels, unit);
+  const int64_t units = CeilDiv(plan.channels, unit);
+  const int64_t shares = plan.images * (SharesDirections(plan) ? 2 : 1);
   const int64_t parts =
-      std::clamp(CeilDiv(at::get_num_threads(), images),
+      std::clamp(CeilDiv(Threads(plan), shares),
                  CeilDiv(units * kMinBlockBytes, kMaxBlockBytes), units);
   return CeilDiv(units, parts) * unit;
 }
@@ -94,33 +108,159 @@ SpatialPropagationPlan MakePlan(const at::Tensor& x, const at::Tensor& gates,
   plan.channels_last = ChannelsLast(gates) && plan.channels >= kMinChannelsLast;
   plan.segment = kPlaneSegment;
   if (plan.channels_last) {
-    plan.channel_block =
-        ChannelBlock(plan.images, plan.channels, x.element_size());
+    plan.channel_block = ChannelBlock(plan, x.element_size());
     plan.segment = 1;
   }
   plan.stream = static_cast<int64_t>(gates.nbytes()) >= kStreamBytes;
   return plan;
 }
 
-// Calls run(begin, end, scratch) for parts of the tasks, each with its own part
-// of one block of scratch.
+// Calls run(index, scratch) for all indices below `count`, each thread with its
+// own `stride` elements of scratch.
 template <typename T, typename Run>
-void ParallelTasks(const SpatialPropagationPlan& plan, int64_t scratch_elements,
-                   const at::TensorOptions& options, const Run& run) {
-  const int64_t tasks = plan.tasks();
-  const int64_t elements =
-      plan.images * plan.channels * plan.height * plan.width;
-  const int64_t parts = elements < kSerialElements
-                            ? 1
-                            : std::min<int64_t>(at::get_num_threads(), tasks);
-  const at::Tensor scratch = at::empty({parts * scratch_elements}, options);
-  T* data = scratch.mutable_data_ptr<T>();
+void ForEach(int64_t count, int64_t threads, T* scratch, int64_t stride,
+             const Run& run) {
+  const int64_t parts = std::min(threads, count);
   at::parallel_for(0, parts, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      run(i * tasks / parts, (i + 1) * tasks / parts,
-          data + i * scratch_elements);
+    for (int64_t part = begin; part < end; ++part) {
+      for (int64_t i = part * count / parts; i < (part + 1) * count / parts;
+           ++i) {
+        run(i, scratch + part * stride);
+      }
     }
   });
+}
+
+// Scratch of all threads and `maps` maps like out behind it, in one block.
+template <typename T>
+struct Scratch {
+  Scratch(const SpatialPropagationPlan& plan, int64_t stride, int64_t maps,
+          const at::TensorOptions& options)
+      : block(at::empty({Threads(plan) * stride + maps * plan.elements()},
+                        options)),
+        data(block.mutable_data_ptr<T>()),
+        map(data + Threads(plan) * stride) {}
+  at::Tensor block;
+  T* data;
+  T* map;
+};
+
+SpatialPropagationPlan Directions(SpatialPropagationPlan plan, int first,
+                                  int count) {
+  plan.first_direction = first;
+  plan.directions = count;
+  return plan;
+}
+
+// The gates, and what else there is of each direction, from `direction` on.
+template <typename T>
+SpatialPropagationForwardTensors<T> From(
+    const SpatialPropagationPlan& plan, int direction,
+    SpatialPropagationForwardTensors<T> t) {
+  t.gates.data +=
+      direction * plan.connections * plan.channels * t.gates.channel;
+  if (t.checkpoints != nullptr) {
+    t.checkpoints +=
+        plan.images * plan.channels * plan.checkpoint_elements(direction);
+  }
+  return t;
+}
+template <typename T>
+SpatialPropagationBackwardTensors<T> From(
+    const SpatialPropagationPlan& plan, int direction,
+    SpatialPropagationBackwardTensors<T> t) {
+  const int64_t blocks = direction * plan.connections * plan.channels;
+  t.gates.data += blocks * t.gates.channel;
+  t.gates_gradient.data += blocks * t.gates_gradient.channel;
+  t.checkpoints +=
+      plan.images * plan.channels * plan.checkpoint_elements(direction);
+  return t;
+}
+
+template <typename T>
+void ForwardTasks(const SpatialPropagationPlan& plan,
+                  const SpatialPropagationForwardTensors<T>& t,
+                  const at::TensorOptions& options) {
+  const int threads = Threads(plan);
+  const int64_t tasks = plan.tasks(), stride = plan.forward_scratch();
+  if (!SharesDirections(plan)) {
+    const Scratch<T> scratch(plan, stride, 0, options);
+    ForEach(tasks, threads, scratch.data, stride, [&](int64_t i, T* own) {
+      SpatialPropagationForward(plan, t, i, i + 1, own);
+    });
+    return;
+  }
+  // The states of each vertical direction go to a map, and into the output when
+  // all is there: in the order of the directions, which decides ties.
+  const Scratch<T> scratch(plan, stride, 2, options);
+  const SpatialPropagationPlan horizontal = Directions(plan, kLeftToRight, 2);
+  SpatialPropagationPlan vertical[2];
+  SpatialPropagationForwardTensors<T> states[2];
+  for (int i = 0; i < 2; ++i) {
+    const int direction = kTopToBottom + i;
+    vertical[i] = Directions(plan, direction, 1);
+    states[i] = From(plan, direction, t);
+    states[i].out.data = scratch.map + i * plan.elements();
+    states[i].winner = nullptr;
+  }
+  ForEach(2 * tasks, threads, scratch.data, stride, [&](int64_t i, T* own) {
+    const int64_t task = i % tasks;
+    if (i < tasks) {
+      SpatialPropagationForward(horizontal, t, task, task + 1, own);
+    } else {
+      for (int k = 0; k < 2; ++k) {
+        SpatialPropagationForward(vertical[k], states[k], task, task + 1, own);
+      }
+    }
+  });
+  ForEach(plan.images * plan.height, threads, scratch.data, stride,
+          [&](int64_t row, T* own) {
+            for (int k = 0; k < 2; ++k) {
+              SpatialPropagationMerge(vertical[k], states[k].out, t, row, own);
+            }
+          });
+}
+
+template <typename T>
+void BackwardTasks(const SpatialPropagationPlan& plan,
+                   const SpatialPropagationBackwardTensors<T>& t,
+                   const at::Tensor& x_gradient) {
+  const int threads = Threads(plan);
+  const int64_t tasks = plan.tasks(), stride = plan.backward_scratch();
+  if (!SharesDirections(plan)) {
+    const Scratch<T> scratch(plan, stride, 0, x_gradient.options());
+    ForEach(tasks, threads, scratch.data, stride, [&](int64_t i, T* own) {
+      SpatialPropagationBackward(plan, t, i, i + 1, own);
+    });
+    return;
+  }
+  // As in the forward pass; added in the order of the directions, as one task
+  // would.
+  const Scratch<T> scratch(plan, stride, 2, x_gradient.options());
+  const SpatialPropagationPlan horizontal = Directions(plan, kLeftToRight, 2);
+  SpatialPropagationPlan vertical[2];
+  SpatialPropagationBackwardTensors<T> parts[2];
+  for (int i = 0; i < 2; ++i) {
+    const int direction = kTopToBottom + i;
+    vertical[i] = Directions(plan, direction, 1);
+    parts[i] = From(plan, direction, t);
+    parts[i].x_gradient.data = scratch.map + i * plan.elements();
+  }
+  ForEach(2 * tasks, threads, scratch.data, stride, [&](int64_t i, T* own) {
+    const int64_t task = i % tasks;
+    if (i < tasks) {
+      SpatialPropagationBackward(horizontal, t, task, task + 1, own);
+    } else {
+      for (int k = 0; k < 2; ++k) {
+        SpatialPropagationBackward(vertical[k], parts[k], task, task + 1, own);
+      }
+    }
+  });
+  for (int k = 0; k < 2; ++k) {
+    x_gradient.add_(
+        scratch.block.as_strided(x_gradient.sizes(), x_gradient.strides(),
+                                 parts[k].x_gradient.data - scratch.data));
+  }
 }
 
 // winner and checkpoints: null, or set to what the backward pass needs.
@@ -146,11 +286,7 @@ at::Tensor RunForward(const SpatialPropagationPlan& plan, const at::Tensor& x,
       t.checkpoints =
           checkpoints->mutable_data_ptr<scalar_t>() + plan.checkpoint_pad();
     }
-    ParallelTasks<scalar_t>(plan, plan.forward_scratch(), x.options(),
-                            [&](int64_t begin, int64_t end, scalar_t* scratch) {
-                              SpatialPropagationForward<scalar_t>(
-                                  plan, t, begin, end, scratch);
-                            });
+    ForwardTasks(plan, t, x.options());
   });
   return out;
 }
@@ -170,11 +306,7 @@ void RunBackward(const SpatialPropagationPlan& plan, const at::Tensor& x,
         checkpoints.const_data_ptr<scalar_t>() + plan.checkpoint_pad();
     t.x_gradient = View<scalar_t>(x_gradient);
     t.gates_gradient = View<scalar_t>(gates_gradient);
-    ParallelTasks<scalar_t>(plan, plan.backward_scratch(), x.options(),
-                            [&](int64_t begin, int64_t end, scalar_t* scratch) {
-                              SpatialPropagationBackward<scalar_t>(
-                                  plan, t, begin, end, scratch);
-                            });
+    BackwardTasks(plan, t, x_gradient);
   });
 }
 

@@ -46,8 +46,9 @@
 // in place, as are planes with column stride 1; other strides, and an x that is
 // not laid out like the gates, are copied first. Channels last needs 4 or more
 // channels to be fast (vectors of channels); planes serve any number. Threads
-// split images and channels (blocks of 16); the result does not depend on their
-// number by a bit.
+// split images and channels (blocks of 16); where channels last has fewer
+// images than threads, first the directions, with two maps like x in the
+// scratch block. The result does not depend on their number by a bit.
 //
 // Source: Liu et al. 2017, "Learning Affinity via Spatial Propagation
 // Networks", Sec. 3; border rule and order of the gates from the authors' code.

@@ -73,6 +73,16 @@ Scan<T> MakeScan(const SpatialPropagationPlan& plan, const Task& task,
   return scan;
 }
 
+// The checkpoints of a direction and task among those of all.
+template <typename T>
+T* Checkpoints(T* all, const SpatialPropagationPlan& plan, const Task& task,
+               int direction) {
+  const int64_t before = plan.checkpoint_elements(direction);
+  const int64_t own = plan.checkpoint_elements(direction + 1) - before;
+  return all + plan.images * plan.channels * before +
+         (task.image * plan.channels + task.first) * own;
+}
+
 template <typename T>
 bool WholeCacheLines(int64_t elements) {
   return elements * sizeof(T) % 64 == 0;
@@ -114,11 +124,6 @@ void ForwardTask(const SpatialPropagationPlan& plan,
   uint8_t* winner = t.winner == nullptr
                         ? nullptr
                         : t.winner + (Origin(t.out, task) - t.out.data);
-  T* checkpoints =
-      t.checkpoints == nullptr
-          ? nullptr
-          : t.checkpoints + (task.image * plan.channels + task.first) *
-                                plan.checkpoint_elements();
   const int64_t column = RoundUp(plan.height);
   for (int direction = plan.first_direction;
        direction < plan.first_direction + plan.directions; ++direction) {
@@ -127,7 +132,9 @@ void ForwardTask(const SpatialPropagationPlan& plan,
     scan.lines = lines;
     scan.out = Along(t.out, task, Horizontal(direction));
     scan.winner_out = winner;
-    scan.checkpoints_out = checkpoints;
+    if (t.checkpoints != nullptr) {
+      scan.checkpoints_out = Checkpoints(t.checkpoints, plan, task, direction);
+    }
     scan.stream = plan.stream && AlignedStates(scan);
     if (scan.transpose) {
       if (scan.replace || direction == kLeftToRight) {
@@ -148,11 +155,6 @@ void ForwardTask(const SpatialPropagationPlan& plan,
                   t.out.row);
       }
     }
-    if (checkpoints != nullptr) {
-      checkpoints +=
-          spatial_propagation::CheckpointLines(plan, Horizontal(direction)) *
-          scan.line.elements();
-    }
   }
 }
 
@@ -170,9 +172,6 @@ void BackwardTask(const SpatialPropagationPlan& plan,
   T* panel = x_gradient_columns + 2 * plane;
   T* gradient_panel = panel + Panel(plan);
   T* lines = gradient_panel + Panel(plan);
-  const T* checkpoints =
-      t.checkpoints +
-      (task.image * plan.channels + task.first) * plan.checkpoint_elements();
   const int64_t column = RoundUp(plan.height);
   for (int direction = plan.first_direction;
        direction < plan.first_direction + plan.directions; ++direction) {
@@ -181,7 +180,7 @@ void BackwardTask(const SpatialPropagationPlan& plan,
     scan.panel = panel;
     scan.gradient_panel = gradient_panel;
     scan.lines = lines;
-    scan.checkpoints = checkpoints;
+    scan.checkpoints = Checkpoints(t.checkpoints, plan, task, direction);
     scan.gradient = Along(t.gradient, task, horizontal);
     scan.winner = Along(t.winner, task, horizontal);
     scan.x_gradient = Along(t.x_gradient, task, horizontal);
@@ -210,8 +209,6 @@ void BackwardTask(const SpatialPropagationPlan& plan,
       Transpose(x_gradient_columns, column, plan.width, plan.height,
                 Origin(t.x_gradient, task), t.x_gradient.row);
     }
-    checkpoints += spatial_propagation::CheckpointLines(plan, horizontal) *
-                   scan.line.elements();
   }
 }
 
@@ -223,9 +220,9 @@ int64_t LineStride(const SpatialPropagationPlan& plan, bool horizontal) {
 
 }  // namespace
 
-int64_t SpatialPropagationPlan::checkpoint_elements() const {
+int64_t SpatialPropagationPlan::checkpoint_elements(int end) const {
   int64_t elements = 0;
-  for (int i = first_direction; i < first_direction + directions; ++i) {
+  for (int i = first_direction; i < end; ++i) {
     elements += spatial_propagation::CheckpointLines(*this, Horizontal(i)) *
                 (Horizontal(i) ? height : width);
   }
@@ -256,6 +253,34 @@ void SpatialPropagationForward(const SpatialPropagationPlan& plan,
   if (plan.stream) spatial_propagation::FlushStream();
 }
 
+// A vertical scan of one step, whose state is its input.
+template <typename T>
+void SpatialPropagationMerge(const SpatialPropagationPlan& plan,
+                             const SpatialPropagationView<T>& h,
+                             const SpatialPropagationForwardTensors<T>& t,
+                             int64_t row, T* scratch) {
+  SpatialPropagationView<const T> x;
+  x.data = h.data + row % plan.height * h.row;
+  x.image = h.image;
+  x.channel = h.channel;
+  x.row = h.row;
+  x.column = h.column;
+  for (int64_t block = 0; block < plan.blocks(); ++block) {
+    const Task task(plan, row / plan.height * plan.blocks() + block);
+    Scan<T> scan = MakeScan(plan, task, plan.first_direction, x,
+                            SpatialPropagationView<const T>());
+    scan.steps = 1;
+    scan.replace = false;
+    scan.lines = scratch;
+    scan.out = Along(t.out, task, false);
+    scan.out.data += row % plan.height * t.out.row;
+    if (t.winner != nullptr) {
+      scan.winner_out = t.winner + (scan.out.data - t.out.data);
+    }
+    RunForward(scan, plan);
+  }
+}
+
 template <typename T>
 void SpatialPropagationBackward(const SpatialPropagationPlan& plan,
                                 const SpatialPropagationBackwardTensors<T>& t,
@@ -270,6 +295,12 @@ template void SpatialPropagationForward(
 template void SpatialPropagationForward(
     const SpatialPropagationPlan&,
     const SpatialPropagationForwardTensors<double>&, int64_t, int64_t, double*);
+template void SpatialPropagationMerge(
+    const SpatialPropagationPlan&, const SpatialPropagationView<float>&,
+    const SpatialPropagationForwardTensors<float>&, int64_t, float*);
+template void SpatialPropagationMerge(
+    const SpatialPropagationPlan&, const SpatialPropagationView<double>&,
+    const SpatialPropagationForwardTensors<double>&, int64_t, double*);
 template void SpatialPropagationBackward(
     const SpatialPropagationPlan&,
     const SpatialPropagationBackwardTensors<float>&, int64_t, int64_t, float*);

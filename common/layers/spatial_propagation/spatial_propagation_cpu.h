@@ -50,9 +50,13 @@ struct SpatialPropagationPlan {
     return (channels + channel_block - 1) / channel_block;
   }
   int64_t tasks() const { return images * blocks(); }
-  // Elements of checkpoints a channel of an image, and those that must be
-  // readable before the first and after the last.
-  int64_t checkpoint_elements() const;
+  int64_t elements() const { return images * channels * height * width; }
+  // Elements of checkpoints a channel of an image in the directions before
+  // `end`, and those that must be readable before the first and after the last.
+  int64_t checkpoint_elements(int end) const;
+  int64_t checkpoint_elements() const {
+    return checkpoint_elements(first_direction + directions);
+  }
   int64_t checkpoint_pad() const;
   // Elements of scratch a thread, a multiple of 64 bytes.
   int64_t forward_scratch() const;
@@ -76,8 +80,8 @@ struct SpatialPropagationForwardTensors {
   SpatialPropagationView<const T> gates;  // [N, directions * K * C, H, W]
   SpatialPropagationView<T> out;          // [N, C, H, W]
   // What the backward pass needs, or null. The number of the direction that
-  // attains the maximum, strides of out; [N, C, checkpoint_elements()],
-  // 64-byte aligned.
+  // attains the maximum, strides of out; of each direction in turn the states
+  // of all tasks in turn, N * C * checkpoint_elements(), 64-byte aligned.
   uint8_t* winner = nullptr;
   T* checkpoints = nullptr;
 };
@@ -87,6 +91,14 @@ template <typename T>
 void SpatialPropagationForward(const SpatialPropagationPlan& plan,
                                const SpatialPropagationForwardTensors<T>& t,
                                int64_t begin, int64_t end, T* scratch);
+
+// Merges row `row` (of N * H) of h, the states of plan.first_direction with the
+// strides of t.out, into t.out and t.winner. Channels last; scratch as above.
+template <typename T>
+void SpatialPropagationMerge(const SpatialPropagationPlan& plan,
+                             const SpatialPropagationView<T>& h,
+                             const SpatialPropagationForwardTensors<T>& t,
+                             int64_t row, T* scratch);
 
 template <typename T>
 struct SpatialPropagationBackwardTensors {
