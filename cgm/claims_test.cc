@@ -2,10 +2,8 @@
 // (synthetic:ambiguous: plants whose leaves grow to either side, hidden by
 // fog), on models that are trained on the demo's configuration.
 //
-// Run by hand, as three of the four do not hold yet at the demo's size and
-// length: hybrid has a lower likelihood than GSNN, sigma of the recognition
-// network equals the prior's, and 0.38 of CVAE's samples match a mode where 0.8
-// should. CVAE and hybrid are still improving when the training ends.
+// Not here: that the CNN path of CVAE collapses. On these plants it depends on
+// the seed (README.md); on photographs the ledger judges it.
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
 #include <gmock/gmock.h>
@@ -43,7 +41,6 @@ class AmbiguousTest : public testing::Test {
   struct Trained {
     Model model{nullptr};
     GenerativeScores scores;
-    std::vector<PathScores> paths;
   };
 
   static void SetUpTestSuite() {
@@ -80,12 +77,6 @@ class AmbiguousTest : public testing::Test {
     result.model = model;
     ASSERT_OK_AND_ASSIGN(result.scores,
                          ScoreGenerative(*val, model, config_, c10::kCPU));
-    Predictor predictor({model}, config_.inference);
-    ASSERT_OK_AND_ASSIGN(
-        result.paths,
-        ScorePaths(
-            *val, [&](const Batch& batch) { return predictor.Predict(batch); },
-            predictor.Names(), 1, c10::kCPU));
   }
 
   static const Trained& Result(const std::string& type) {
@@ -93,12 +84,6 @@ class AmbiguousTest : public testing::Test {
   }
   static double NegativeCll(const std::string& type) {
     return Result(type).scores.Main()->negative_cll;
-  }
-  static double ImageIou(const std::string& type, const std::string& path) {
-    for (const PathScores& scores : Result(type).paths) {
-      if (scores.name == path) return scores.image_iou;
-    }
-    return -1;
   }
 
   // How label maps lie to the true modes of pictures that no split holds: the
@@ -176,11 +161,6 @@ TEST_F(AmbiguousTest, TheLatentIsUsed) {
         << type;
     EXPECT_GT(*Result(type).scores.latents_in_use, 0) << type;
   }
-}
-
-TEST_F(AmbiguousTest, TheCnnPathOfCvaeCollapses) {
-  EXPECT_LT(ImageIou("cvae", "cnn"), ImageIou("cnn", "cnn") - 0.1);
-  EXPECT_LT(ImageIou("cvae", "cnn"), ImageIou("cvae", "gen"));
 }
 
 TEST_F(AmbiguousTest, SamplesOfCvaeAreValidModesWhereGdnnBlends) {
