@@ -5,12 +5,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "cgm/corruption.h"
 #include "cgm/objective.h"
 #include "common/base/status_macros.h"
 #include "common/datasets/random.h"
@@ -22,7 +22,6 @@ namespace cgm {
 namespace {
 
 constexpr int64_t kBatch = 32;
-constexpr int64_t kChunk = 16;              // z that are decoded at once
 constexpr double kLeastProbability = 1e-7;  // authors' code
 
 absl::Status CheckDataset(const Dataset& dataset) {
@@ -191,8 +190,8 @@ LogWeights DrawLogWeights(Model& model, const at::Tensor& x,
     weights.recognition = model->Recognition(x, target);
   }
   std::vector<at::Tensor> monte_carlo, importance, posteriors;
-  for (int64_t done = 0; done < samples; done += kChunk) {
-    const int64_t n = std::min(kChunk, samples - done);
+  for (int64_t done = 0; done < samples; done += kDecodedAtOnce) {
+    const int64_t n = std::min(kDecodedAtOnce, samples - done);
     const DiagonalGaussian p = Rows(weights.prior, n);
     posteriors.push_back(at::softmax(
         a + model->Generate(SampleGaussian(p, Noise(p.mean, generator))), 1));
@@ -272,9 +271,11 @@ absl::StatusOr<GenerativeScores> ScoreGenerative(const Dataset& dataset,
   for (int64_t i = 0; i < dataset.size(); ++i) {
     SEG_ASSIGN_OR_RETURN(const Sample sample, dataset.Get(i));
     const Batch batch = MakeBatch(sample, device);
-    at::Generator generator =
-        MakeGenerator(RandomKey({static_cast<uint64_t>(config.inference.seed),
-                                 static_cast<uint64_t>(i)}));
+    const auto source = [&](uint64_t use) {
+      return MakeGenerator(
+          RandomKey({static_cast<uint64_t>(config.inference.seed),
+                     static_cast<uint64_t>(i), use}));
+    };
     const at::Tensor target = OneHot(batch.masks, model->classes());
     if (evaluation.generative) {
       const at::Tensor x = model->Prepare(batch.images);
@@ -285,8 +286,9 @@ absl::StatusOr<GenerativeScores> ScoreGenerative(const Dataset& dataset,
       } else {
         const int64_t samples =
             std::max(evaluation.likelihood_samples, evaluation.energy_samples);
+        at::Generator noise = source(0);
         const LogWeights weights =
-            DrawLogWeights(model, x, target, samples, generator);
+            DrawLogWeights(model, x, target, samples, noise);
         const auto used = [&](const at::Tensor& w) {
           return w.narrow(0, 0, evaluation.likelihood_samples);
         };
@@ -311,7 +313,7 @@ absl::StatusOr<GenerativeScores> ScoreGenerative(const Dataset& dataset,
       const at::Tensor unseen =
           OmittedPixels(1, batch.images.size(2), batch.images.size(3),
                         evaluation.omission_block, evaluation.omitted,
-                        generator)
+                        source(1))
               .to(device);
       omission.Add(Complete(model, batch.images, target, unseen,
                             evaluation.omission_rounds),

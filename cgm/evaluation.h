@@ -47,9 +47,10 @@ struct LikelihoodScores {
   int64_t samples = 0;
 };
 
-// Prediction of the pixels of which neither the image nor the labels are seen,
-// given the labels of all others. cvae, hybrid: z = mean of q(z|x,y) and y's
-// unseen part = p(y|x,z) in turn, from what the prior gives.
+// Prediction of the pixels of which neither the image nor the labels are seen.
+// cvae and hybrid also see the labels of all others: z = mean of q(z|x,y) and
+// y's unseen part = p(y|x,z) in turn, from what the prior gives. Which pixels:
+// a function of inference.seed and the image, the same for all types.
 struct OmissionScores {
   double pixel_accuracy = 0, image_iou = 0;  // of the unseen pixels
 };
@@ -58,7 +59,7 @@ struct GenerativeScores {
   std::optional<LikelihoodScores> exact;  // cnn, gdnn: no random z
   std::optional<LikelihoodScores> monte_carlo, importance;
   // gsnn, cvae, hybrid: squared energy distance of samples of the prior to the
-  // truth, and the mean 1 - IoU of two samples.
+  // truth, and the mean 1 - IoU of two samples drawn with replacement.
   std::optional<double> energy_distance, sample_diversity;
   std::optional<double> kl, sigma_prior, sigma_recognition, latents_in_use;
   std::optional<OmissionScores> omission;

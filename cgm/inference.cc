@@ -10,12 +10,6 @@
 
 namespace seg {
 namespace cgm {
-namespace {
-
-// z that are decoded at once: bounds the memory, not the result.
-constexpr int64_t kChunk = 16;
-
-}  // namespace
 
 DiagonalGaussian Rows(const DiagonalGaussian& distribution, int64_t n) {
   const auto expand = [n](const at::Tensor& t) {
@@ -52,13 +46,18 @@ Paths Deterministic(Model& model, const at::Tensor& x) {
 
 at::Tensor SamplePosteriors(Model& model, const at::Tensor& x, int64_t samples,
                             at::Generator& generator) {
+  TORCH_CHECK(model->samples(), "SamplePosteriors: type ", model->config().type,
+              " does not sample");
+  TORCH_CHECK(samples > 0, "SamplePosteriors: samples must be at least 1, got ",
+              samples);
   TORCH_CHECK(x.size(0) == 1, "SamplePosteriors: expected one image, got ",
               x.size(0));
   const at::Tensor a = model->RunCnn(x).full;
   const DiagonalGaussian p = model->Prior(x, a);
   std::vector<at::Tensor> posteriors;
-  for (int64_t done = 0; done < samples; done += kChunk) {
-    const DiagonalGaussian rows = Rows(p, std::min(kChunk, samples - done));
+  for (int64_t done = 0; done < samples; done += kDecodedAtOnce) {
+    const DiagonalGaussian rows =
+        Rows(p, std::min(kDecodedAtOnce, samples - done));
     posteriors.push_back(at::softmax(
         a + model->Generate(SampleGaussian(rows, Noise(rows.mean, generator))),
         1));
@@ -80,7 +79,9 @@ Predictor::Predictor(std::vector<Model> models, const InferenceConfig& config)
 std::vector<std::string> Predictor::Names() const {
   if (!models_[0]->has_latent()) return {"cnn"};
   std::vector<std::string> names;
-  if (config_.samples > 0) names.push_back("averaged");
+  if (config_.samples > 0 && models_[0]->samples()) {
+    names.push_back("averaged");
+  }
   names.push_back(config_.path);
   for (const char* path : {"both", "cnn", "gen"}) {
     if (config_.path != path) names.push_back(path);

@@ -33,6 +33,9 @@ at::Tensor Noise(const at::Tensor& like, at::Generator& generator);
 // views.
 DiagonalGaussian Rows(const DiagonalGaussian& distribution, int64_t n);
 
+// z that are decoded at once: bounds the memory, not the result.
+constexpr int64_t kDecodedAtOnce = 16;
+
 // Class probabilities [N,C,H,W].
 struct Paths {
   at::Tensor both, cnn, gen;  // both, gen: undefined without a latent
@@ -41,7 +44,7 @@ struct Paths {
 Paths Deterministic(Model& model, const at::Tensor& x);
 
 // p(y|x,z) of several z ~ p(z|x) for one image. x: [1,3,H,W] as Model::Prepare
-// gives it -> class probabilities [S,C,H,W]. For models with a latent.
+// gives it -> class probabilities [S,C,H,W]. For models with samples(), S > 0.
 at::Tensor SamplePosteriors(Model& model, const at::Tensor& x, int64_t samples,
                             at::Generator& generator);
 
@@ -60,7 +63,8 @@ class Predictor {
   // models: at least one, of one type, in eval mode.
   Predictor(std::vector<Model> models, const InferenceConfig& config);
 
-  // "averaged" (with samples > 0), then the path asked for, then the others.
+  // "averaged" (of a model with samples(), where inference.samples asks for
+  // it), then the path asked for, then the others.
   std::vector<std::string> Names() const;
   // batch: images of sides that are multiples of 16. The samples are a function
   // of inference.seed and the image, whatever lies beside it in the data.

@@ -13,6 +13,7 @@
 #include "cgm/evaluation.h"
 #include "cgm/pictures.h"
 #include "cgm/score_table.h"
+#include "cgm/tiny_model.h"
 #include "common/testing/status_matchers.h"
 
 namespace seg {
@@ -124,6 +125,31 @@ TEST(PredictorTest, SamplesAreAFunctionOfSeedAndImage) {
   EXPECT_TRUE(at::allclose(both.sum(1), at::ones({2, 32, 32})));
 }
 
+TEST(PredictorTest, AveragedIsTheMeanOfThePosteriors) {
+  const c10::InferenceMode inference;
+  InferenceConfig config;
+  config.samples = 20;
+  Model model = MakeModel("cvae");
+  const Batch batch = Images(1);
+  at::Generator generator = MakeGenerator(0);
+  EXPECT_TRUE(at::allclose(
+      Predictor({model}, config).Predict(batch)[0],
+      SamplePosteriors(model, model->Prepare(batch.images), 20, generator)
+          .mean(0, /*keepdim=*/true)));
+}
+
+TEST(PredictorTest, WhatDoesNotSampleHasNoSamples) {
+  InferenceConfig config;
+  config.samples = 3;
+  EXPECT_THAT(Predictor({MakeModel("gdnn")}, config).Names(),
+              ElementsAre("both", "cnn", "gen"));
+  at::Generator generator = MakeGenerator(0);
+  Model gdnn = MakeModel("gdnn"), cvae = MakeModel("cvae");
+  const at::Tensor x = at::rand({1, 3, 16, 16});
+  EXPECT_THROW(SamplePosteriors(gdnn, x, 3, generator), c10::Error);
+  EXPECT_THROW(SamplePosteriors(cvae, x, 0, generator), c10::Error);
+}
+
 TEST(PredictorTest, AnEnsembleIsTheMeanOfItsModels) {
   const c10::InferenceMode inference;
   Model one = MakeModel("gdnn"), two = MakeModel("gdnn");
@@ -209,33 +235,42 @@ TEST(LogWeightsTest, WithoutInfluenceOfZEveryWeightIsExact) {
   EXPECT_THROW(DrawLogWeights(model, x, target, 0, generator), c10::Error);
 }
 
-TEST(LogWeightsTest, BothEstimatorsAgreeWhereQIsCloseToP) {
+// One latent number, so that p(y|x) is an integral over a line; q and p are far
+// apart, so that every factor of the weights counts.
+TEST(LogWeightsTest, BothEstimatorsMatchExactIntegration) {
   const c10::InferenceMode inference;
-  Model model = MakeModel("hybrid");
-  auto parameters = model->named_parameters();
-  for (auto& item : parameters) {
-    // A latent whose decoder is weak, and a q near p: both estimators have
-    // many effective samples.
-    if (item.key().find("generator.head.weight") == 0) item.value().mul_(0.02);
-    if (item.key().find("latent.mean.weight") != std::string::npos ||
-        item.key().find("latent.log_variance") != std::string::npos) {
-      item.value().mul_(0.02);
+  for (uint64_t seed = 0; seed < 3; ++seed) {
+    at::manual_seed(seed);
+    ModelConfig config = Tiny("hybrid");
+    config.latent_channels = 1;
+    Model model(config, 2);
+    model->eval();
+    auto parameters = model->named_parameters();
+    parameters["prior.latent.mean.bias"].fill_(0.3);
+    parameters["prior.latent.log_variance.bias"].fill_(-0.2);
+    parameters["recognition.latent.mean.bias"].fill_(0);
+    parameters["recognition.latent.log_variance.bias"].fill_(0.6);
+    const at::Tensor x = model->Prepare(255 * at::rand({1, 3, 16, 16}));
+    const at::Tensor target = OneHot(RandomMasks(1, 16, 2), 2);
+    constexpr int64_t kPoints = 4801;
+    constexpr double kEnd = 12;
+    const at::Tensor z = at::linspace(-kEnd, kEnd, kPoints).view({-1, 1, 1, 1});
+    const at::Tensor a = model->RunCnn(x).full;
+    const at::Tensor joint =
+        LabelLogLikelihood(at::softmax(a + model->Generate(z), 1), target) +
+        LogDensity(Rows(model->Prior(x, a), kPoints), z);
+    const double exact = at::logsumexp(joint, {0}).item<double>() +
+                         std::log(2 * kEnd / (kPoints - 1));
+    at::Generator generator = MakeGenerator(seed);
+    const LogWeights weights =
+        DrawLogWeights(model, x, target, 2000, generator);
+    for (const at::Tensor& w : {weights.monte_carlo, weights.importance}) {
+      const LikelihoodEstimate estimate = EstimateLogLikelihood(
+          {w.data_ptr<double>(), static_cast<size_t>(w.numel())});
+      EXPECT_GT(estimate.effective_samples, 1000);
+      EXPECT_NEAR(estimate.log_likelihood, exact, 4 * estimate.standard_error);
     }
   }
-  const at::Tensor x = model->Prepare(Images(1).images);
-  const at::Tensor target = OneHot(at::randint(2, {1, 32, 32}, at::kLong), 2);
-  at::Generator generator = MakeGenerator(2);
-  const LogWeights weights = DrawLogWeights(model, x, target, 400, generator);
-  const auto estimate = [](const at::Tensor& w) {
-    return EstimateLogLikelihood(
-        {w.data_ptr<double>(), static_cast<size_t>(w.numel())});
-  };
-  const LikelihoodEstimate a = estimate(weights.monte_carlo);
-  const LikelihoodEstimate b = estimate(weights.importance);
-  EXPECT_GT(a.effective_samples, 50);
-  EXPECT_GT(b.effective_samples, 50);
-  EXPECT_NEAR(a.log_likelihood, b.log_likelihood,
-              4 * std::hypot(a.standard_error, b.standard_error) + 1e-6);
 }
 
 TEST(ScorePathsTest, ByHand) {
@@ -318,6 +353,59 @@ TEST(ScoreGenerativeTest, EstimatorsByType) {
     EXPECT_EQ(json["metrics"]["negative_cll"], scores.Main()->negative_cll);
     EXPECT_THAT(ScoreTable({}, scores), HasSubstr("-CLL"));
   }
+}
+
+TEST(ScoreGenerativeTest, KlIsOfRecognitionAgainstPrior) {
+  const c10::InferenceMode inference;
+  at::manual_seed(3);
+  const Memory data({MakeSample("a", at::randint(2, {32, 16}, at::kByte))});
+  Model model = MakeModel("cvae");
+  ASSERT_OK_AND_ASSIGN(const GenerativeScores scores,
+                       ScoreGenerative(data, model, Config(), c10::kCPU));
+  ASSERT_OK_AND_ASSIGN(const Sample sample, data.Get(0));
+  const Batch batch = MakeBatch(sample, c10::kCPU);
+  const at::Tensor x = model->Prepare(batch.images);
+  const DiagonalGaussian p = model->Prior(x, model->RunCnn(x).full);
+  const DiagonalGaussian q = model->Recognition(x, OneHot(batch.masks, 2));
+  const double kl = KlDivergence(q, p).item<double>();
+  EXPECT_NEAR(*scores.kl, kl, 1e-4 * kl);
+  EXPECT_GT(std::abs(kl - KlDivergence(p, q).item<double>()), 0.01 * kl);
+}
+
+// Neither the image nor the labels of an unseen pixel have a say: with all of
+// them unseen, flipped labels flip what is right.
+TEST(ScoreGenerativeTest, OmissionSeesNothingOfWhatItHides) {
+  at::manual_seed(4);
+  const Sample sample = MakeSample("a", at::randint(2, {32, 32}, at::kByte));
+  Sample flipped = sample;
+  flipped.mask = 1 - sample.mask;
+  Sample other = sample;
+  other.image = 255 - sample.image;
+  Config config;
+  config.evaluation.generative = false;
+  config.evaluation.omission_block = 4;
+  config.evaluation.omitted = 1;
+  for (const char* type : {"gdnn", "cvae"}) {
+    Model model = MakeModel(type);
+    const auto accuracy = [&](const Sample& of) {
+      const auto scores =
+          ScoreGenerative(Memory({of}), model, config, c10::kCPU);
+      EXPECT_OK(scores);
+      return scores->omission->pixel_accuracy;
+    };
+    EXPECT_DOUBLE_EQ(accuracy(sample) + accuracy(flipped), 1);
+    EXPECT_DOUBLE_EQ(accuracy(sample), accuracy(other));
+  }
+  // Which pixels are hidden does not depend on what else is measured.
+  config.evaluation.omitted = 0.5;
+  Model model = MakeModel("cvae");
+  const Memory data({sample});
+  ASSERT_OK_AND_ASSIGN(const GenerativeScores alone,
+                       ScoreGenerative(data, model, config, c10::kCPU));
+  config.evaluation.generative = true;
+  ASSERT_OK_AND_ASSIGN(const GenerativeScores all,
+                       ScoreGenerative(data, model, config, c10::kCPU));
+  EXPECT_EQ(alone.omission->pixel_accuracy, all.omission->pixel_accuracy);
 }
 
 }  // namespace

@@ -74,8 +74,8 @@ at::Tensor OneHot(const at::Tensor& masks, int64_t classes,
                   at::ScalarType dtype = at::kFloat);
 
 // Multiply-adds of a test forward pass of one image, by the layers' sizes:
-// convolutions behind an unpooling count whole (fused: a quarter, what is
-// computed).
+// convolutions behind an unpooling count whole (fused: a quarter, the products
+// with what is not inserted zero).
 struct Cost {
   int64_t cnn = 0, prior = 0, generator = 0;
   int64_t total() const { return cnn + prior + generator; }

@@ -77,10 +77,11 @@ CnnScores CnnImpl::forward(const at::Tensor& x, bool low_resolution) {
   at::Tensor y = PoolRelu(conv1_->forward(x));
   y = PoolRelu(conv2_->forward(y));
   y = Relu(conv3_->forward(y));
-  if (noisy_) {
+  if (noisy_ && is_training()) {
     const DiagonalGaussian layer = noise4_->forward(y);
-    y = is_training() ? SampleGaussian(layer, at::randn_like(layer.mean))
-                      : layer.mean;
+    y = SampleGaussian(layer, at::randn_like(layer.mean));
+  } else if (noisy_) {
+    y = noise4_->Mean(y);
   } else {
     y = Relu(conv4_->forward(y));
   }

@@ -4,18 +4,13 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
-#include <cmath>
-#include <optional>
 #include <string>
 
-#include "absl/strings/str_cat.h"
 #include "common/losses/soft_cross_entropy.h"
 
 namespace seg {
 namespace cgm {
 namespace {
-
-constexpr int64_t kReadEvery = 10;  // updates between looks at the device
 
 at::Tensor Draw(const DiagonalGaussian& distribution) {
   return SampleGaussian(distribution, at::randn_like(distribution.mean));
@@ -61,7 +56,7 @@ Objective ComputeObjective(Model& model, const at::Tensor& x,
       return SoftCrossEntropySum(cnn.full + model->Generate(z), target);
     };
     const DiagonalGaussian p = model->Prior(x, cnn.full);
-    objective.sigma_prior = MeanSigma(p);
+    if (model->samples()) objective.sigma_prior = MeanSigma(p);
     if (!model->has_recognition()) {
       full = cross_entropy(model->samples() ? Draw(p) : p.mean);
       objective.loss = full;
@@ -93,77 +88,6 @@ Objective ComputeObjective(Model& model, const at::Tensor& x,
 
 at::Tensor LatentsInUse(const at::Tensor& kl) {
   return kl.gt(kLatentInUse).to(at::kFloat).mean();
-}
-
-at::Tensor OmittedPixels(int64_t n, int64_t height, int64_t width,
-                         int64_t block, double omitted,
-                         const at::Generator& generator) {
-  const int64_t rows = (height + block - 1) / block;
-  const int64_t columns = (width + block - 1) / block;
-  const std::optional<at::Generator> source =
-      generator.defined() ? std::optional<at::Generator>(generator)
-                          : std::nullopt;
-  return at::rand({n, rows, columns}, source)
-      .lt(omitted)
-      .repeat_interleave(block, 1)
-      .repeat_interleave(block, 2)
-      .narrow(1, 0, height)
-      .narrow(2, 0, width);
-}
-
-at::Tensor Corrupt(const at::Tensor& images, const CorruptionConfig& config) {
-  if (config.type == "none") return images;
-  const int64_t n = images.size(0), height = images.size(2),
-                width = images.size(3);
-  if (config.type == "blocks") {
-    return images.masked_fill(
-        OmittedPixels(n, height, width, config.block, config.omitted)
-            .to(images.device())
-            .unsqueeze(1),
-        0);
-  }
-  const double u = at::rand({}).item<double>();
-  const int64_t side =
-      std::min({height, width,
-                static_cast<int64_t>(std::llround(static_cast<double>(height) *
-                                                  u * config.max_side))});
-  at::Tensor corrupted = images.clone();
-  if (side == 0) return corrupted;
-  const at::Tensor place = at::rand({n, 2}, at::kDouble);
-  for (int64_t i = 0; i < n; ++i) {
-    const auto start = [&](int64_t axis, int64_t size) {
-      return static_cast<int64_t>(place[i][axis].item<double>() *
-                                  static_cast<double>(size - side + 1));
-    };
-    corrupted[i]
-        .narrow(1, start(0, height), side)
-        .narrow(2, start(1, width), side)
-        .zero_();
-  }
-  return corrupted;
-}
-
-bool CollapseWatch::Update(const at::Tensor& kl) {
-  if (warned_) return false;
-  const at::Tensor below = kl.lt(config_.kl).to(at::kLong);
-  in_a_row_ = in_a_row_.defined() ? (in_a_row_ + 1) * below : below;
-  longest_ = longest_.defined() ? at::maximum(longest_, in_a_row_) : in_a_row_;
-  if (kl.is_cuda() && ++calls_ % kReadEvery != 0) return false;
-  warned_ = longest_.item<int64_t>() >= config_.updates;
-  return warned_;
-}
-
-std::string CollapseWatch::Message(const ModelConfig& model) const {
-  std::string message = absl::StrCat(
-      "KL(q||p) stayed below ", config_.kl, " nat for ", config_.updates,
-      " updates: the latent carries nothing and the model is its CNN; ");
-  if (model.noisy_layer == "off") {
-    return message +
-           "train with model.noisy_layer=on, the authors' Gaussian layer 4";
-  }
-  return message +
-         "model.noisy_layer is on already: train longer, raise "
-         "corruption.max_side, or take another --seed";
 }
 
 }  // namespace cgm

@@ -17,7 +17,6 @@
 #include <utility>
 #include <vector>
 
-#include "ATen/core/Generator.h"
 #include "ATen/core/Tensor.h"
 #include "cgm/config.h"
 #include "cgm/model.h"
@@ -48,36 +47,6 @@ at::Tensor LatentsInUse(const at::Tensor& kl);
 // the device's default generator.
 Objective ComputeObjective(Model& model, const at::Tensor& x,
                            const at::Tensor& target);
-
-// Black pixels in training images [N,3,H,W]: a new tensor. Draws from the CPU's
-// default generator: for `square` one side round(H u max_side), u uniform on
-// [0,1), for the batch and a position inside the image for each image; for
-// `blocks` each block of block x block pixels (cut at the borders) of each
-// image with probability `omitted`.
-at::Tensor Corrupt(const at::Tensor& images, const CorruptionConfig& config);
-
-// Which pixels Corrupt(blocks) makes black: bool [n,height,width] on the CPU.
-// generator: undefined for the default one.
-at::Tensor OmittedPixels(int64_t n, int64_t height, int64_t width,
-                         int64_t block, double omitted,
-                         const at::Generator& generator = {});
-
-// Says once when KL(q||p) stays below `kl` nats for `updates` in a row.
-class CollapseWatch {
- public:
-  explicit CollapseWatch(const CollapseConfig& config) : config_(config) {}
-  // kl: scalar tensor, mean over the batch. True at the call at which the
-  // warning is due. On a GPU the count is read at every tenth call only.
-  bool Update(const at::Tensor& kl);
-  // The warning: what was seen and what helps.
-  std::string Message(const ModelConfig& model) const;
-
- private:
-  CollapseConfig config_;
-  at::Tensor in_a_row_, longest_;
-  int64_t calls_ = 0;
-  bool warned_ = false;
-};
 
 }  // namespace cgm
 }  // namespace seg

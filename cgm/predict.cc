@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -51,12 +52,14 @@ absl::Status WritePictures(const std::string& prefix, const seg::Sample& sample,
                                restored->run.info.palette,
                                seg::OverlayFor(restored->run.info))));
   const seg::cgm::Uncertainty maps = seg::cgm::Summarize(posteriors);
-  const double classes = static_cast<double>(model->classes());
+  // Of one class both are zero, whatever the scale.
+  const double classes =
+      static_cast<double>(std::max<int64_t>(2, model->classes()));
   SEG_RETURN_IF_ERROR(
       seg::WriteImage(prefix + "_entropy.png",
                       seg::cgm::GreyPicture(maps.entropy, std::log(classes))));
   return seg::WriteImage(prefix + "_variance.png",
-                         seg::cgm::GreyPicture(maps.variance, 0.5));
+                         seg::cgm::GreyPicture(maps.variance, 1 - 1 / classes));
 }
 
 absl::Status Predict(const seg::MainArgs& args) {
@@ -68,9 +71,10 @@ absl::Status Predict(const seg::MainArgs& args) {
   // Whole images only: a shape is one sample.
   options.tiling.max_pixels = std::numeric_limits<int64_t>::max();
   if (config.predict.samples > 0) {
-    if (!predictor.model()->has_latent()) {
-      return seg::UsageError(absl::InvalidArgumentError(
-          "predict.samples: the run's model.type is cnn, which has none"));
+    if (!predictor.model()->samples()) {
+      return seg::UsageError(absl::InvalidArgumentError(absl::StrCat(
+          "predict.samples: the run's model.type is ",
+          predictor.model()->config().type, ", which does not sample")));
     }
     options.after_image = [&](const std::string& prefix,
                               const seg::Sample& sample,

@@ -25,19 +25,24 @@ void AddScores(const std::vector<PathScores>& paths,
       metrics[prefix + "corpus_iou"] = path.corpus_iou;
     }
   }
-  if (metrics.contains("both/image_iou") && metrics.contains("gen/image_iou")) {
-    metrics["both_minus_gen"] = metrics["both/image_iou"].get<double>() -
-                                metrics["gen/image_iou"].get<double>();
-  }
+  const auto difference = [&](const std::string& a, const std::string& b) {
+    const std::string key_a = a + "/image_iou", key_b = b + "/image_iou";
+    if (!metrics.contains(key_a) || !metrics.contains(key_b)) return;
+    metrics[absl::StrCat(a, "_minus_", b)] =
+        metrics[key_a].get<double>() - metrics[key_b].get<double>();
+  };
+  difference("both", "gen");
+  difference("averaged", "both");
   if (scores.sigma_prior && scores.sigma_recognition) {
     metrics["sigma_q_over_p"] = *scores.sigma_recognition / *scores.sigma_prior;
   }
   const auto add = [&](const std::string& prefix,
                        const LikelihoodScores& likelihood) {
     metrics[prefix + "negative_cll"] = likelihood.negative_cll;
+    metrics[prefix + "samples"] = likelihood.samples;
+    if (likelihood.samples <= 1) return;  // exact, or without a spread
     metrics[prefix + "standard_error"] = likelihood.standard_error;
     metrics[prefix + "effective_samples"] = likelihood.effective_samples;
-    metrics[prefix + "samples"] = likelihood.samples;
   };
   if (scores.Main() != nullptr) {
     metrics["negative_cll"] = scores.Main()->negative_cll;

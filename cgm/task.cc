@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "cgm/corruption.h"
 #include "cgm/inference.h"
+#include "cgm/objective.h"
 #include "cgm/score_table.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
@@ -76,9 +78,11 @@ void CgmTask::AddToTable(const EvaluateResult& /*result*/, std::string* table) {
   const absl::StatusOr<std::vector<PathScores>> paths = ScorePaths(
       *options().report, [this](const Batch& batch) { return Predict(batch); },
       OutputNames(), config_.evaluation.foreground, options().device);
-  absl::StrAppend(
-      table, "\n",
-      ScoreTable(paths.ok() ? *paths : std::vector<PathScores>(), *scores));
+  if (!paths.ok()) {
+    LogWarning(absl::StrCat("paths: ", paths.status().message()));
+    return;
+  }
+  absl::StrAppend(table, "\n", ScoreTable(*paths, *scores));
 }
 
 }  // namespace cgm

@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "cgm/collapse_watch.h"
 #include "cgm/config.h"
 #include "cgm/evaluation.h"
 #include "cgm/model.h"
-#include "cgm/objective.h"
 #include "common/inference/evaluated_task.h"
 
 namespace seg {

@@ -1,8 +1,10 @@
 #include "common/datasets/synthetic/digits.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <vector>
 
+#include "ATen/core/Tensor.h"
 #include "absl/strings/str_cat.h"
 #include "common/datasets/random.h"
 #include "common/datasets/synthetic/canvas.h"
@@ -13,6 +15,7 @@ namespace {
 
 constexpr int kDigit = 1;
 constexpr Colour kHidden = {70, 90, 150};
+constexpr uint8_t kIgnore = 255;
 
 using Stroke = std::vector<Point>;  // on a grid of 100 x 100, y downwards
 
@@ -122,10 +125,13 @@ Sample MakeDigit(const DigitsOptions& options, int64_t index) {
   sample.id = absl::StrCat("digit", index);
   sample.path = absl::StrCat("digits:", options.seed, ":", index);
   sample.mask = canvas.Mask();
+  auto mask = sample.mask.accessor<uint8_t, 2>();
   for (int64_t y = 0; y < h; ++y) {
     for (int64_t x = 0; x < w; ++x) {
       if (IsHidden(options.hidden_quadrants, x >= w / 2, y >= h / 2)) {
         canvas.Set(x, y, kHidden, 0);
+      } else {
+        mask[y][x] = kIgnore;
       }
     }
   }

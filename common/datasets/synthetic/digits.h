@@ -1,7 +1,7 @@
 // The synthetic data set `digits`: handwriting-like digits of which 1, 2 or 3
-// quadrants of the picture are hidden; the mask is the whole digit. It asks for
-// the completion of a shape, as the MNIST study of Sohn et al. (NIPS 2015) does
-// with binarised pixels.
+// quadrants of the picture are hidden; the mask is the digit there, and ignored
+// (255) where it is in sight. It asks for the completion of a shape, as the
+// MNIST study of Sohn et al. (NIPS 2015) does with binarised pixels.
 //
 // Hidden are, as in Pyro's `examples/cvae`: 1 the top right quadrant, 2 the
 // right half, 3 all but the bottom left. They have one flat colour.
@@ -26,12 +26,12 @@ struct DigitsOptions {
   uint64_t seed = 1;
 };
 
-// Classes background, digit. No ignored pixels.
+// Classes background, digit. Pixels in sight are ignored.
 DatasetInfo DigitsInfo();
 
 // The picture of that index, any index >= 0. id "digitINDEX", path
 // "digits:SEED:INDEX". The digits of one index with more and with fewer hidden
-// quadrants are the same. About 0.1 ms at 32x32.
+// quadrants are the same where both hide them. About 0.1 ms at 32x32.
 Sample MakeDigit(const DigitsOptions& options, int64_t index);
 
 // Pictures first .. first+size-1 as a data set.

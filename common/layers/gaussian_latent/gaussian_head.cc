@@ -21,10 +21,6 @@ GaussianHeadImpl::GaussianHeadImpl(const GaussianHeadOptions& options)
   mean_ = register_module("mean", torch::nn::Conv2d(convolution));
   log_variance_ =
       register_module("log_variance", torch::nn::Conv2d(convolution));
-  ResetLogVariance();
-}
-
-void GaussianHeadImpl::ResetLogVariance() {
   const c10::NoGradGuard no_grad;
   log_variance_->weight.zero_();
   log_variance_->bias.zero_();
@@ -32,6 +28,10 @@ void GaussianHeadImpl::ResetLogVariance() {
 
 DiagonalGaussian GaussianHeadImpl::forward(const at::Tensor& x) {
   return MakeDiagonalGaussian(mean_->forward(x), log_variance_->forward(x));
+}
+
+at::Tensor GaussianHeadImpl::Mean(const at::Tensor& x) {
+  return mean_->forward(x);
 }
 
 }  // namespace seg

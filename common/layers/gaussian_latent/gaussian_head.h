@@ -43,11 +43,8 @@ class GaussianHeadImpl : public torch::nn::Module {
   explicit GaussianHeadImpl(const GaussianHeadOptions& options);
 
   DiagonalGaussian forward(const at::Tensor& x);
-
-  // An initialisation that walks over all convolutions leaves this one out, or
-  // calls the second afterwards.
-  torch::nn::Conv2d& log_variance() { return log_variance_; }
-  void ResetLogVariance();
+  // The mean alone: half the work.
+  at::Tensor Mean(const at::Tensor& x);
 
  private:
   torch::nn::Conv2d mean_{nullptr};

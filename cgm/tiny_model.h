@@ -1,0 +1,46 @@
+// What tests of the model share.
+#ifndef CGM_TINY_MODEL_H_
+#define CGM_TINY_MODEL_H_
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+#include <cstdint>
+#include <string>
+
+#include "cgm/model.h"
+
+namespace seg {
+namespace cgm {
+
+// Widths 2 3 4 4 3 2 2, latent 2; without the noisy layer.
+inline ModelConfig Tiny(const std::string& type) {
+  ModelConfig config;
+  config.type = type;
+  config.width = 1.0 / 32;
+  config.latent_channels = 2;
+  config.noisy_layer = "off";
+  return config;
+}
+
+inline at::Tensor RandomMasks(int64_t n, int64_t side, int64_t classes) {
+  return at::randint(classes, {n, side, side}, at::kLong);
+}
+
+// Away from the zero start of the log-variances, where sigma is 1, KL(q||p) is
+// KL(p||q) and half the parameters have no gradient.
+inline void PerturbLogVariances(Model* model) {
+  const c10::NoGradGuard no_grad;
+  for (auto& item : (*model)->named_parameters()) {
+    if (item.key().find("log_variance.weight") != std::string::npos) {
+      item.value().normal_(0, 0.2);
+    } else if (item.key().find("log_variance.bias") != std::string::npos) {
+      item.value().normal_(-1, 0.5);
+    }
+  }
+}
+
+}  // namespace cgm
+}  // namespace seg
+
+#endif  // CGM_TINY_MODEL_H_
