@@ -177,10 +177,12 @@ int RunTable(const Flags& flags) {
     double start = Seconds(Clock::kProcess);
     {
       const c10::InferenceMode inference;
-      seg::cgm::Model& m = model;
-      const at::Tensor x = m->Prepare(data.images);
-      const at::Tensor a = m->RunCnn(x).full;
-      if (m->has_latent()) (a + m->Generate(m->Prior(x, a).mean)).argmax(1);
+      const at::Tensor x = model->Prepare(data.images);
+      at::Tensor scores = model->RunCnn(x).full;
+      if (model->has_latent()) {
+        scores = scores + model->Generate(model->Prior(x, scores).mean);
+      }
+      scores.argmax(1);
     }
     (*seconds)[0] += Seconds(Clock::kProcess) - start;
     model->train();

@@ -8,7 +8,9 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include <functional>
+#include <limits>
 #include <sstream>
+#include <utility>
 #include <vector>
 
 #include "common/layers/spatial_propagation/spatial_propagation.h"
@@ -57,14 +59,39 @@ TEST(SpatialPropagationTest, NumberOfThreadsMayChangeBeforeTheBackwardPass) {
   const at::Tensor cotangent = ChannelsLast(Random(x.sizes(), 5));
   at::set_num_threads(1);
   const auto expected = RunWithGradients(x, gates, options, cotangent);
-  const at::Tensor x_leaf = x.detach().set_requires_grad(true);
-  const at::Tensor gates_leaf = gates.detach().set_requires_grad(true);
-  const at::Tensor out = SpatialPropagation(x_leaf, gates_leaf, options);
-  at::set_num_threads(3);
-  const auto actual =
-      torch::autograd::grad({out}, {x_leaf, gates_leaf}, {cotangent});
-  EXPECT_TRUE(at::equal(actual[0], expected[1]));
-  EXPECT_TRUE(at::equal(actual[1], expected[2]));
+  for (const auto& [forward, backward] : {std::pair{1, 3}, std::pair{3, 1}}) {
+    const at::Tensor x_leaf = x.detach().set_requires_grad(true);
+    const at::Tensor gates_leaf = gates.detach().set_requires_grad(true);
+    at::set_num_threads(forward);
+    const at::Tensor out = SpatialPropagation(x_leaf, gates_leaf, options);
+    at::set_num_threads(backward);
+    const auto actual =
+        torch::autograd::grad({out}, {x_leaf, gates_leaf}, {cotangent});
+    EXPECT_TRUE(at::equal(actual[0], expected[1])) << forward;
+    EXPECT_TRUE(at::equal(actual[1], expected[2])) << forward;
+  }
+  at::set_num_threads(threads);
+}
+
+// Where threads share the directions of an image, ties and NaN are decided as
+// one thread does.
+TEST(SpatialPropagationTest, SharedDirectionsKeepTheRuleAtTies) {
+  const int threads = at::get_num_threads();
+  const auto options = Options(true, Rule::kDivide);
+  at::Tensor x = Random({1, 16, 40, 40}).mul(4).round();
+  x[0][3][20][20] = std::numeric_limits<double>::quiet_NaN();
+  const at::Tensor gates = at::zeros_like(RandomGates(x, options));
+  const at::Tensor cotangent = Random(x.sizes(), 5);
+  const auto run = [&](int count) {
+    at::set_num_threads(count);
+    return RunWithGradients(ChannelsLast(x), ChannelsLast(gates), options,
+                            cotangent);
+  };
+  const auto expected = run(1), actual = run(2);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(at::allclose(actual[i], expected[i], 0, 0, /*equal_nan=*/true))
+        << i;
+  }
   at::set_num_threads(threads);
 }
 
@@ -168,31 +195,39 @@ TEST(SpatialPropagationTest, AllocatesOutputsAndOneScratchBlock) {
   const int threads = at::get_num_threads();
   at::set_num_threads(2);
   const auto options = Options(true, Rule::kDivide);
-  for (bool channels_last : {false, true}) {
-    const auto layout = [&](const at::Tensor& y) {
-      return channels_last ? ChannelsLast(y) : y;
-    };
-    const at::Tensor x = layout(Random({2, 32, 64, 64}).to(at::kFloat));
-    const at::Tensor gates = layout(RandomGates(x, options).to(at::kFloat));
-    const at::Tensor x_leaf = x.detach().set_requires_grad(true);
-    const at::Tensor gates_leaf = gates.detach().set_requires_grad(true);
-    CountingAllocator inference, forward, backward;
-    c10::SetCPUAllocator(&inference);
-    SpatialPropagation(x, gates, options);
-    c10::SetCPUAllocator(&forward);
-    const at::Tensor out = SpatialPropagation(x_leaf, gates_leaf, options);
-    c10::SetCPUAllocator(&backward);
-    torch::autograd::grad({out}, {x_leaf, gates_leaf}, {x});
-    c10::SetCPUAllocator(c10::GetDefaultCPUAllocator());
-    EXPECT_EQ(inference.count(), 2);  // output, scratch
-    EXPECT_EQ(forward.count(), 4);    // ... winner and checkpoints
-    EXPECT_EQ(backward.count(), 3);   // two gradients, scratch
-    const double map = 4.0 * static_cast<double>(x.numel());
-    EXPECT_LT(static_cast<double>(inference.bytes()), 1.2 * map);
-    // The states of every step in channels last, of every 16th in planes.
-    EXPECT_LT(static_cast<double>(forward.bytes()),
-              (channels_last ? 5.3 : 2.4) * map);
-    EXPECT_LT(static_cast<double>(backward.bytes()), 13.5 * map);
+  for (int64_t images : {1, 2}) {
+    for (bool channels_last : {false, true}) {
+      const auto layout = [&](const at::Tensor& y) {
+        return channels_last ? ChannelsLast(y) : y;
+      };
+      const at::Tensor x = layout(Random({images, 32, 64, 64}).to(at::kFloat));
+      const at::Tensor gates = layout(RandomGates(x, options).to(at::kFloat));
+      const at::Tensor x_leaf = x.detach().set_requires_grad(true);
+      const at::Tensor gates_leaf = gates.detach().set_requires_grad(true);
+      CountingAllocator inference, forward, backward;
+      c10::SetCPUAllocator(&inference);
+      SpatialPropagation(x, gates, options);
+      c10::SetCPUAllocator(&forward);
+      const at::Tensor out = SpatialPropagation(x_leaf, gates_leaf, options);
+      c10::SetCPUAllocator(&backward);
+      torch::autograd::grad({out}, {x_leaf, gates_leaf}, {x});
+      c10::SetCPUAllocator(c10::GetDefaultCPUAllocator());
+      EXPECT_EQ(inference.count(), 2);  // output, scratch
+      EXPECT_EQ(forward.count(), 4);    // ... winner and checkpoints
+      EXPECT_EQ(backward.count(), 3);   // two gradients, scratch
+      const double map = 4.0 * static_cast<double>(x.numel());
+      // Two threads share the directions of one image: two maps more.
+      const double shared = channels_last && images == 1 ? 2 : 0;
+      const double lines = 0.4 * map / static_cast<double>(images);  // scratch
+      EXPECT_LT(static_cast<double>(inference.bytes()),
+                (1 + shared) * map + lines);
+      // Output, winners (a byte an element), and the states of every step in
+      // channels last, of every 16th in planes.
+      EXPECT_LT(static_cast<double>(forward.bytes()),
+                (channels_last ? 5.25 + shared : 2.25) * map + lines);
+      EXPECT_LT(static_cast<double>(backward.bytes()),
+                (13 + shared) * map + 2.5 * lines);
+    }
   }
   at::set_num_threads(threads);
 }
