@@ -131,15 +131,14 @@ void ForEach(int64_t count, int64_t threads, T* scratch, int64_t stride,
   });
 }
 
-// Scratch of all threads and `maps` maps like out behind it, in one block.
+// Scratch of `threads` threads and `map_elements` behind it, in one block.
 template <typename T>
 struct Scratch {
-  Scratch(const SpatialPropagationPlan& plan, int64_t stride, int64_t maps,
+  Scratch(int64_t threads, int64_t stride, int64_t map_elements,
           const at::TensorOptions& options)
-      : block(at::empty({Threads(plan) * stride + maps * plan.elements()},
-                        options)),
+      : block(at::empty({threads * stride + map_elements}, options)),
         data(block.mutable_data_ptr<T>()),
-        map(data + Threads(plan) * stride) {}
+        map(data + threads * stride) {}
   at::Tensor block;
   T* data;
   T* map;
@@ -181,10 +180,10 @@ template <typename T>
 void ForwardTasks(const SpatialPropagationPlan& plan,
                   const SpatialPropagationForwardTensors<T>& t,
                   const at::TensorOptions& options) {
-  const int threads = Threads(plan);
   const int64_t tasks = plan.tasks(), stride = plan.forward_scratch();
   if (!SharesDirections(plan)) {
-    const Scratch<T> scratch(plan, stride, 0, options);
+    const int64_t threads = std::min<int64_t>(Threads(plan), tasks);
+    const Scratch<T> scratch(threads, stride, 0, options);
     ForEach(tasks, threads, scratch.data, stride, [&](int64_t i, T* own) {
       SpatialPropagationForward(plan, t, i, i + 1, own);
     });
@@ -192,7 +191,8 @@ void ForwardTasks(const SpatialPropagationPlan& plan,
   }
   // The states of each vertical direction go to a map, and into the output when
   // all is there: in the order of the directions, which decides ties.
-  const Scratch<T> scratch(plan, stride, 2, options);
+  const int64_t threads = Threads(plan);
+  const Scratch<T> scratch(threads, stride, 2 * plan.elements(), options);
   const SpatialPropagationPlan horizontal = Directions(plan, kLeftToRight, 2);
   SpatialPropagationPlan vertical[2];
   SpatialPropagationForwardTensors<T> states[2];
@@ -225,10 +225,10 @@ template <typename T>
 void BackwardTasks(const SpatialPropagationPlan& plan,
                    const SpatialPropagationBackwardTensors<T>& t,
                    const at::Tensor& x_gradient) {
-  const int threads = Threads(plan);
   const int64_t tasks = plan.tasks(), stride = plan.backward_scratch();
   if (!SharesDirections(plan)) {
-    const Scratch<T> scratch(plan, stride, 0, x_gradient.options());
+    const int64_t threads = std::min<int64_t>(Threads(plan), tasks);
+    const Scratch<T> scratch(threads, stride, 0, x_gradient.options());
     ForEach(tasks, threads, scratch.data, stride, [&](int64_t i, T* own) {
       SpatialPropagationBackward(plan, t, i, i + 1, own);
     });
@@ -236,7 +236,9 @@ void BackwardTasks(const SpatialPropagationPlan& plan,
   }
   // As in the forward pass; added in the order of the directions, as one task
   // would.
-  const Scratch<T> scratch(plan, stride, 2, x_gradient.options());
+  const int64_t threads = Threads(plan);
+  const Scratch<T> scratch(threads, stride, 2 * plan.elements(),
+                           x_gradient.options());
   const SpatialPropagationPlan horizontal = Directions(plan, kLeftToRight, 2);
   SpatialPropagationPlan vertical[2];
   SpatialPropagationBackwardTensors<T> parts[2];
