@@ -9,6 +9,7 @@
 #include <string>
 
 #include "cgm/model.h"
+#include "common/datasets/dataset.h"
 
 namespace seg {
 namespace cgm {
@@ -38,6 +39,33 @@ inline void PerturbLogVariances(Model* model) {
       item.value().normal_(-1, 0.5);
     }
   }
+}
+
+// In eval mode, prior and recognition network with spreads of their own.
+inline Model MakeModel(const std::string& type, int64_t classes = 2) {
+  at::manual_seed(1);
+  ModelConfig config;
+  config.type = type;
+  config.width = 1.0 / 32;
+  config.latent_channels = 2;
+  Model model(config, classes);
+  {
+    const c10::NoGradGuard no_grad;
+    for (auto& item : model->named_parameters()) {
+      if (item.key().find("log_variance.bias") != std::string::npos) {
+        item.value().normal_(-1, 0.5);
+      }
+    }
+  }
+  model->eval();
+  return model;
+}
+
+// Random pictures.
+inline Batch Images(int64_t n) {
+  Batch batch;
+  batch.images = 255 * at::rand({n, 3, 32, 32});
+  return batch;
 }
 
 }  // namespace cgm

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/layers/spatial_propagation/spatial_propagation_cpu.h"
+#include "common/layers/spatial_propagation/spatial_propagation_threads.h"
 
 namespace seg {
 namespace {
@@ -26,8 +27,6 @@ constexpr int64_t kPlaneSegment = 16;
 // A pass over gates from this size on writes past the caches what only a later
 // pass reads.
 constexpr int64_t kStreamBytes = 8 << 20;
-// Elements below which threads do not pay.
-constexpr int64_t kSerialElements = 1 << 14;
 
 constexpr char kOp[] = "SpatialPropagation";
 
@@ -65,18 +64,6 @@ SpatialPropagationView<T> View(const at::Tensor& x) {
 
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-int Threads(const SpatialPropagationPlan& plan) {
-  return plan.elements() < kSerialElements ? 1 : at::get_num_threads();
-}
-
-// Whether two tasks share an image's directions, with maps of their own for all
-// but the first two. Half of the channels would be nearly as many cache lines
-// as all.
-bool SharesDirections(const SpatialPropagationPlan& plan) {
-  return plan.channels_last && plan.directions == 4 &&
-         plan.images < Threads(plan);
-}
-
 // Channels of a task: equal blocks, such that each thread has a task where
 // there are enough channels. Channels do not touch each other, so no result
 // depends on it.
@@ -84,9 +71,10 @@ int64_t ChannelBlock(const SpatialPropagationPlan& plan,
                      int64_t element_bytes) {
   const int64_t unit = kMinBlockBytes / element_bytes;
   const int64_t units = CeilDiv(plan.channels, unit);
-  const int64_t shares = plan.images * (SharesDirections(plan) ? 2 : 1);
+  const int64_t shares =
+      plan.images * (SpatialPropagationSharesDirections(plan) ? 2 : 1);
   const int64_t parts =
-      std::clamp(CeilDiv(Threads(plan), shares),
+      std::clamp(CeilDiv(SpatialPropagationThreads(plan), shares),
                  CeilDiv(units * kMinBlockBytes, kMaxBlockBytes), units);
   return CeilDiv(units, parts) * unit;
 }
@@ -115,156 +103,6 @@ SpatialPropagationPlan MakePlan(const at::Tensor& x, const at::Tensor& gates,
   return plan;
 }
 
-// Calls run(index, scratch) for all indices below `count`, each thread with its
-// own `stride` elements of scratch.
-template <typename T, typename Run>
-void ForEach(int64_t count, int64_t threads, T* scratch, int64_t stride,
-             const Run& run) {
-  const int64_t parts = std::min(threads, count);
-  at::parallel_for(0, parts, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t part = begin; part < end; ++part) {
-      for (int64_t i = part * count / parts; i < (part + 1) * count / parts;
-           ++i) {
-        run(i, scratch + part * stride);
-      }
-    }
-  });
-}
-
-// Scratch of `threads` threads and `map_elements` behind it, in one block.
-template <typename T>
-struct Scratch {
-  Scratch(int64_t threads, int64_t stride, int64_t map_elements,
-          const at::TensorOptions& options)
-      : block(at::empty({threads * stride + map_elements}, options)),
-        data(block.mutable_data_ptr<T>()),
-        map(data + threads * stride) {}
-  at::Tensor block;
-  T* data;
-  T* map;
-};
-
-SpatialPropagationPlan Directions(SpatialPropagationPlan plan, int first,
-                                  int count) {
-  plan.first_direction = first;
-  plan.directions = count;
-  return plan;
-}
-
-// The gates, and what else there is of each direction, from `direction` on.
-template <typename T>
-SpatialPropagationForwardTensors<T> From(
-    const SpatialPropagationPlan& plan, int direction,
-    SpatialPropagationForwardTensors<T> t) {
-  t.gates.data +=
-      direction * plan.connections * plan.channels * t.gates.channel;
-  if (t.checkpoints != nullptr) {
-    t.checkpoints +=
-        plan.images * plan.channels * plan.checkpoint_elements(direction);
-  }
-  return t;
-}
-template <typename T>
-SpatialPropagationBackwardTensors<T> From(
-    const SpatialPropagationPlan& plan, int direction,
-    SpatialPropagationBackwardTensors<T> t) {
-  const int64_t blocks = direction * plan.connections * plan.channels;
-  t.gates.data += blocks * t.gates.channel;
-  t.gates_gradient.data += blocks * t.gates_gradient.channel;
-  t.checkpoints +=
-      plan.images * plan.channels * plan.checkpoint_elements(direction);
-  return t;
-}
-
-template <typename T>
-void ForwardTasks(const SpatialPropagationPlan& plan,
-                  const SpatialPropagationForwardTensors<T>& t,
-                  const at::TensorOptions& options) {
-  const int64_t tasks = plan.tasks(), stride = plan.forward_scratch();
-  if (!SharesDirections(plan)) {
-    const int64_t threads = std::min<int64_t>(Threads(plan), tasks);
-    const Scratch<T> scratch(threads, stride, 0, options);
-    ForEach(tasks, threads, scratch.data, stride, [&](int64_t i, T* own) {
-      SpatialPropagationForward(plan, t, i, i + 1, own);
-    });
-    return;
-  }
-  // The states of each vertical direction go to a map, and into the output when
-  // all is there: in the order of the directions, which decides ties.
-  const int64_t threads = Threads(plan);
-  const Scratch<T> scratch(threads, stride, 2 * plan.elements(), options);
-  const SpatialPropagationPlan horizontal = Directions(plan, kLeftToRight, 2);
-  SpatialPropagationPlan vertical[2];
-  SpatialPropagationForwardTensors<T> states[2];
-  for (int i = 0; i < 2; ++i) {
-    const int direction = kTopToBottom + i;
-    vertical[i] = Directions(plan, direction, 1);
-    states[i] = From(plan, direction, t);
-    states[i].out.data = scratch.map + i * plan.elements();
-    states[i].winner = nullptr;
-  }
-  ForEach(2 * tasks, threads, scratch.data, stride, [&](int64_t i, T* own) {
-    const int64_t task = i % tasks;
-    if (i < tasks) {
-      SpatialPropagationForward(horizontal, t, task, task + 1, own);
-    } else {
-      for (int k = 0; k < 2; ++k) {
-        SpatialPropagationForward(vertical[k], states[k], task, task + 1, own);
-      }
-    }
-  });
-  ForEach(plan.images * plan.height, threads, scratch.data, stride,
-          [&](int64_t row, T* own) {
-            for (int k = 0; k < 2; ++k) {
-              SpatialPropagationMerge(vertical[k], states[k].out, t, row, own);
-            }
-          });
-}
-
-template <typename T>
-void BackwardTasks(const SpatialPropagationPlan& plan,
-                   const SpatialPropagationBackwardTensors<T>& t,
-                   const at::Tensor& x_gradient) {
-  const int64_t tasks = plan.tasks(), stride = plan.backward_scratch();
-  if (!SharesDirections(plan)) {
-    const int64_t threads = std::min<int64_t>(Threads(plan), tasks);
-    const Scratch<T> scratch(threads, stride, 0, x_gradient.options());
-    ForEach(tasks, threads, scratch.data, stride, [&](int64_t i, T* own) {
-      SpatialPropagationBackward(plan, t, i, i + 1, own);
-    });
-    return;
-  }
-  // As in the forward pass; added in the order of the directions, as one task
-  // would.
-  const int64_t threads = Threads(plan);
-  const Scratch<T> scratch(threads, stride, 2 * plan.elements(),
-                           x_gradient.options());
-  const SpatialPropagationPlan horizontal = Directions(plan, kLeftToRight, 2);
-  SpatialPropagationPlan vertical[2];
-  SpatialPropagationBackwardTensors<T> parts[2];
-  for (int i = 0; i < 2; ++i) {
-    const int direction = kTopToBottom + i;
-    vertical[i] = Directions(plan, direction, 1);
-    parts[i] = From(plan, direction, t);
-    parts[i].x_gradient.data = scratch.map + i * plan.elements();
-  }
-  ForEach(2 * tasks, threads, scratch.data, stride, [&](int64_t i, T* own) {
-    const int64_t task = i % tasks;
-    if (i < tasks) {
-      SpatialPropagationBackward(horizontal, t, task, task + 1, own);
-    } else {
-      for (int k = 0; k < 2; ++k) {
-        SpatialPropagationBackward(vertical[k], parts[k], task, task + 1, own);
-      }
-    }
-  });
-  for (int k = 0; k < 2; ++k) {
-    x_gradient.add_(
-        scratch.block.as_strided(x_gradient.sizes(), x_gradient.strides(),
-                                 parts[k].x_gradient.data - scratch.data));
-  }
-}
-
 // winner and checkpoints: null, or set to what the backward pass needs.
 at::Tensor RunForward(const SpatialPropagationPlan& plan, const at::Tensor& x,
                       const at::Tensor& gates, at::Tensor* winner,
@@ -288,7 +126,7 @@ at::Tensor RunForward(const SpatialPropagationPlan& plan, const at::Tensor& x,
       t.checkpoints =
           checkpoints->mutable_data_ptr<scalar_t>() + plan.checkpoint_pad();
     }
-    ForwardTasks(plan, t, x.options());
+    SpatialPropagationForwardOnThreads(plan, t, x.options());
   });
   return out;
 }
@@ -308,7 +146,7 @@ void RunBackward(const SpatialPropagationPlan& plan, const at::Tensor& x,
         checkpoints.const_data_ptr<scalar_t>() + plan.checkpoint_pad();
     t.x_gradient = View<scalar_t>(x_gradient);
     t.gates_gradient = View<scalar_t>(gates_gradient);
-    BackwardTasks(plan, t, x_gradient);
+    SpatialPropagationBackwardOnThreads(plan, t, x_gradient);
   });
 }
 
