@@ -72,8 +72,8 @@ struct PatchConfig {
 };
 
 struct LossConfig {
-  // mean over labelled pixels, or their sum divided by the number of patches
-  // (the released solver sums).
+  // Of the refinement: mean over labelled pixels, or their sum divided by the
+  // number of patches (the released solver sums). The parser's is a mean.
   std::string reduction = "mean";
   // Weight of the parser's own cross-entropy once the refinement trains too.
   double coarse = 1.0;

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -165,15 +166,17 @@ TEST(ModelTest, GateScaleZeroStartsWithoutPropagation) {
 }
 
 TEST(ConfigTest, EveryConfigurationBinds) {
-  for (const char* name : {"demo", "celebamask_coarse", "celebamask_one_way",
-                           "celebamask_three_way", "celebamask_convolution"}) {
-    const std::string path =
-        Runfile(std::string("spn/configs/") + name + ".yaml");
+  int64_t configurations = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(Runfile("spn/configs"))) {
+    const std::string path = entry.path().string();
     ASSERT_OK_AND_ASSIGN(const std::string text, ReadFile(path));
     Config config;
-    EXPECT_OK(ParseConfig(text, path, {}, &config)) << name;
+    EXPECT_OK(ParseConfig(text, path, {}, &config)) << path;
     Model(config, Info(11));  // throws where it excludes itself
+    ++configurations;
   }
+  EXPECT_EQ(configurations, 9);
 }
 
 class TaskTest : public testing::Test {
@@ -214,6 +217,9 @@ class TaskTest : public testing::Test {
 TEST_F(TaskTest, EachSettingTrainsItsParts) {
   Config config = Small();
   EXPECT_THAT(Trained(config), ElementsAre("coarse", "guidance", "head"));
+  // Through the refinement alone too: joint training.
+  config.loss.coarse = 0;
+  EXPECT_THAT(Trained(config), ElementsAre("coarse", "guidance", "head"));
   config.groups.coarse_lr = 0;
   EXPECT_THAT(Trained(config), ElementsAre("guidance", "head"));
   config.refine.type = "convolution";
@@ -227,6 +233,7 @@ TEST_F(TaskTest, EachSettingTrainsItsParts) {
 
 TEST_F(TaskTest, TheSumIsOverAPatch) {
   Config config = Small();
+  config.patch.per_image = 2;
   config.groups.coarse_lr = 0;
   const auto loss = [&](const std::string& reduction) {
     config.loss.reduction = reduction;

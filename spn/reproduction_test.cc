@@ -46,7 +46,7 @@ TEST(ReproductionTest, SizesOfTheFaceModel) {
   const int64_t norms =
       2 * (16 + 32 + 64 + 128 + 256 + 512 + 256 + 128 + 64 + 384);
   EXPECT_EQ(Count(three_way->guidance_parameters()), weights + norms);
-  // 13.3 MB in float32, where the paper says 12 MB.
+  // 13.4 MB in float32, where the paper says 12 MB.
   EXPECT_NEAR(
       4e-6 * static_cast<double>(Count(three_way->guidance_parameters())), 12,
       1.5);

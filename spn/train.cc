@@ -20,6 +20,12 @@ absl::Status Train(seg::MainArgs args) {
   SEG_RETURN_IF_ERROR(seg::ResolveResume(&args));
   seg::spn::Config config;
   SEG_RETURN_IF_ERROR(seg::LoadConfig(args, &config));
+  if (config.refine.type != "none" && config.coarse.source == "parser" &&
+      config.groups.coarse_lr == 0 && args.init_from.empty() && !args.resume) {
+    return seg::UsageError(absl::InvalidArgumentError(
+        "groups.coarse_lr: 0 keeps the parser as it starts; give a trained one "
+        "by --init_from=RUN"));
+  }
   SEG_ASSIGN_OR_RETURN(const c10::Device device,
                        seg::ResolveDevice(args.device));
   const auto open = [&](const std::string& split) {

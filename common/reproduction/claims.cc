@@ -257,7 +257,7 @@ absl::StatusOr<std::vector<ClaimVerdict>> ComputeVerdicts(
           const auto it = worse.find(seed);
           if (it == worse.end()) continue;
           verdict.seeds.push_back(seed);
-          differences.push_back(sign * (value - it->second));
+          differences.push_back(sign * claim.scale * (value - it->second));
         }
       }
       if (differences.empty()) continue;

@@ -71,7 +71,8 @@ std::vector<ClaimVerdict> Verdicts(const std::vector<ExperimentResult>& r,
 TEST(ComputeVerdictsTest, PairsExperimentsByName) {
   const Ledger ledger = Parsed(std::string(kLedger) + R"(
   - {id: runs, text: t, source: T, better_experiment: b_set,
-     worse_experiment: a_set, metric: /metrics/ms, direction: lower}
+     worse_experiment: a_set, metric: /metrics/ms, scale: 10,
+     direction: lower}
   - {id: elsewhere, text: t, source: T, better_experiment: b_set,
      worse_experiment: a_other, metric: /metrics/ms, direction: lower}
 )");
@@ -82,7 +83,7 @@ TEST(ComputeVerdictsTest, PairsExperimentsByName) {
   ASSERT_FALSE(verdicts.empty());
   const ClaimVerdict& runs = verdicts.back();  // nothing for `elsewhere`
   EXPECT_EQ(runs.claim, "runs");
-  EXPECT_THAT(runs.statistics.differences, ElementsAre(3, 3, 3));
+  EXPECT_THAT(runs.statistics.differences, ElementsAre(30, 30, 30));
   EXPECT_EQ(runs.statistics.verdict, Verdict::kHeld);
 }
 

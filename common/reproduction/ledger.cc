@@ -169,6 +169,8 @@ absl::StatusOr<Claim> ParseClaim(const json& node, const std::string& where,
     claim.better = fields.String("better_experiment");
     claim.worse = fields.String("worse_experiment");
     claim.metric = ReadPointer("metric", &fields);
+    if (fields.Has("scale")) claim.scale = fields.Number("scale");
+    if (!(claim.scale > 0)) fields.Fail("scale", "must be positive");
     claim.higher_is_better = ReadDirection(&fields);
   } else if (rows) {
     claim.better = ReadRowId("better", ledger, &fields);

@@ -28,6 +28,7 @@
 //       better_experiment: three_way     # or a pair of experiments, names of
 //       worse_experiment: convolution    #   protocol.yaml, on one data set
 //       metric: /metrics/mean_iou
+//       scale: 100                       # optional: differences in points
 //       direction: higher
 //     - id: energy_falls_early
 //       text: ...
@@ -95,6 +96,7 @@ struct Claim {
   std::string row, metric;
   std::vector<std::string> experiments;
   bool higher_is_better = true;
+  double scale = 1;  // of a pair of experiments
   double bound = 0;
   bool has_bound = false;  // true: a statistic
   std::vector<RecordedVerdict> verdicts;

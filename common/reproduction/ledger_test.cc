@@ -59,6 +59,7 @@ claims:
     better_experiment: x
     worse_experiment: y
     metric: /m
+    scale: 100
     direction: lower
   - id: pretty
     text: It looks good.
@@ -105,6 +106,7 @@ TEST(ParseLedgerTest, ReadsRowsAndClaims) {
   EXPECT_EQ(runs->better, "x");
   EXPECT_EQ(runs->worse, "y");
   EXPECT_FALSE(runs->higher_is_better);
+  EXPECT_EQ(runs->scale, 100);
   EXPECT_EQ(ledger.FindRow("nowhere"), nullptr);
 }
 

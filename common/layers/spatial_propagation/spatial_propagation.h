@@ -7,7 +7,7 @@
 //            for three-way. Twelve (four) blocks of C channels:
 //              [left to right g_-1, g_0, g_+1 | right to left ... |
 //               top to bottom ... | bottom to top ...]
-//   returns: [N, C, H, W], dense; channels last where the gates are (C > 1),
+//   returns: [N, C, H, W], dense; channels last where the gates are (C >= 4),
 //            else contiguous.
 //
 // In scan coordinates (step t, lane i; lanes are rows in the horizontal and
@@ -38,17 +38,17 @@
 //
 // Cost: linear in N C H W; 10 (forward) and 17 (backward) flops an element and
 // direction plus the rule, so memory bound. Memory: forward allocates the
-// output and one scratch block of a few lines a thread; for a backward pass it
-// also keeps one byte an element (the winning direction) and states: channels
-// last those of every step (4 elements an element), planes those of every 16th
-// (1/4). Backward allocates the two gradients and one scratch block of a few
-// lines a thread. Channels-last gates (or any with channel stride 1) are read
-// in place, as are planes with column stride 1; other strides, and an x that is
-// not laid out like the gates, are copied first. Channels last needs 4 or more
-// channels to be fast (vectors of channels); planes serve any number. Threads
-// split images and channels (blocks of 16); where channels last has fewer
-// images than threads, first the directions, with two maps like x in the
-// scratch block. The result does not depend on their number by a bit.
+// output and one scratch block, a few lines a thread in channels last, three
+// transposed maps of one channel and a few lines in planes; for a backward pass
+// it also keeps one byte an element (the winning direction) and states:
+// channels last those of every step (4 elements an element), planes those of
+// every 16th (1/4). Backward allocates the two gradients and such a scratch
+// block (planes: four maps). Channels-last gates (or any with channel stride 1)
+// of 4 or more channels are read in place, as are planes with column stride 1;
+// other strides, and an x that is not laid out like the gates, are copied
+// first. Threads split images and channels (blocks of 16); where channels last
+// has fewer images than threads, first the directions, with two maps like x in
+// the scratch block. The result does not depend on their number by a bit.
 //
 // Source: Liu et al. 2017, "Learning Affinity via Spatial Propagation
 // Networks", Sec. 3; border rule and order of the gates from the authors' code.

@@ -19,10 +19,10 @@
 //       where other programs take the second core
 //   BM_PeakMemory:           bytes of tensors at the peak of a training step
 //       beyond the inputs, ours and the eager loop, in elements of x
-// Arguments: N, C, H, W, channels last. One thread unless said. Results of both
-// forms are compared before timing. Freed memory is kept, for us and the peers
-// alike: a fresh 25 MB gradient costs its page faults, which are not the
-// operator's.
+// Arguments: N, C, H, W, channels last. One thread unless said. The results
+// of ours and of the eager loop are compared before they are timed. Freed
+// memory is kept, for us and the peers alike: a fresh 25 MB gradient costs its
+// page faults, which are not the operator's.
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>

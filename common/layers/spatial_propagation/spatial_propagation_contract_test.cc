@@ -80,17 +80,60 @@ TEST(SpatialPropagationTest, SharedDirectionsKeepTheRuleAtTies) {
   const auto options = Options(true, Rule::kDivide);
   at::Tensor x = Random({1, 16, 40, 40}).mul(4).round();
   x[0][3][20][20] = std::numeric_limits<double>::quiet_NaN();
-  const at::Tensor gates = at::zeros_like(RandomGates(x, options));
   const at::Tensor cotangent = Random(x.sizes(), 5);
-  const auto run = [&](int count) {
-    at::set_num_threads(count);
-    return RunWithGradients(ChannelsLast(x), ChannelsLast(gates), options,
-                            cotangent);
-  };
-  const auto expected = run(1), actual = run(2);
-  for (int i = 0; i < 3; ++i) {
-    EXPECT_TRUE(at::allclose(actual[i], expected[i], 0, 0, /*equal_nan=*/true))
-        << i;
+  // Directions whose gates are zero return x: ties of all four, or of the two
+  // vertical ones where both horizontal ones are below.
+  for (int64_t random_directions : {0, 2}) {
+    at::Tensor gates = RandomGates(x, options).clone();
+    gates.slice(1, random_directions * 3 * 16).zero_();
+    const auto run = [&](int count) {
+      at::set_num_threads(count);
+      return RunWithGradients(ChannelsLast(x), ChannelsLast(gates), options,
+                              cotangent);
+    };
+    const auto expected = run(1);
+    for (int count : {2, 4}) {
+      const auto actual = run(count);
+      for (int i = 0; i < 3; ++i) {
+        EXPECT_TRUE(
+            at::allclose(actual[i], expected[i], 0, 0, /*equal_nan=*/true))
+            << random_directions << " " << count << " " << i;
+      }
+    }
+  }
+  at::set_num_threads(threads);
+}
+
+// Gates of 8 MB and more are written past the caches: with lines that are no
+// whole cache lines, several blocks of channels, either type, and where threads
+// share the directions.
+TEST(SpatialPropagationTest, StreamedStoresChangeNothing) {
+  const int threads = at::get_num_threads();
+  for (const Rule rule : {Rule::kDivide, Rule::kTanh}) {
+    const auto options = Options(true, rule);
+    for (const std::vector<int64_t>& sizes :
+         {std::vector<int64_t>{1, 20, 96, 96}, {1, 272, 28, 28}}) {
+      for (at::ScalarType type : {at::kFloat, at::kDouble}) {
+        const at::Tensor x = Random(sizes).to(type);
+        const at::Tensor gates = RandomGates(x, options).to(type);
+        const at::Tensor cotangent = Random(x.sizes(), 5).to(type);
+        ASSERT_GE(gates.nbytes(), 8u << 20);
+        // Planes do not stream the same lines.
+        const auto expected = RunWithGradients(x, gates, options, cotangent);
+        for (int count : {1, 2, 3}) {
+          at::set_num_threads(count);
+          const auto actual = RunWithGradients(
+              ChannelsLast(x), ChannelsLast(gates), options, cotangent);
+          const double tolerance = type == at::kFloat ? 1e-4 : 1e-11;
+          for (int i = 0; i < 3; ++i) {
+            EXPECT_TRUE(
+                at::allclose(actual[i], expected[i], tolerance, tolerance))
+                << count << " " << i << " " << sizes;
+          }
+        }
+        at::set_num_threads(threads);
+      }
+    }
   }
   at::set_num_threads(threads);
 }
@@ -170,6 +213,14 @@ TEST(SpatialPropagationTest, OutputHasTheLayoutOfTheGates) {
       SpatialPropagation(ChannelsLast(x), gates, options).is_contiguous());
   const auto result = RunWithGradients(x, ChannelsLast(gates), options, x);
   for (const at::Tensor& y : result) EXPECT_TRUE(y.is_contiguous(last));
+  // Vectors of channels pay from four on.
+  for (int64_t channels : {2, 3, 4}) {
+    const at::Tensor few = Random({2, channels, 6, 7});
+    EXPECT_EQ(SpatialPropagation(few, ChannelsLast(RandomGates(few, options)),
+                                 options)
+                  .is_contiguous(last),
+              channels >= 4);
+  }
 }
 
 // Hands allocations on and counts them.

@@ -1,4 +1,4 @@
-// The forward scan, float. A file of its own: seven rules for each instruction
+// The forward scan, float. A file of its own: eight rules for each instruction
 // set take their time to compile.
 
 #include "common/layers/spatial_propagation/spatial_propagation_scan.h"

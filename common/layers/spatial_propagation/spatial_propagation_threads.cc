@@ -75,7 +75,9 @@ SpatialPropagationBackwardTensors<T> From(
 }  // namespace
 
 int SpatialPropagationThreads(const SpatialPropagationPlan& plan) {
-  return plan.elements() < kSerialElements ? 1 : at::get_num_threads();
+  return plan.elements() < kSerialElements || at::in_parallel_region()
+             ? 1
+             : at::get_num_threads();
 }
 
 bool SpatialPropagationSharesDirections(const SpatialPropagationPlan& plan) {
