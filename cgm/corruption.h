@@ -14,11 +14,10 @@ namespace seg {
 namespace cgm {
 
 // Black pixels in training images [N,3,H,W], in a copy (`none`: the images
-// themselves). Draws from the CPU's
-// default generator: for `square` one side round(H u max_side), u uniform on
-// [0,1), for the batch and a position inside the image for each image; for
-// `blocks` each block of block x block pixels (cut at the borders) of each
-// image with probability `omitted`.
+// themselves). Draws from the CPU's default generator: for `square` one side
+// round(H u max_side), u uniform on [0,1), for the batch and a position inside
+// the image for each image; for `blocks` each block of block x block pixels
+// (cut at the borders) of each image with probability `omitted`.
 at::Tensor Corrupt(const at::Tensor& images, const CorruptionConfig& config);
 
 // Which pixels Corrupt(blocks) makes black: bool [n,height,width] on the CPU.
