@@ -44,10 +44,8 @@ inline void PerturbLogVariances(Model* model) {
 // In eval mode, prior and recognition network with spreads of their own.
 inline Model MakeModel(const std::string& type, int64_t classes = 2) {
   at::manual_seed(1);
-  ModelConfig config;
-  config.type = type;
-  config.width = 1.0 / 32;
-  config.latent_channels = 2;
+  ModelConfig config = Tiny(type);
+  config.noisy_layer = "auto";
   Model model(config, classes);
   {
     const c10::NoGradGuard no_grad;
