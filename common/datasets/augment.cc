@@ -21,17 +21,28 @@ constexpr double kHalveBelow = 0.7;
 
 // What is drawn for one sample.
 struct Draw {
-  double scale, angle;  // angle in radians
+  double scale_x, scale_y;
+  double angle;  // radians
   bool flip;
   double at_x, at_y;  // position of the crop, 0..1
   ColourChange colours;
+  double shift_x, shift_y;  // of the crop, shares of the longer side
+
+  bool keeps_pixels() const {
+    return scale_x == 1.0 && scale_y == 1.0 && angle == 0.0;
+  }
 };
 
 Draw DrawAll(const AugmentOptions& o, uint64_t key) {
   Rng rng(key);
   Draw d;
-  d.scale = std::exp(rng.Uniform(std::log(o.scale_min), std::log(o.scale_max)));
-  if (o.scale_min == o.scale_max) d.scale = o.scale_min;  // no rounding of log
+  const auto scale = [&] {
+    const double factor =
+        std::exp(rng.Uniform(std::log(o.scale_min), std::log(o.scale_max)));
+    // No rounding of log.
+    return o.scale_min == o.scale_max ? o.scale_min : factor;
+  };
+  d.scale_x = scale();
   d.angle = rng.Uniform(-o.rotation, o.rotation) * kPi / 180.0;
   d.flip = o.flip & (rng.Uniform() < 0.5);
   d.at_x = rng.Uniform();
@@ -40,6 +51,10 @@ Draw DrawAll(const AugmentOptions& o, uint64_t key) {
   d.colours.contrast = rng.Uniform(1.0 - o.contrast, 1.0 + o.contrast);
   d.colours.saturation = rng.Uniform(1.0 - o.saturation, 1.0 + o.saturation);
   d.colours.hue = rng.Uniform(-o.hue, o.hue) * 2.0 * kPi;
+  const double other_scale = scale();
+  d.scale_y = o.scale_per_axis ? other_scale : d.scale_x;
+  d.shift_x = rng.Uniform(-o.shift, o.shift);
+  d.shift_y = rng.Uniform(-o.shift, o.shift);
   return d;
 }
 
@@ -50,35 +65,41 @@ struct Affine {
   double yx = 0.0, yy = 1.0, y0 = 0.0;
 };
 
-// Left edge of the crop in an image of `size`, both in pixels of the crop.
-double CropStart(double size, int64_t crop, double at, bool whole) {
+// Left edge of the crop in an image of `size`, moved by `shift`, all in pixels
+// of the crop.
+double CropStart(double size, int64_t crop, double at, double shift,
+                 bool whole) {
   const double room = size - static_cast<double>(crop);
   if (whole) {  // an integer, each of |room| + 1 equally likely
     const double steps = std::floor(at * (std::abs(room) + 1.0));
-    return room < 0.0 ? room + steps : steps;
+    return (room < 0.0 ? room + steps : steps) + std::round(shift);
   }
-  return room * at;
+  return room * at + shift;
 }
 
 Affine MakeAffine(const Draw& d, ImageSize source, ImageSize target) {
-  const bool whole = d.scale == 1.0 && d.angle == 0.0;
-  const double width = source.width * d.scale;
-  const double height = source.height * d.scale;
-  const double left = CropStart(width, target.width, d.at_x, whole);
-  const double top = CropStart(height, target.height, d.at_y, whole);
+  const bool whole = d.keeps_pixels();
+  const double width = source.width * d.scale_x;
+  const double height = source.height * d.scale_y;
+  const double longer =
+      static_cast<double>(std::max(source.height, source.width));
+  const double left =
+      CropStart(width, target.width, d.at_x, d.shift_x * longer, whole);
+  const double top =
+      CropStart(height, target.height, d.at_y, d.shift_y * longer, whole);
   // Target pixel centre relative to the middle of the scaled image: (u, v).
   //   u = sign (x + 1/2 + left - width / 2), v = y + 1/2 + top - height / 2
-  // Source centre: rotate, divide by the scale, add the middle of the source.
-  const double c = std::cos(d.angle) / d.scale;
-  const double s = std::sin(d.angle) / d.scale;
+  // Source centre: rotate, divide by the scales, add the middle of the source.
+  const double c = std::cos(d.angle);
+  const double s = std::sin(d.angle);
   const double u = 0.5 + left - width / 2;
   const double v = 0.5 + top - height / 2;
   const double sign = d.flip ? -1.0 : 1.0;
   Affine a;
-  a.xx = sign * c;
-  a.xy = s;
-  a.yx = -sign * s;
-  a.yy = c;
+  a.xx = sign * c / d.scale_x;
+  a.xy = s / d.scale_x;
+  a.yx = -sign * s / d.scale_y;
+  a.yy = c / d.scale_y;
   a.x0 = a.xx * u + a.xy * v + 0.5 * source.width - 0.5;
   a.y0 = a.yx * u + a.yy * v + 0.5 * source.height - 0.5;
   return a;
@@ -257,6 +278,9 @@ absl::Status ValidateAugmentOptions(const AugmentOptions& o) {
   if (!(o.scale_max >= o.scale_min && o.scale_max <= 20.0)) {
     return bad("scale_max", o.scale_max, "scale_min .. 20");
   }
+  if (!(o.shift >= 0.0 && o.shift <= 1.0)) {
+    return bad("shift", o.shift, "0 .. 1");
+  }
   if (!(o.rotation >= 0.0 && o.rotation <= 180.0)) {
     return bad("rotation", o.rotation, "0 .. 180 degrees");
   }
@@ -286,7 +310,8 @@ Sample Augment(const Sample& sample, const DatasetInfo& info,
                        options.saturation > 0.0 || options.hue > 0.0;
   const bool same_size =
       source.height == target.height && source.width == target.width;
-  if (same_size && !colours && !d.flip && d.scale == 1.0 && d.angle == 0.0) {
+  if (same_size && !colours && !d.flip && d.keeps_pixels() &&
+      options.shift == 0.0) {
     return sample;
   }
 
@@ -299,7 +324,7 @@ Sample Augment(const Sample& sample, const DatasetInfo& info,
   out.path = sample.path;
   out.image = at::empty({3, target.height, target.width}, at::kByte);
   uint8_t* rgb = out.image.data_ptr<uint8_t>();
-  if (d.scale == 1.0 && d.angle == 0.0) {  // pixels are copied
+  if (d.keeps_pixels()) {  // pixels are copied
     const int64_t source_plane = source.height * source.width;
     for (int64_t c = 0; c < 3; ++c) {
       const uint8_t* p = image.data_ptr<uint8_t>() + c * source_plane;
@@ -310,7 +335,7 @@ Sample Augment(const Sample& sample, const DatasetInfo& info,
   } else {
     at::Tensor level = image;
     int levels = 0;
-    for (double s = d.scale;
+    for (double s = std::max(d.scale_x, d.scale_y);
          s < kHalveBelow && level.size(1) > 1 && level.size(2) > 1; s *= 2.0) {
       level = Halve(level);
       ++levels;

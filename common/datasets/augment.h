@@ -1,11 +1,11 @@
 // Random changes of a training sample, a function of a key.
 //
-// Geometry is one affine map (scale, rotation, mirroring, cropping) resampled
-// once: bilinear for the image, nearest for the mask. Where the image shrinks
-// below 0.7 it is first halved by box averaging, so little aliases. A map that
-// only crops and mirrors copies pixels exactly. Colours go through one 3x3
-// matrix: brightness, contrast (about the crop's mean grey), saturation, hue (a
-// turn in YIQ), clamped once at the end.
+// Geometry is one affine map (scale, rotation, mirroring, shift, cropping)
+// resampled once: bilinear for the image, nearest for the mask. Where both
+// sides of the image shrink below 0.7 it is first halved by box averaging, so
+// little aliases. A map that only crops and mirrors copies pixels exactly.
+// Colours go through one 3x3 matrix: brightness, contrast (about the crop's
+// mean grey), saturation, hue (a turn in YIQ), clamped once at the end.
 #ifndef COMMON_DATASETS_AUGMENT_H_
 #define COMMON_DATASETS_AUGMENT_H_
 
@@ -36,6 +36,7 @@ absl::Status ValidateAugmentOptions(const AugmentOptions& options);
 // The crop's position is uniform over those inside the scaled image; an image
 // smaller than the crop is placed uniformly within it. With a rotation the
 // position refers to the unrotated image and corners may show the fill colour.
+// A shift is added to the position, in pixels of the crop.
 // Options that change nothing return the sample's own tensors.
 // Requires options that pass ValidateAugmentOptions.
 Sample Augment(const Sample& sample, const DatasetInfo& info,

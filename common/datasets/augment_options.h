@@ -15,8 +15,12 @@ struct AugmentOptions {
   // [scale_min, scale_max]; > 1 enlarges.
   double scale_min = 1.0;
   double scale_max = 1.0;
-  bool flip = false;      // mirror left and right with probability 1/2
-  double rotation = 0.0;  // degrees, uniform in [-rotation, rotation]
+  bool scale_per_axis = false;  // a factor for the width, another the height
+  bool flip = false;            // mirror left and right with probability 1/2
+  double rotation = 0.0;        // degrees, uniform in [-rotation, rotation]
+  // The crop moves by at most this share of the sample's longer side each way,
+  // uniformly in x and in y, and may leave the image.
+  double shift = 0.0;
   // Colour jitter: factors uniform in [1-x, 1+x]; hue turns by a uniform angle
   // of at most hue * 360 degrees either way.
   double brightness = 0.0;

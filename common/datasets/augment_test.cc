@@ -3,9 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "ATen/ATen.h"
 #include "common/datasets/random.h"
@@ -155,6 +157,73 @@ TEST(AugmentTest, ScaleResamplesAboutTheRightPlace) {
       EXPECT_NEAR(inside.any(1).sum().item<double>(), expected_h, 1.01);
     }
   }
+}
+
+TEST(AugmentTest, ScalePerAxisStretches) {
+  const Sample sample = RampSample(60, 64);
+  AugmentOptions options;
+  options.scale_min = 0.8;
+  options.scale_max = 1.25;
+  options.crop_height = options.crop_width = 40;
+  // 4 levels a source pixel in red along x and in green along y.
+  const auto slopes = [&](uint64_t key) {
+    const Sample out = Augment(sample, Info(), options, RandomKey({key}));
+    EXPECT_TRUE(Inside(out).all().item<bool>());
+    const at::Tensor image = out.image.to(at::kDouble);
+    return std::pair((image[0][20][38] - image[0][20][1]).item<double>() / 37,
+                     (image[1][38][20] - image[1][1][20]).item<double>() / 37);
+  };
+  double ratio_low = 1;
+  double ratio_high = 1;
+  for (uint64_t key = 0; key < 20; ++key) {
+    options.scale_per_axis = false;
+    const auto [both_x, both_y] = slopes(key);
+    EXPECT_NEAR(both_x, both_y, 0.06);
+    options.scale_per_axis = true;
+    const auto [x, y] = slopes(key);
+    EXPECT_NEAR(x, both_x, 0.06);  // the option leaves the width's draw alone
+    for (const double slope : {x, y}) {
+      EXPECT_GT(slope, 4 / 1.25 - 0.06);
+      EXPECT_LT(slope, 4 / 0.8 + 0.06);
+    }
+    ratio_low = std::min(ratio_low, x / y);
+    ratio_high = std::max(ratio_high, x / y);
+  }
+  EXPECT_LT(ratio_low, 0.9);
+  EXPECT_GT(ratio_high, 1.1);
+}
+
+TEST(AugmentTest, ShiftMovesWholePixelsAndPads) {
+  const Sample sample = RandomSample(4, 6);
+  AugmentOptions options;
+  options.shift = 0.5;  // of 6: three pixels either way, in x and in y
+  std::set<std::pair<int64_t, int64_t>> moves;
+  for (uint64_t key = 0; key < 2000; ++key) {
+    const Sample out = Augment(sample, Info(), options, RandomKey({key}));
+    ASSERT_EQ(out.image.sizes(), sample.image.sizes());
+    bool found = false;
+    for (int64_t dy = -3; dy <= 3; ++dy) {
+      for (int64_t dx = -3; dx <= 3; ++dx) {
+        // The pixel at (y, x) comes from (y + dy, x + dx).
+        const auto window = [&](const at::Tensor& t) {
+          return at::constant_pad_nd(t, {3, 3, 3, 3}, 255)
+              .narrow(-2, 3 + dy, 4)
+              .narrow(-1, 3 + dx, 6);
+        };
+        if (!window(sample.mask).equal(out.mask)) continue;
+        const at::Tensor inside = Inside(out);
+        if (!window(sample.image)
+                 .masked_select(inside)
+                 .equal(out.image.masked_select(inside))) {
+          continue;
+        }
+        found = true;
+        moves.emplace(dy, dx);
+      }
+    }
+    ASSERT_TRUE(found) << key;
+  }
+  EXPECT_EQ(moves.size(), 49u);
 }
 
 TEST(AugmentTest, RotationTurnsAboutTheCentreAndKeepsLengths) {
@@ -381,6 +450,7 @@ TEST(ValidateAugmentOptionsTest, NamesTheKeyAndTheRange) {
   expect_bad([](O o) { o->scale_min = 0; }, "augment.scale_min");
   expect_bad([](O o) { o->scale_min = 2; }, "augment.scale_max: 1");
   expect_bad([](O o) { o->rotation = 200; }, "augment.rotation: 200");
+  expect_bad([](O o) { o->shift = 1.5; }, "augment.shift: 1.5");
   expect_bad([](O o) { o->brightness = 1.5; }, "augment.brightness");
   expect_bad([](O o) { o->contrast = -0.1; }, "augment.contrast");
   expect_bad([](O o) { o->saturation = std::nan(""); }, "augment.saturation");

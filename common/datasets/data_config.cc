@@ -19,6 +19,7 @@ std::vector<KeyRule> DataConfig::Rules() {
       {"augment.scale_min", 0.05, 20},
       {"augment.scale_max", 0.05, 20},
       {"augment.rotation", 0, 180},
+      {"augment.shift", 0, 1},
       {"augment.brightness", 0, 1},
       {"augment.contrast", 0, 1},
       {"augment.saturation", 0, 1},

@@ -26,8 +26,8 @@ struct SyntheticConfig {
 
 struct DataConfig {
   // A folder under the data root, a path to a folder, a generated set
-  // ("synthetic:scenes", faces, ambiguous, digits), or an official format and
-  // its folder: "voc2012:PATH", "voc2012:PATH+SBD_PATH", "sbd:PATH",
+  // ("synthetic:scenes", faces, ambiguous, digits, strands), or an official
+  // format and its folder: "voc2012:PATH", "voc2012:PATH+SBD_PATH", "sbd:PATH",
   // "helen:PATH", "cub2010:PATH", "cub2011:PATH", "lfw_parts:PATH",
   // "lfw4:PATH".
   std::string pack = "synthetic:scenes";
@@ -65,9 +65,9 @@ struct DataConfig {
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(AugmentOptions, crop_height,
                                                 crop_width, scale_min,
-                                                scale_max, flip, rotation,
-                                                brightness, contrast,
-                                                saturation, hue)
+                                                scale_max, scale_per_axis, flip,
+                                                rotation, shift, brightness,
+                                                contrast, saturation, hue)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(SyntheticConfig, height, width,
                                                 train, val, test, seed,
                                                 hidden_quadrants)

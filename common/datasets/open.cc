@@ -21,6 +21,7 @@
 #include "common/datasets/synthetic/digits.h"
 #include "common/datasets/synthetic/faces.h"
 #include "common/datasets/synthetic/scenes.h"
+#include "common/datasets/synthetic/strands.h"
 #include "common/datasets/views.h"
 #include "common/datasets/voc.h"
 
@@ -47,11 +48,11 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenSynthetic(
     const DataConfig& config, const std::string& split) {
   const std::string name = config.pack.substr(sizeof(kSynthetic) - 1);
   if (name != "scenes" && name != "faces" && name != "ambiguous" &&
-      name != "digits") {
-    return absl::NotFoundError(
-        absl::StrCat("data.pack: no synthetic set '", name,
-                     "'; there are synthetic:scenes, synthetic:faces, "
-                     "synthetic:ambiguous, synthetic:digits"));
+      name != "digits" && name != "strands") {
+    return absl::NotFoundError(absl::StrCat(
+        "data.pack: no synthetic set '", name,
+        "'; there are synthetic:scenes, synthetic:faces, "
+        "synthetic:ambiguous, synthetic:digits, synthetic:strands"));
   }
   const SyntheticConfig& s = config.synthetic;
   const int64_t smallest = name == "scenes" ? 16 : 32;
@@ -96,6 +97,9 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenSynthetic(
     DigitsOptions options = WithSize<DigitsOptions>(s);
     options.hidden_quadrants = s.hidden_quadrants;
     return MakeDigitsDataset(options, first, size);
+  }
+  if (name == "strands") {
+    return MakeStrandsDataset(WithSize<StrandsOptions>(s), first, size);
   }
   return MakeScenesDataset(WithSize<ScenesOptions>(s), first, size);
 }
