@@ -152,9 +152,13 @@ at::Tensor ModelImpl::Coarse(const Batch& batch) {
   TORCH_CHECK(batch.masks.defined(),
               "coarse.source is truth: expected data with masks; for "
               "photographs without labels take parser or data");
-  return ResizeTo(CoarseTruth(batch.masks, num_classes_, ignore_label_,
-                              config_.coarse.scale),
-                  height, width);
+  // A last block that is not whole keeps its place.
+  const int64_t scale = config_.coarse.scale;
+  return ResizeTo(CoarseTruth(batch.masks, num_classes_, ignore_label_, scale),
+                  CeilDivide(height, scale) * scale,
+                  CeilDivide(width, scale) * scale)
+      .narrow(2, 0, height)
+      .narrow(3, 0, width);
 }
 
 at::Tensor ModelImpl::Gates(const at::Tensor& images) {
@@ -168,8 +172,8 @@ at::Tensor ModelImpl::Refine(const at::Tensor& images,
   return head_->forward(coarse, Gates(images));
 }
 
-at::Tensor ModelImpl::RefinePadded(const at::Tensor& images,
-                                   const at::Tensor& coarse) {
+ModelImpl::Canvas ModelImpl::Pad(const at::Tensor& images,
+                                 const at::Tensor& coarse) const {
   const int64_t height = images.size(2);
   const int64_t width = images.size(3);
   if (config_.refine.pad_to == 0) {
@@ -181,10 +185,8 @@ at::Tensor ModelImpl::RefinePadded(const at::Tensor& images,
     const std::vector<int64_t> pad = {
         0, CeilDivide(width, stride) * stride - width, 0,
         CeilDivide(height, stride) * stride - height};
-    return Refine(at::replication_pad2d(images, pad),
-                  at::replication_pad2d(coarse, pad))
-        .narrow(2, 0, height)
-        .narrow(3, 0, width);
+    return {at::replication_pad2d(images, pad),
+            at::replication_pad2d(coarse, pad), height, width};
   }
   const int64_t side = config_.refine.pad_to;
   const double factor =
@@ -194,22 +196,40 @@ at::Tensor ModelImpl::RefinePadded(const at::Tensor& images,
     return std::clamp<int64_t>(std::llround(static_cast<double>(n) * factor), 1,
                                side);
   };
-  const int64_t inner_height = scaled(height);
-  const int64_t inner_width = scaled(width);
-  at::Tensor canvas = at::tensor(at::ArrayRef<uint8_t>(kFillColour.data(), 3))
-                          .to(images.options())
-                          .view({1, 3, 1, 1})
-                          .expand({images.size(0), 3, side, side})
-                          .clone();
-  at::Tensor map =
-      at::zeros({images.size(0), num_classes_, side, side}, coarse.options());
-  map.select(1, 0).fill_(1);
+  Canvas canvas;
+  canvas.height = scaled(height);
+  canvas.width = scaled(width);
   const auto inner = [&](const at::Tensor& x) {
-    return x.narrow(2, 0, inner_height).narrow(3, 0, inner_width);
+    return x.narrow(2, 0, canvas.height).narrow(3, 0, canvas.width);
   };
-  inner(canvas).copy_(Shrink(images, inner_height, inner_width));
-  inner(map).copy_(Shrink(coarse, inner_height, inner_width));
-  return ResizeTo(inner(Refine(canvas, map)), height, width);
+  canvas.images = at::tensor(at::ArrayRef<uint8_t>(kFillColour.data(), 3))
+                      .to(images.options())
+                      .view({1, 3, 1, 1})
+                      .expand({images.size(0), 3, side, side})
+                      .clone();
+  inner(canvas.images).copy_(Shrink(images, canvas.height, canvas.width));
+  canvas.coarse =
+      at::zeros({images.size(0), coarse.size(1), side, side}, coarse.options());
+  canvas.coarse.select(1, 0).fill_(1);
+  inner(canvas.coarse).copy_(Shrink(coarse, canvas.height, canvas.width));
+  return canvas;
+}
+
+at::Tensor ModelImpl::RefinePadded(const at::Tensor& images,
+                                   const at::Tensor& coarse) {
+  const Canvas canvas = Pad(images, coarse);
+  return ResizeTo(Refine(canvas.images, canvas.coarse)
+                      .narrow(2, 0, canvas.height)
+                      .narrow(3, 0, canvas.width),
+                  images.size(2), images.size(3));
+}
+
+at::Tensor ModelImpl::PredictGates(const at::Tensor& images) {
+  // The gates do not look at the coarse probabilities.
+  const Canvas canvas = Pad(images, images.narrow(1, 0, 1));
+  return Gates(canvas.images)
+      .narrow(2, 0, CeilDivide(canvas.height, 2))
+      .narrow(3, 0, CeilDivide(canvas.width, 2));
 }
 
 std::vector<std::string> ModelImpl::OutputNames() const {
@@ -262,9 +282,9 @@ std::vector<at::Tensor> ModelImpl::head_parameters() const {
   return head_.is_empty() ? std::vector<at::Tensor>() : head_->parameters();
 }
 
-void ModelImpl::TrainParser(bool on) {
-  if (!parser_.is_empty()) parser_->train(on);
-  if (!fcn_.is_empty()) fcn_->train(on);
+void ModelImpl::EvalParser() {
+  if (!parser_.is_empty()) parser_->eval();
+  if (!fcn_.is_empty()) fcn_->eval();
 }
 
 }  // namespace spn

@@ -46,6 +46,11 @@ class ModelImpl : public torch::nn::Module {
   // gates. Only where refines().
   at::Tensor Gates(const at::Tensor& images);
 
+  // The gates with which Predict refines images of any size:
+  // [N,G,ceil(h/2),ceil(w/2)], h x w = H x W, or with refine.pad_to what the
+  // image is made smaller to. Only where refines().
+  at::Tensor PredictGates(const at::Tensor& images);
+
   // Refined scores [N,L,H,W] of images with coarse probabilities of their size.
   // Only where refines().
   at::Tensor Refine(const at::Tensor& images, const at::Tensor& coarse);
@@ -65,12 +70,21 @@ class ModelImpl : public torch::nn::Module {
   std::vector<at::Tensor> guidance_parameters() const;  // but its backbone's
   std::vector<at::Tensor> guidance_backbone_parameters() const;
   std::vector<at::Tensor> head_parameters() const;
-  // The parser alone into training or evaluation mode.
-  void TrainParser(bool on);
+  // Puts the parser alone into evaluation mode.
+  void EvalParser();
   // Starts backbones from what coarse.weights and refine.guidance_weights name.
   absl::Status LoadPretrainedBackbones();
 
  private:
+  // Images and coarse probabilities as the refinement of whole images sees
+  // them. The image is the part height x width at the top left.
+  struct Canvas {
+    at::Tensor images;
+    at::Tensor coarse;
+    int64_t height = 0;
+    int64_t width = 0;
+  };
+  Canvas Pad(const at::Tensor& images, const at::Tensor& coarse) const;
   at::Tensor RefinePadded(const at::Tensor& images, const at::Tensor& coarse);
 
   Config config_;

@@ -96,6 +96,21 @@ TEST(ModelTest, EveryRefinementPredictsDistributionsOfAnySize) {
   }
 }
 
+TEST(ModelTest, TheCoarseTruthKeepsItsPlaceAtAnySize) {
+  // Sides that are no multiple of the scale: as if ignored pixels followed.
+  at::manual_seed(8);
+  Config config = Small();
+  config.coarse.source = "truth";
+  config.refine.type = "none";
+  Model model(config, Info(3));
+  Batch batch = MakeImages(2, 10, 13);
+  const at::Tensor coarse = model->Predict(batch)[0];
+  batch.images = at::constant_pad_nd(batch.images, {0, 3, 0, 2}, 0);
+  batch.masks = at::constant_pad_nd(batch.masks, {0, 3, 0, 2}, 255);
+  EXPECT_TRUE(
+      coarse.equal(model->Predict(batch)[0].narrow(2, 0, 10).narrow(3, 0, 13)));
+}
+
 TEST(ModelTest, OutputsAreNamed) {
   Config config = Small();
   EXPECT_THAT(Model(config, Info(3))->OutputNames(),
@@ -136,10 +151,10 @@ TEST(ModelTest, RestrictionLeavesOnlyClassesOfTheCoarseMap) {
 }
 
 TEST(ModelTest, APaddedSquareGivesWhatThePartInsideGives) {
-  // An image of the square's size is not changed by the padding rule.
   at::manual_seed(3);
   const at::InferenceMode inference;
   Config config = Small();
+  config.coarse.source = "data";
   Model plain(config, Info(3));
   config.refine.pad_to = 32;
   Model padded(config, Info(3));
@@ -148,12 +163,44 @@ TEST(ModelTest, APaddedSquareGivesWhatThePartInsideGives) {
   }
   plain->eval();
   padded->eval();
-  Batch batch = MakeImages(1, 32, 32);
-  EXPECT_TRUE(at::allclose(plain->Predict(batch)[0], padded->Predict(batch)[0],
-                           1e-5, 1e-6));
+  const auto images = [](int64_t height, int64_t width) {
+    Batch batch = MakeImages(1, height, width);
+    batch.probabilities = at::softmax(at::randn({1, 3, height, width}), 1);
+    return batch;
+  };
+  // An image of the square's size is not changed by the padding rule.
+  const Batch square = images(32, 32);
+  EXPECT_TRUE(at::allclose(plain->Predict(square)[0],
+                           padded->Predict(square)[0], 1e-5, 1e-6));
+  EXPECT_TRUE(padded->PredictGates(square.images)
+                  .allclose(plain->Gates(square.images), 1e-5, 1e-6));
+  // A smaller one lies at the top left; beside it the mean colour and class 0.
+  const Batch small = images(21, 26);
+  Batch canvas = images(32, 32);
+  canvas.images.copy_(at::tensor({124.0f, 116.0f, 104.0f}).view({1, 3, 1, 1}));
+  canvas.probabilities.zero_().select(1, 0).fill_(1);
+  canvas.images.narrow(2, 0, 21).narrow(3, 0, 26).copy_(small.images);
+  canvas.probabilities.narrow(2, 0, 21).narrow(3, 0, 26).copy_(
+      small.probabilities);
+  EXPECT_TRUE(at::allclose(
+      padded->Predict(small)[0],
+      plain->Predict(canvas)[0].narrow(2, 0, 21).narrow(3, 0, 26), 1e-5, 1e-6));
+  EXPECT_TRUE(
+      padded->PredictGates(small.images)
+          .allclose(
+              plain->Gates(canvas.images).narrow(2, 0, 11).narrow(3, 0, 13),
+              1e-5, 1e-6));
   // A larger one is made smaller and comes back at its own size.
-  batch = MakeImages(1, 50, 70);
-  EXPECT_EQ(padded->Predict(batch)[0].sizes(), at::IntArrayRef({1, 3, 50, 70}));
+  const Batch large = images(50, 70);
+  EXPECT_EQ(padded->Predict(large)[0].sizes(), at::IntArrayRef({1, 3, 50, 70}));
+  EXPECT_EQ(padded->PredictGates(large.images).sizes().slice(2),
+            at::IntArrayRef({12, 16}));
+  // Without the square: to multiples of the guidance network's stride.
+  EXPECT_TRUE(
+      plain->PredictGates(small.images)
+          .equal(plain->Gates(at::replication_pad2d(small.images, {0, 2, 0, 3}))
+                     .narrow(2, 0, 11)
+                     .narrow(3, 0, 13)));
 }
 
 TEST(ModelTest, GateScaleZeroStartsWithoutPropagation) {
@@ -176,7 +223,7 @@ TEST(ConfigTest, EveryConfigurationBinds) {
     Model(config, Info(11));  // throws where it excludes itself
     ++configurations;
   }
-  EXPECT_EQ(configurations, 9);
+  EXPECT_EQ(configurations, 16);
 }
 
 class TaskTest : public testing::Test {
@@ -229,6 +276,23 @@ TEST_F(TaskTest, EachSettingTrainsItsParts) {
   EXPECT_THAT(Trained(config), ElementsAre("coarse"));
   config.coarse.source = "truth";
   EXPECT_THROW(Trained(config), c10::Error);
+}
+
+TEST_F(TaskTest, TheReleasedProtocolTakesAStep) {
+  for (const char* name : {"voc2012_three_way", "helen_three_way"}) {
+    const std::string path =
+        Runfile("spn/configs/" + std::string(name) + ".yaml");
+    ASSERT_OK_AND_ASSIGN(const std::string text, ReadFile(path));
+    Config config;
+    ASSERT_OK(ParseConfig(text, path, {"patch.size=32", "patch.per_image=3"},
+                          &config));
+    batch_.probabilities =
+        at::softmax(at::randn({1, val_->info().num_classes(), 32, 32}), 1);
+    const std::vector<std::string> trained = Trained(config);
+    EXPECT_THAT(trained, testing::Contains("guidance")) << name;
+    EXPECT_THAT(trained, testing::Contains("head")) << name;
+    EXPECT_THAT(trained, testing::Not(testing::Contains("coarse"))) << name;
+  }
 }
 
 TEST_F(TaskTest, TheSumIsOverAPatch) {

@@ -113,11 +113,14 @@ at::Tensor AffinityPicture(const at::Tensor& image, const at::Tensor& gates,
   const int64_t channels = gates.size(1) / (options.three_way() ? 12 : 4);
   at::Tensor impulse =
       at::zeros({1, channels, gates.size(2), gates.size(3)}, gates.options());
-  impulse.select(3, x / 2).select(2, y / 2).fill_(1);
+  // Half of the image's size, or less where refine.pad_to made it smaller.
+  const int64_t row = y * gates.size(2) / height;
+  const int64_t column = x * gates.size(3) / width;
+  impulse.select(3, column).select(2, row).fill_(1);
   const auto draw = [&](const at::Tensor& response) {
     at::Tensor strength = response.abs().mean(1)[0];
     at::Tensor rest = strength.clone();
-    rest[y / 2][x / 2] = 0;
+    rest[row][column] = 0;
     strength = (strength / rest.max().clamp_min(1e-12)).clamp(0, 1);
     strength =
         ResizeTo(strength.unsqueeze(0).unsqueeze(0), height, width)[0][0].to(

@@ -30,7 +30,8 @@ at::Tensor GatesPicture(const at::Tensor& gates,
 // panel relative to its largest value away from the pixel. Returns uint8
 // [3,H,.]: the image with the pixel marked, the four directions, and the
 // cascade of `units` with its maximum over directions, drawn over the image.
-//   image: uint8 [3,H,W]; gates: raw, [1,.,ceil(H/2),ceil(W/2)]
+//   image: uint8 [3,H,W]; gates: raw, [1,.,h,w] of the same view (h, w are half
+//   of H, W or less: Model::PredictGates)
 at::Tensor AffinityPicture(const at::Tensor& image, const at::Tensor& gates,
                            int64_t x, int64_t y, int64_t units,
                            const SpatialPropagationOptions& options);

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <vector>
 
 namespace seg {
@@ -58,6 +59,43 @@ TEST(GatesPictureTest, ZeroGatesAreGrey) {
   EXPECT_EQ(picture.size(1), 6);
   EXPECT_EQ(picture.size(2), 4 * 5 + 3 * 4);
   EXPECT_TRUE(picture.narrow(2, 0, 5).eq(128).all().item<bool>());
+}
+
+TEST(GatesPictureTest, ColoursAreTheGatesOfADirection) {
+  // Two channels, gates (p_-1, p_0, p_+1) constant in each direction d:
+  // (0.2, -0.3, 0.1 d), in the mean over channels.
+  at::Tensor gates = at::empty({1, 4, 3, 2, 6, 6});
+  for (int64_t d = 0; d < 4; ++d) {
+    const double p[3] = {0.2, -0.3, 0.1 * static_cast<double>(d)};
+    for (int64_t k = 0; k < 3; ++k) {
+      at::Tensor both = gates.select(1, d).select(1, k);
+      both.select(1, 0).fill_(p[k] + 0.1);
+      both.select(1, 1).fill_(p[k] - 0.1);
+    }
+  }
+  const auto colour = [](double p) {
+    return static_cast<int64_t>(std::lround(255 * (p + 1) / 2));
+  };
+  const at::Tensor picture = GatesPicture(
+      gates.view({1, 24, 6, 6}),
+      SpatialPropagationOptions().normalization(GateNormalization::kNone));
+  for (int64_t d = 0; d < 4; ++d) {
+    const at::Tensor middle =
+        picture.narrow(2, d * 10, 6).select(2, 3).select(1, 3).to(at::kLong);
+    EXPECT_EQ(middle[0].item<int64_t>(), colour(0.2)) << d;
+    EXPECT_EQ(middle[1].item<int64_t>(), colour(-0.3)) << d;
+    EXPECT_EQ(middle[2].item<int64_t>(), colour(0.1 * static_cast<double>(d)))
+        << d;
+  }
+  // The first column has no source from the left, the top row none from above.
+  EXPECT_TRUE(picture.select(2, 0).eq(128).all().item<bool>());
+  EXPECT_TRUE(picture.narrow(2, 20, 6).select(1, 0).eq(128).all().item<bool>());
+  // One-way: grey of the one gate.
+  const at::Tensor one =
+      GatesPicture(at::full({1, 8, 6, 6}, 0.5),
+                   SpatialPropagationOptions().three_way(false).normalization(
+                       GateNormalization::kNone));
+  EXPECT_TRUE(one.narrow(2, 1, 5).eq(colour(0.5)).all().item<bool>());
 }
 
 TEST(AffinityPictureTest, EachDirectionLightsItsOwnSide) {

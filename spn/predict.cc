@@ -22,17 +22,27 @@ using seg::spn::Restored;
 absl::Status WritePictures(const std::string& prefix, const seg::Sample& sample,
                            Restored* restored) {
   const c10::InferenceMode inference;
+  const seg::spn::PredictConfig& config = restored->config.predict;
+  const int64_t height = sample.image.size(1);
+  const int64_t width = sample.image.size(2);
+  if (height * width > config.max_pixels) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(sample.path,
+                     ": predict.affinity and predict.gates take images of at "
+                     "most predict.max_pixels = ",
+                     config.max_pixels, " pixels, got ", width, "x", height));
+  }
   const seg::Batch batch = seg::MakeBatch(sample, restored->run.device);
-  const at::Tensor gates = restored->model->Gates(batch.images);
+  const at::Tensor gates = restored->model->PredictGates(batch.images);
   const seg::spn::RefinementHeadOptions& head = restored->model->head_options();
-  const std::vector<int64_t>& pixel = restored->config.predict.affinity;
+  const std::vector<int64_t>& pixel = config.affinity;
   if (!pixel.empty()) {
     SEG_RETURN_IF_ERROR(seg::WriteImage(
         prefix + "_affinity.png",
         seg::spn::AffinityPicture(sample.image, gates, pixel[0], pixel[1],
                                   head.units(), head.propagation())));
   }
-  if (!restored->config.predict.gates) return absl::OkStatus();
+  if (!config.gates) return absl::OkStatus();
   return seg::WriteImage(prefix + "_gates.png",
                          seg::spn::GatesPicture(gates, head.propagation()));
 }

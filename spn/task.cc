@@ -92,7 +92,7 @@ StepLoss SpnTask::Loss(int64_t /*phase*/, const Batch& batch,
     return {ParserLoss(model_->ParserScores(batch.images), batch.masks), {}};
   }
   if (!trains_parser) {
-    model_->TrainParser(false);
+    model_->EvalParser();
     at::Tensor coarse;
     {
       const c10::AutoGradMode off(false);
