@@ -9,9 +9,9 @@
 //       (57 + 109: winner; gates, x, gradient, winner, both gradients).
 //   BM_ForwardVsEager, BM_TrainingVsEager: peer = column loop over `unbind`, on
 //       planes (it is three times slower on channels last), whatever ours is on
-//   BM_Exponent:             time of twice the size in one axis; log2. From
-//       side 528 on x and out are 34 MB each: no cache keeps them from one
-//       direction to the next, whichever size of the two
+//   BM_Exponent:             time of twice the size in one axis; log2. x and
+//       out are 34 MB each or more: no cache keeps them from one direction to
+//       the next, whichever size of the two
 //   BM_TwoThreadsVsOne:      forward and training, wall time; copy_ratio is the
 //       same for a copy of the minimum bytes, one half a thread: what the
 //       memory of the machine allows; cpu_ratio is the processor time with two
@@ -228,10 +228,11 @@ void BM_TrainingVsEager(benchmark::State& state) {
       [&] { problem.Training(); }, [&] { planes.EagerTraining(); });
 }
 
-// Arguments: axis to double, training, channels last, side.
+// Arguments: axis to double, training, channels last, side, channels.
 void BM_Exponent(benchmark::State& state) {
   at::set_num_threads(1);
-  std::vector<int64_t> sizes = {1, 32, state.range(3), state.range(3)};
+  std::vector<int64_t> sizes = {1, state.range(4), state.range(3),
+                                state.range(3)};
   const bool channels_last = state.range(2) != 0;
   const Problem once(sizes, channels_last);
   sizes[state.range(0)] *= 2;
@@ -333,7 +334,12 @@ void Exponents(benchmark::internal::Benchmark* benchmark) {
   for (int64_t channels_last : {1, 0}) {
     for (int64_t training : {0, 1}) {
       for (int64_t axis : {0, 1, 2, 3}) {
-        benchmark->Args({axis, training, channels_last, 528});
+        benchmark->Args({axis, training, channels_last, 528, 32});
+        if (channels_last != 0) {
+          benchmark->Args({axis, training, channels_last, 400, 64});
+        } else {  // widths that are a power of two
+          benchmark->Args({axis, training, channels_last, 512, 32});
+        }
       }
     }
   }

@@ -7,6 +7,7 @@
 namespace seg {
 namespace {
 
+using spatial_propagation::ColumnStride;
 using spatial_propagation::Horizontal;
 using spatial_propagation::Line;
 using spatial_propagation::MakeLine;
@@ -45,7 +46,7 @@ Tensor<T> Along(const SpatialPropagationView<T>& view, const Task& task,
 // A transposed plane in scratch as columns.
 template <typename T>
 Tensor<T> Columns(T* data, const SpatialPropagationPlan& plan) {
-  return {data, RoundUp(plan.height), 0};
+  return {data, ColumnStride(plan.height), 0};
 }
 
 // What a scan has whatever its pass.
@@ -124,7 +125,7 @@ void ForwardTask(const SpatialPropagationPlan& plan,
   uint8_t* winner = t.winner == nullptr
                         ? nullptr
                         : t.winner + (Origin(t.out, task) - t.out.data);
-  const int64_t column = RoundUp(plan.height);
+  const int64_t column = ColumnStride(plan.height);
   for (int direction = plan.first_direction;
        direction < plan.first_direction + plan.directions; ++direction) {
     Scan<T> scan = MakeScan(plan, task, direction, t.x, t.gates);
@@ -172,7 +173,7 @@ void BackwardTask(const SpatialPropagationPlan& plan,
   T* panel = x_gradient_columns + 2 * plane;
   T* gradient_panel = panel + Panel(plan);
   T* lines = gradient_panel + Panel(plan);
-  const int64_t column = RoundUp(plan.height);
+  const int64_t column = ColumnStride(plan.height);
   for (int direction = plan.first_direction;
        direction < plan.first_direction + plan.directions; ++direction) {
     const bool horizontal = Horizontal(direction);

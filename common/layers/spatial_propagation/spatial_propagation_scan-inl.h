@@ -37,7 +37,7 @@ Tensor<const T> SegmentGates(const Scan<T>& scan, int64_t begin, int64_t end,
   *first = 0;
   if (!scan.transpose) return scan.gates;
   *first = scan.reverse ? scan.steps - end : begin;
-  const int64_t column = spatial_propagation::RoundUp(scan.line.length);
+  const int64_t column = spatial_propagation::ColumnStride(scan.line.length);
   *block = scan.segment * column;
   HWY_UNROLL(3)
   for (int k = 0; k < K; ++k) {
@@ -180,7 +180,7 @@ HWY_NOINLINE void BackwardScan(const Scan<T>& scan) {
             T(0));
   T* products_in = products + line.pad();
   T* products_out = products_in + K * stride;
-  const int64_t column = spatial_propagation::RoundUp(line.length);
+  const int64_t column = spatial_propagation::ColumnStride(line.length);
   const int64_t last = (scan.steps - 1) / scan.segment * scan.segment;
   for (int64_t begin = last; begin >= 0; begin -= scan.segment) {
     const int64_t end = std::min(begin + scan.segment, scan.steps);

@@ -60,15 +60,21 @@ inline int64_t StateLines(int64_t segment) {
 // Products of the K gates and the gradient, of two steps.
 constexpr int64_t kProductLines = 6;
 
+// Elements between the columns of a transposed plane: an odd number of cache
+// lines, so that the columns do not share the sets of a cache.
+inline int64_t ColumnStride(int64_t height) {
+  return RoundUp(height) / kAlign % 2 == 0 ? RoundUp(height) + kAlign
+                                           : RoundUp(height);
+}
 // Transposed planes of a task over planes, elements each.
 inline int64_t TransposedPlane(const SpatialPropagationPlan& plan) {
-  return plan.channels_last ? 0 : plan.width * RoundUp(plan.height);
+  return plan.channels_last ? 0 : plan.width * ColumnStride(plan.height);
 }
 // Transposed gates of one segment.
 inline int64_t Panel(const SpatialPropagationPlan& plan) {
   return plan.channels_last
              ? 0
-             : plan.connections * plan.segment * RoundUp(plan.height);
+             : plan.connections * plan.segment * ColumnStride(plan.height);
 }
 
 // One direction of one task. The strides `step` lead to the next column or row

@@ -11,6 +11,7 @@
 #endif
 // clang-format on
 
+#include <algorithm>
 #include <cstdint>
 #include <type_traits>
 
@@ -60,31 +61,36 @@ HWY_NOINLINE void Transpose(const T* HWY_RESTRICT from, int64_t from_stride,
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   row_end = rows / lanes * lanes;
   column_end = columns / kBlock * kBlock;
-  for (int64_t c = 0; c < column_end; c += kBlock) {
+  // A cache line of each row at a time, all of it while it is near.
+  constexpr int64_t kTile = 64 / sizeof(T);
+  for (int64_t tile = 0; tile < column_end; tile += kTile) {
+    const int64_t tile_end = std::min(tile + kTile, column_end);
     for (int64_t r = 0; r < row_end; r += lanes) {
-      V v[kBlock], w[kBlock];
-      HWY_UNROLL(16)
-      for (int i = 0; i < kBlock; ++i) {
-        v[i] = LoadBlocks(d, from + (r + i) * from_stride + c,
-                          kBlock * from_stride);
-      }
-      HWY_UNROLL(4)
-      for (int round = 1; round < kBlock; round *= 2) {
-        HWY_UNROLL(8)
-        for (int i = 0; i < kBlock / 2; ++i) {
-          w[2 * i] = hn::InterleaveLower(d, v[i], v[i + kBlock / 2]);
-          w[2 * i + 1] = hn::InterleaveUpper(d, v[i], v[i + kBlock / 2]);
+      for (int64_t c = tile; c < tile_end; c += kBlock) {
+        V v[kBlock], w[kBlock];
+        HWY_UNROLL(16)
+        for (int i = 0; i < kBlock; ++i) {
+          v[i] = LoadBlocks(d, from + (r + i) * from_stride + c,
+                            kBlock * from_stride);
+        }
+        HWY_UNROLL(4)
+        for (int round = 1; round < kBlock; round *= 2) {
+          HWY_UNROLL(8)
+          for (int i = 0; i < kBlock / 2; ++i) {
+            w[2 * i] = hn::InterleaveLower(d, v[i], v[i + kBlock / 2]);
+            w[2 * i + 1] = hn::InterleaveUpper(d, v[i], v[i + kBlock / 2]);
+          }
+          HWY_UNROLL(16)
+          for (int i = 0; i < kBlock; ++i) v[i] = w[i];
         }
         HWY_UNROLL(16)
-        for (int i = 0; i < kBlock; ++i) v[i] = w[i];
-      }
-      HWY_UNROLL(16)
-      for (int i = 0; i < kBlock; ++i) {
-        T* line = to + (c + i) * to_stride + r;
-        if (stream) {
-          hn::Stream(v[i], d, line);
-        } else {
-          hn::StoreU(v[i], d, line);
+        for (int i = 0; i < kBlock; ++i) {
+          T* line = to + (c + i) * to_stride + r;
+          if (stream) {
+            hn::Stream(v[i], d, line);
+          } else {
+            hn::StoreU(v[i], d, line);
+          }
         }
       }
     }
