@@ -48,7 +48,8 @@ class ModelImpl : public torch::nn::Module {
 
   // The gates with which Predict refines images of any size:
   // [N,G,ceil(h/2),ceil(w/2)], h x w = H x W, or with refine.pad_to what the
-  // image is made smaller to. Only where refines().
+  // image is made smaller to. They are cut out of the padded image's: scans
+  // from the right and from below begin in the padding. Only where refines().
   at::Tensor PredictGates(const at::Tensor& images);
 
   // Refined scores [N,L,H,W] of images with coarse probabilities of their size.

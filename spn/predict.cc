@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/log.h"
 #include "common/base/status_macros.h"
 #include "common/config/main.h"
 #include "common/io/image.h"
@@ -26,11 +27,12 @@ absl::Status WritePictures(const std::string& prefix, const seg::Sample& sample,
   const int64_t height = sample.image.size(1);
   const int64_t width = sample.image.size(2);
   if (height * width > config.max_pixels) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(sample.path,
-                     ": predict.affinity and predict.gates take images of at "
-                     "most predict.max_pixels = ",
-                     config.max_pixels, " pixels, got ", width, "x", height));
+    seg::LogWarning(absl::StrCat(
+        sample.path,
+        ": no pictures of gates and affinity, which take images of "
+        "at most predict.max_pixels = ",
+        config.max_pixels, " pixels; it has ", width, "x", height));
+    return absl::OkStatus();
   }
   const seg::Batch batch = seg::MakeBatch(sample, restored->run.device);
   const at::Tensor gates = restored->model->PredictGates(batch.images);

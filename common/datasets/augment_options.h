@@ -15,11 +15,14 @@ struct AugmentOptions {
   // [scale_min, scale_max]; > 1 enlarges.
   double scale_min = 1.0;
   double scale_max = 1.0;
-  bool scale_per_axis = false;  // a factor for the width, another the height
-  bool flip = false;            // mirror left and right with probability 1/2
-  double rotation = 0.0;        // degrees, uniform in [-rotation, rotation]
-  // The crop moves by at most this share of the sample's longer side each way,
-  // uniformly in x and in y, and may leave the image.
+  // A factor for the width and another for the height, both of the picture
+  // before it turns.
+  bool scale_per_axis = false;
+  bool flip = false;      // mirror left and right with probability 1/2
+  double rotation = 0.0;  // degrees, uniform in [-rotation, rotation]
+  // The crop moves by at most this share of the sample's longer side (before
+  // scaling) each way, uniformly in x and in y, and may leave the image. Whole
+  // pixels, rounded, where nothing is scaled or turned.
   double shift = 0.0;
   // Colour jitter: factors uniform in [1-x, 1+x]; hue turns by a uniform angle
   // of at most hue * 360 degrees either way.

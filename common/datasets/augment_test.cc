@@ -193,6 +193,63 @@ TEST(AugmentTest, ScalePerAxisStretches) {
   EXPECT_GT(ratio_high, 1.1);
 }
 
+TEST(AugmentTest, ScalesActBeforeTheTurn) {
+  // So the picture's axes stay at right angles and keep a scale each.
+  const Sample sample = RampSample(64, 64);
+  AugmentOptions options;
+  options.scale_min = 0.8;
+  options.scale_max = 1.25;
+  options.scale_per_axis = true;
+  options.rotation = 40.0;
+  options.flip = true;
+  for (uint64_t key = 0; key < 30; ++key) {
+    const Sample out = Augment(sample, Info(), options, RandomKey({key}));
+    const at::Tensor image = out.image.to(at::kDouble);
+    const auto gradient = [&](int64_t channel) {
+      const at::Tensor plane = image[channel];
+      return std::pair((plane[32][42] - plane[32][22]).item<double>() / 20,
+                       (plane[42][32] - plane[22][32]).item<double>() / 20);
+    };
+    const auto [red_x, red_y] = gradient(0);
+    const auto [green_x, green_y] = gradient(1);
+    EXPECT_NEAR(red_x * green_x + red_y * green_y, 0.0, 0.6) << key;
+    for (const double slope :
+         {std::hypot(red_x, red_y), std::hypot(green_x, green_y)}) {
+      EXPECT_GT(slope, 4 / 1.25 - 0.1);
+      EXPECT_LT(slope, 4 / 0.8 + 0.1);
+    }
+  }
+}
+
+TEST(AugmentTest, ShiftMovesAScaledPictureWithEverythingInIt) {
+  // Everything is one map: the ramp tells where a pixel came from, outside
+  // is the fill colour, the ignore label and the background.
+  Sample sample = RampSample(32, 48);
+  sample.probabilities = at::zeros({3, 32, 48});
+  sample.probabilities[1].fill_(1);
+  AugmentOptions still;
+  still.scale_min = still.scale_max = 1.25;
+  AugmentOptions options = still;
+  options.shift = 0.5;
+  double farthest = 0;
+  for (uint64_t key = 0; key < 100; ++key) {
+    const Sample from = Augment(sample, Info(), still, RandomKey({key}));
+    const Sample out = Augment(sample, Info(), options, RandomKey({key}));
+    const at::Tensor inside = Inside(out);
+    EXPECT_TRUE(out.probabilities[1].gt(0.5).equal(inside));
+    EXPECT_TRUE(out.probabilities[0].gt(0.5).equal(inside.logical_not()));
+    EXPECT_TRUE(out.image[2].ne(kFillColour[2]).equal(inside));
+    if (!inside[16][24].item<bool>()) continue;
+    // 4 levels a source pixel, of 1.25 target pixels.
+    const double moved = (out.image[0][16][24].item<double>() -
+                          from.image[0][16][24].item<double>()) /
+                         4 * 1.25;
+    EXPECT_LE(std::abs(moved), 0.5 * 48 + 1);
+    farthest = std::max(farthest, std::abs(moved));
+  }
+  EXPECT_GT(farthest, 16);
+}
+
 TEST(AugmentTest, ShiftMovesWholePixelsAndPads) {
   const Sample sample = RandomSample(4, 6);
   AugmentOptions options;

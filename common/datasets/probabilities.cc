@@ -79,12 +79,14 @@ absl::StatusOr<at::Tensor> ReadProbabilities(const std::string& folder,
                                              const DatasetInfo& info,
                                              ImageSize size) {
   const std::string stem = absl::StrCat(folder, "/", id);
-  if (IsFile(stem + ".npy")) {
-    return ReadSoft(stem + ".npy", info.num_classes(), size);
+  for (const char* ending : {".npy", "_probabilities.npy"}) {
+    if (IsFile(stem + ending)) {
+      return ReadSoft(stem + ending, info.num_classes(), size);
+    }
   }
   if (IsFile(stem + ".png")) return ReadHard(stem + ".png", info, size);
   return absl::NotFoundError(absl::StrCat(
-      stem, ".npy: not found, nor ", stem,
+      stem, ".npy: not found, nor ", stem, "_probabilities.npy, nor ", stem,
       ".png; data.probabilities names a folder with one of them for each "
       "image"));
 }

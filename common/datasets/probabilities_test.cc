@@ -91,6 +91,14 @@ TEST_F(ProbabilitiesTest, LabelsBecomeOneHot) {
   EXPECT_TRUE(at::allclose(sample.probabilities.sum(0), at::ones({4, 6})));
 }
 
+TEST_F(ProbabilitiesTest, WhatPredictWritesIsTakenBeforeItsLabels) {
+  Write("s0_probabilities.npy", map_);
+  ASSERT_OK(WriteMask(folder_ + "/s0.png", at::zeros({4, 6}, at::kByte),
+                      Coloured().info().palette));
+  ASSERT_OK_AND_ASSIGN(const Sample sample, Get());
+  EXPECT_TRUE(sample.probabilities.equal(map_));
+}
+
 TEST_F(ProbabilitiesTest, ErrorsNameTheFile) {
   EXPECT_THAT(Get(), StatusIs(absl::StatusCode::kNotFound,
                               HasSubstr("probabilities/s0.npy")));

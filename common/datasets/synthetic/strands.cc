@@ -13,20 +13,21 @@ namespace {
 
 constexpr int64_t kClasses = 2;
 constexpr int64_t kPieces = 16;  // straight ones that a curve is made of
+constexpr int64_t kWhole = 256;  // a place on a side, from 0 to this
 
-// A point of the frame around the picture, `place` of `side`'s length along it:
-// sides 0 top, 1 right, 2 bottom, 3 left. It lies outside by `margin`.
+// A point of the frame around the picture, place / kWhole along a side (0 top,
+// 1 right, 2 bottom, 3 left) and outside by `margin`.
 Point OnFrame(int64_t side, int64_t place, int64_t height, int64_t width,
               int64_t margin) {
   switch (side) {
     case 0:
-      return {place * width / kUnit, -margin};
+      return {place * width / kWhole, -margin};
     case 1:
-      return {width + margin, place * height / kUnit};
+      return {width + margin, place * height / kWhole};
     case 2:
-      return {place * width / kUnit, height + margin};
+      return {place * width / kWhole, height + margin};
     default:
-      return {-margin, place * height / kUnit};
+      return {-margin, place * height / kWhole};
   }
 }
 
@@ -48,8 +49,8 @@ void DrawStrand(Rng* rng, Canvas* canvas) {
   // From one side of the frame to another, bent towards a point of the middle.
   const int64_t from_side = rng->Below(4);
   const int64_t to_side = (from_side + rng->Between(1, 3)) % 4;
-  const int64_t from_place = rng->Between(20, kUnit - 20);
-  const int64_t to_place = rng->Between(20, kUnit - 20);
+  const int64_t from_place = rng->Between(20, kWhole - 20);
+  const int64_t to_place = rng->Between(20, kWhole - 20);
   const int64_t margin = 2 * radius;
   const Point from = OnFrame(from_side, from_place, height, width, margin);
   const Point to = OnFrame(to_side, to_place, height, width, margin);

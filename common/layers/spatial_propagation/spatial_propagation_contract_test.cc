@@ -176,8 +176,11 @@ void ForEachTarget(const std::function<void(const char*)>& check) {
 
 TEST(SpatialPropagationTest, EveryInstructionSetAgrees) {
   for (const auto& options : AllOptions()) {
-    for (at::ScalarType type : {at::kFloat, at::kDouble}) {
-      const at::Tensor x = Random({1, 21, 7, 19}).to(type);
+    for (const auto& [type, sizes] :
+         {std::pair(at::kFloat, std::vector<int64_t>{1, 21, 7, 19}),
+          {at::kDouble, {1, 21, 7, 19}},
+          {at::kFloat, {1, 2, 20, 40}}}) {
+      const at::Tensor x = Random(sizes).to(type);
       const at::Tensor gates = RandomGates(x, options).to(type);
       const at::Tensor cotangent = Random(x.sizes(), 5).to(type);
       const auto run = [&] {

@@ -61,7 +61,7 @@ inline int64_t StateLines(int64_t segment) {
 constexpr int64_t kProductLines = 6;
 
 // Elements between the columns of a transposed plane: an odd number of cache
-// lines, so that the columns do not share the sets of a cache.
+// lines of float, so that the columns do not share the sets of a cache.
 inline int64_t ColumnStride(int64_t height) {
   return RoundUp(height) / kAlign % 2 == 0 ? RoundUp(height) + kAlign
                                            : RoundUp(height);

@@ -61,10 +61,11 @@ HWY_NOINLINE void Transpose(const T* HWY_RESTRICT from, int64_t from_stride,
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   row_end = rows / lanes * lanes;
   column_end = columns / kBlock * kBlock;
-  // A cache line of each row at a time, all of it while it is near.
-  constexpr int64_t kTile = 64 / sizeof(T);
-  for (int64_t tile = 0; tile < column_end; tile += kTile) {
-    const int64_t tile_end = std::min(tile + kTile, column_end);
+  // A cache line of each row at a time, all of it while it is near. Streamed
+  // lines must fill before too many others begin.
+  const int64_t width = stream ? kBlock : 64 / static_cast<int64_t>(sizeof(T));
+  for (int64_t tile = 0; tile < column_end; tile += width) {
+    const int64_t tile_end = std::min(tile + width, column_end);
     for (int64_t r = 0; r < row_end; r += lanes) {
       for (int64_t c = tile; c < tile_end; c += kBlock) {
         V v[kBlock], w[kBlock];
