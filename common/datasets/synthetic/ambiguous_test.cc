@@ -11,20 +11,13 @@
 
 #include "ATen/ATen.h"
 #include "common/datasets/open.h"
+#include "common/datasets/synthetic/hash_bytes.h"
 #include "common/testing/status_matchers.h"
 
 namespace seg {
 namespace {
 
 using testing::HasSubstr;
-
-uint64_t Hash(const at::Tensor& t, uint64_t hash) {  // FNV-1a
-  const uint8_t* p = t.data_ptr<uint8_t>();
-  for (int64_t i = 0; i < t.numel(); ++i) {
-    hash = (hash ^ p[i]) * 1099511628211ULL;
-  }
-  return hash;
-}
 
 AmbiguousOptions Size(int64_t height, int64_t width, uint64_t seed = 1) {
   AmbiguousOptions options;
@@ -44,7 +37,7 @@ TEST(AmbiguousTest, GoldenHash) {
   uint64_t hash = 14695981039346656037ULL;
   for (int64_t i = 0; i < 8; ++i) {
     const Sample sample = MakeAmbiguous(Size(32, 48), i);
-    hash = Hash(sample.mask, Hash(sample.image, hash));
+    hash = HashBytes(sample.mask, HashBytes(sample.image, hash));
   }
   EXPECT_EQ(hash, 14827773265253187513ULL);
 }

@@ -5,20 +5,13 @@
 
 #include "ATen/ATen.h"
 #include "common/datasets/open.h"
+#include "common/datasets/synthetic/hash_bytes.h"
 #include "common/testing/status_matchers.h"
 
 namespace seg {
 namespace {
 
 using testing::HasSubstr;
-
-uint64_t Hash(const at::Tensor& t, uint64_t hash) {  // FNV-1a
-  const uint8_t* p = t.data_ptr<uint8_t>();
-  for (int64_t i = 0; i < t.numel(); ++i) {
-    hash = (hash ^ p[i]) * 1099511628211ULL;
-  }
-  return hash;
-}
 
 DigitsOptions Hidden(int64_t quadrants, int64_t height = 32,
                      int64_t width = 32) {
@@ -40,7 +33,7 @@ TEST(DigitsTest, GoldenHash) {
   uint64_t hash = 14695981039346656037ULL;
   for (int64_t i = 0; i < 20; ++i) {
     const Sample sample = MakeDigit(Hidden(1 + i % 3, 32, 40), i);
-    hash = Hash(sample.mask, Hash(sample.image, hash));
+    hash = HashBytes(sample.mask, HashBytes(sample.image, hash));
   }
   EXPECT_EQ(hash, 576380804086535149ULL);
 }

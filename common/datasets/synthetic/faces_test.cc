@@ -10,6 +10,7 @@
 
 #include "ATen/ATen.h"
 #include "common/datasets/open.h"
+#include "common/datasets/synthetic/hash_bytes.h"
 #include "common/datasets/transforms.h"
 #include "common/testing/status_matchers.h"
 
@@ -21,14 +22,6 @@ using testing::HasSubstr;
 using testing::Pair;
 
 constexpr int kClasses = 11;
-
-uint64_t Hash(const at::Tensor& t, uint64_t hash) {  // FNV-1a
-  const uint8_t* p = t.data_ptr<uint8_t>();
-  for (int64_t i = 0; i < t.numel(); ++i) {
-    hash = (hash ^ p[i]) * 1099511628211ULL;
-  }
-  return hash;
-}
 
 FacesOptions Size(int64_t height, int64_t width, uint64_t seed = 1) {
   FacesOptions options;
@@ -59,7 +52,7 @@ TEST(FacesTest, GoldenHash) {
   uint64_t hash = 14695981039346656037ULL;
   for (int64_t i = 0; i < 8; ++i) {
     const Sample sample = MakeFace(Size(128, 128), i);
-    hash = Hash(sample.mask, Hash(sample.image, hash));
+    hash = HashBytes(sample.mask, HashBytes(sample.image, hash));
   }
   EXPECT_EQ(hash, 10972801920968312744ULL);
 }
