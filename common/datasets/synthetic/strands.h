@@ -2,10 +2,9 @@
 // one of two classes that look alike. The picture shows where strands run, not
 // which is which; a coarse segmentation (the mask averaged over blocks wider
 // than a strand, coarse.source=truth of SPN) tells the classes where strands
-// are apart and mixes them where they run close or cross. To get them right
-// takes what the picture and the coarse segmentation say together, along the
-// whole strand: the check that spatial propagation learns to follow thin
-// structures.
+// are apart and mixes them where they run close or cross. There, what it says
+// further along the strand helps: the check that spatial propagation learns to
+// follow thin structures.
 //
 // A picture is a function of (options, index), computed in integers only: equal
 // bytes on every machine. Colour edges are anti-aliased; a mask takes a pixel
