@@ -1,6 +1,6 @@
 """Macros for every C++ target of this repository. All compiler options sit here."""
 
-_COPTS = [
+SEG_COPTS = [
     "-std=c++17",
     "-fopenmp",
     "-Wall",
@@ -9,21 +9,41 @@ _COPTS = [
 ]
 _LINKOPTS = ["-fopenmp"]
 
-def seg_cc_library(name, copts = [], linkopts = [], **kwargs):
+# LibTorch's headers take 10 to 20 s to parse. Targets that name one of these
+# start from it parsed (tools/precompiled_header.bzl); of two, the larger.
+_PRECOMPILED = [
+    "//third_party/libtorch:nn",
+    "//third_party/libtorch",
+]
+
+def _copts(copts, deps):
+    for header in _PRECOMPILED:
+        if header in deps:
+            path = header[2:] if ":" in header else header[2:] + ":libtorch"
+            return SEG_COPTS + [
+                "-include",
+                "$(BINDIR)/%s.h" % path.replace(":", "/"),
+                "-Winvalid-pch",
+            ] + copts
+    return SEG_COPTS + copts
+
+def seg_cc_library(name, copts = [], linkopts = [], deps = [], **kwargs):
     """A library; give `alwayslink = True` to one that registers operators."""
     native.cc_library(
         name = name,
-        copts = _COPTS + copts,
+        copts = _copts(copts, deps),
         linkopts = _LINKOPTS + linkopts,
         linkstatic = True,
+        deps = deps,
         **kwargs
     )
 
-def seg_cc_binary(name, copts = [], linkopts = [], **kwargs):
+def seg_cc_binary(name, copts = [], linkopts = [], deps = [], **kwargs):
     native.cc_binary(
         name = name,
-        copts = _COPTS + copts,
+        copts = _copts(copts, deps),
         linkopts = _LINKOPTS + linkopts,
+        deps = deps,
         **kwargs
     )
 
@@ -32,7 +52,7 @@ def seg_cc_test(name, size = "small", deps = [], copts = [], linkopts = [], **kw
     native.cc_test(
         name = name,
         size = size,
-        copts = _COPTS + copts,
+        copts = _copts(copts, deps),
         linkopts = _LINKOPTS + linkopts,
         # One object a source: a shared build would compile everything twice.
         linkstatic = True,
@@ -66,7 +86,7 @@ def seg_fuzz_test(name, srcs, deps = [], corpus = [], **kwargs):
             "//tools:fuzz": [],
             "//conditions:default": ["//tools:fuzz_corpus_main.cc"],
         }),
-        copts = _COPTS,
+        copts = _copts([], deps),
         linkopts = _LINKOPTS + select({
             "//tools:fuzz": ["-fsanitize=fuzzer"],
             "//conditions:default": [],

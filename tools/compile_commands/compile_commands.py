@@ -29,6 +29,11 @@ def main() -> None:
       continue
     file = os.path.join(workspace, source)
     arguments[arguments.index("-c") + 1] = file
+    # Precompiled headers are GCC's; without them clang also sees what a file
+    # forgot to include.
+    while "-include" in arguments:
+      position = arguments.index("-include")
+      del arguments[position:position + 2]
     entries[source] = {
         "directory": workspace,
         "file": file,

@@ -1,0 +1,94 @@
+"""A precompiled header, made with the very flags of the targets that use it."""
+
+load("@bazel_tools//tools/build_defs/cc:action_names.bzl", "ACTION_NAMES")
+load("@bazel_tools//tools/cpp:toolchain_utils.bzl", "find_cpp_toolchain")
+
+def _precompiled_header_impl(ctx):
+    header = ctx.actions.declare_file(ctx.label.name + ".h")
+    ctx.actions.write(
+        header,
+        "".join(["#include <%s>\n" % include for include in ctx.attr.includes]),
+    )
+    toolchain = find_cpp_toolchain(ctx)
+    libraries = cc_common.merge_cc_infos(
+        cc_infos = [dep[CcInfo] for dep in ctx.attr.deps],
+    )
+    context = libraries.compilation_context
+    headers = [header]
+
+    # Other compilers have other formats; without it the header is just read.
+    if toolchain.compiler in ["compiler", "gcc"]:
+        features = cc_common.configure_features(
+            ctx = ctx,
+            cc_toolchain = toolchain,
+            requested_features = ctx.features,
+            unsupported_features = ctx.disabled_features,
+        )
+        compiled = ctx.actions.declare_file(ctx.label.name + ".h.gch")
+        variables = cc_common.create_compile_variables(
+            feature_configuration = features,
+            cc_toolchain = toolchain,
+            source_file = header.path,
+            output_file = compiled.path,
+            user_compile_flags = ctx.fragments.cpp.copts +
+                                 ctx.fragments.cpp.cxxopts +
+                                 ctx.attr.copts + ["-x", "c++-header"],
+            quote_include_directories = context.quote_includes,
+            system_include_directories = context.system_includes,
+            # Every object is position independent: --force_pic in .bazelrc.
+            use_pic = True,
+        )
+        ctx.actions.run(
+            executable = cc_common.get_tool_for_action(
+                feature_configuration = features,
+                action_name = ACTION_NAMES.cpp_compile,
+            ),
+            arguments = cc_common.get_memory_inefficient_command_line(
+                feature_configuration = features,
+                action_name = ACTION_NAMES.cpp_compile,
+                variables = variables,
+            ),
+            env = cc_common.get_environment_variables(
+                feature_configuration = features,
+                action_name = ACTION_NAMES.cpp_compile,
+                variables = variables,
+            ),
+            inputs = depset([header], transitive = [
+                context.headers,
+                toolchain.all_files,
+            ]),
+            outputs = [compiled],
+            mnemonic = "CppPrecompile",
+            progress_message = "Precompiling %s" % header.short_path,
+        )
+        headers.append(compiled)
+    own = CcInfo(
+        compilation_context = cc_common.create_compilation_context(
+            headers = depset(headers),
+        ),
+    )
+    return [
+        DefaultInfo(files = depset(headers)),
+        cc_common.merge_cc_infos(cc_infos = [own, libraries]),
+    ]
+
+precompiled_header = rule(
+    implementation = _precompiled_header_impl,
+    attrs = {
+        "includes": attr.string_list(),
+        "copts": attr.string_list(),
+        "deps": attr.label_list(providers = [CcInfo]),
+        "_cc_toolchain": attr.label(
+            default = "@bazel_tools//tools/cpp:current_cc_toolchain",
+        ),
+    },
+    fragments = ["cpp"],
+    toolchains = ["@bazel_tools//tools/cpp:toolchain_type"],
+    incompatible_use_toolchain_transition = True,
+    doc = """NAME.h, which includes `includes`, and NAME.h.gch beside it.
+
+    A target that depends on it and is compiled with `-include` of NAME.h starts
+    from the parsed headers. GCC takes the .gch only where the flags fit, and
+    says so under -Winvalid-pch otherwise. It hands on what `deps` provide.
+    """,
+)
