@@ -20,32 +20,45 @@ cuda_toolkit = repository_rule(
 _BUILD = """
 package(default_visibility = ["//visibility:public"])
 
+# Linked by name and kept although nothing refers to their symbols: CUDA kernels
+# register themselves when the library is loaded. What these two need is found
+# by their own run paths, as in Python; naming it here would load it all, MPI
+# and InfiniBand transports included, into every program.
 cc_library(
     name = "libtorch_cuda",
-    srcs = glob([
-        "torch/lib/*.so",
-        "nvidia/**/lib/*.so*",
-    ]),
-    # The registration of CUDA kernels runs when the library is loaded; nothing
-    # refers to its symbols.
-    linkopts = ["-Wl,--no-as-needed"],
+    linkopts = [
+        "-L{folder}",
+        "-Wl,--no-as-needed",
+        "-ltorch_cuda",
+        "-lc10_cuda",
+        "-Wl,-rpath,{folder}",
+    ],
 )
 """
 
 def _libtorch_cuda_impl(ctx):
-    fetch_wheels(
-        ctx,
-        ctx.attr._requirements,
-        [
-            "torch/lib/libtorch_cuda*.so",
-            "torch/lib/libc10_cuda.so",
-            "torch/lib/libcaffe2_nvrtc.so",
-            "torch/lib/libtorch_nvshmem.so",
-            "nvidia/*/lib/*.so*",
-        ],
-    )
+    home = ctx.os.environ.get("SEG_LIBTORCH", "")
+    if home:
+        folder = home + "/lib"
+        if not ctx.path(folder + "/libtorch_cuda.so").exists:
+            fail(("SEG_LIBTORCH=%s has no CUDA: lib/libtorch_cuda.so is " +
+                  "missing. Remedy: name a torch 2.11 with CUDA 13, or unset " +
+                  "it.") % home)
+    else:
+        fetch_wheels(
+            ctx,
+            ctx.attr._requirements,
+            [
+                "torch/lib/libtorch_cuda*.so",
+                "torch/lib/libc10_cuda.so",
+                "torch/lib/libcaffe2_nvrtc.so",
+                "torch/lib/libtorch_nvshmem.so",
+                "nvidia/*/lib/*.so*",
+            ],
+        )
+        folder = str(ctx.path("torch/lib"))
     ctx.file("WORKSPACE", "workspace(name = \"%s\")\n" % ctx.name)
-    ctx.file("BUILD", _BUILD)
+    ctx.file("BUILD", _BUILD.format(folder = folder))
 
 libtorch_cuda = repository_rule(
     implementation = _libtorch_cuda_impl,
@@ -55,5 +68,6 @@ libtorch_cuda = repository_rule(
             allow_single_file = True,
         ),
     },
+    environ = ["SEG_LIBTORCH"],
     doc = "libtorch_cuda and the NVIDIA libraries it needs; about 2.5 GB.",
 )

@@ -1,0 +1,40 @@
+#!/bin/bash
+# run PROGRAM [ARGUMENTS]: starts bin/PROGRAM, `cgm/train` say, with the LibTorch
+# of the torch 2.11 that python3 has (or PYTHON, or SEG_LIBTORCH names).
+set -eu
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+if [ $# = 0 ] || [ ! -x "$here/bin/$1" ]; then
+  echo "usage: run PROGRAM [ARGUMENTS]; programs:" >&2
+  (cd "$here/bin" && find . -type f | sed 's|^\./|  |' | sort) >&2
+  exit 2
+fi
+
+torch=${SEG_LIBTORCH:-}
+if [ -z "$torch" ]; then
+  # Found, not imported: that alone takes seconds.
+  torch=$("${PYTHON:-python3}" -c '
+import importlib.util
+spec = importlib.util.find_spec("torch")
+print(spec.submodule_search_locations[0] if spec else "")') || torch=
+fi
+version=$(sed -n "s/^__version__ = '\(.*\)'/\1/p" "$torch/version.py" 2>/dev/null || true)
+case $version in
+  2.11.*) ;;
+  *)
+    echo "run: needs torch 2.11 (CUDA 13); found '${version:-none}'. Install it" \
+      "by pip, or name its folder in SEG_LIBTORCH" >&2
+    exit 1
+    ;;
+esac
+
+path=$torch/lib:$here/lib
+for folder in "$torch"/../nvidia/*/lib; do
+  if [ -d "$folder" ]; then path=$path:$folder; fi
+done
+export LD_LIBRARY_PATH=$path${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+export RUNFILES_DIR=$here/runfiles
+export SEG_DATA_ROOT=${SEG_DATA_ROOT:-$here/data}
+program=$here/bin/$1
+shift
+exec "$program" "$@"
