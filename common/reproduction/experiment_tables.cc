@@ -152,12 +152,13 @@ std::string Render(const Protocol& protocol, const ExperimentTable& table,
     out.AddRow(cells);
   }
   std::string text = out.Text();
-  std::vector<std::string> shared;
-  if (data.size() == 1) shared.push_back(Escape(*data.begin()));
-  if (counts.size() == 1)
-    shared.push_back(absl::StrCat("n = ", *counts.begin()));
-  if (!shared.empty()) {
-    absl::StrAppend(&text, "\nAll lines: ", absl::StrJoin(shared, ", "), ".\n");
+  const std::string on =
+      data.size() == 1 ? "Measured on " + Escape(*data.begin()) : "";
+  const std::string n =
+      counts.size() == 1 ? absl::StrCat("n = ", *counts.begin()) : "";
+  if (!on.empty() || !n.empty()) {
+    absl::StrAppend(&text, "\n", on, on.empty() || n.empty() ? "" : ", ", n,
+                    ".\n");
   }
   return text;
 }

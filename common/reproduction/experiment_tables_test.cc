@@ -23,7 +23,7 @@ TEST(ExperimentTablesTest, GivesTheWholeText) {
             "| B \\| two | 69.0 ± 1.0 | – | – |\n"
             "| A | 82.0 ± 1.0 | +13.0 ± 2.0 | 7 ± 0 |\n"
             "\n"
-            "All lines: set (split of ours), n = 3.\n");
+            "Measured on set (split of ours), n = 3.\n");
 }
 
 TEST(ExperimentTablesTest, LinesSayWhatTheyDoNotShare) {
@@ -33,13 +33,13 @@ TEST(ExperimentTablesTest, LinesSayWhatTheyDoNotShare) {
   EXPECT_THAT(Render(paper), AllOf(HasSubstr("| A (n = 2)† | 81.5 ± 0.7 | "
                                              "+12.0 ± 1.4 |"),
                                    HasSubstr("| B \\| two (n = 3) | 69.0"),
-                                   HasSubstr("All lines: set (split of "
+                                   HasSubstr("Measured on set (split of "
                                              "ours).\n")));
   paper.results[1].data = "other";
   EXPECT_THAT(Render(paper), AllOf(HasSubstr("| Experiment | Data | mean IoU"),
                                    HasSubstr("| A (n = 2)† | set (split of "
                                              "ours) | 81.5"),
-                                   Not(HasSubstr("All lines"))));
+                                   Not(HasSubstr("Measured on"))));
 }
 
 TEST(ExperimentTablesTest, WithoutTheBaselinesResultThereAreNoGains) {
@@ -80,7 +80,7 @@ TEST(SummaryTableTest, HasThePapersNumberWhereLikeIsComparedWithLike) {
             "| A | 82.0 ± 1.0 | 80.0 | +13.0 ± 2.0 |\n"
             "| B \\| two | 69.0 ± 1.0 | 70.0 | – |\n"
             "\n"
-            "All lines: set (split of ours), n = 3.\n");
+            "Measured on set (split of ours), n = 3.\n");
   std::swap(paper.results[1].answers, paper.results[1].stands_in_for);
   EXPECT_THAT(render(), HasSubstr("| B \\| two | 69.0 ± 1.0 | – | – |\n"));
   std::swap(paper.results[0].answers, paper.results[0].stands_in_for);

@@ -60,7 +60,7 @@ TEST(RenderSummaryTest, GivesTheWholeText) {
       "| A | 82.0 ± 1.0 | 80.0 | +13.0 ± 2.0 |\n"
       "| B \\| two | 69.0 ± 1.0 | 70.0 | – |\n"
       "\n"
-      "All lines: set (split of ours), n = 3.\n"
+      "Measured on set (split of ours), n = 3.\n"
       "\n"
       "Our values are mean ± standard deviation over n seeds.\n"
       "\n"
