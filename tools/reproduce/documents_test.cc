@@ -90,6 +90,11 @@ TEST_F(DocumentsTest, EveryNumberOnRecordStandsInResults) {
         cells.insert(cells.end(), more.begin(), more.end());
       }
       EXPECT_THAT(cells, Contains(Fixed(row.value, row.decimals))) << row.id;
+      if (!row.reason.empty()) {  // told once, under the table
+        const size_t first = section.find(Escape(row.reason));
+        ASSERT_NE(first, std::string::npos) << row.id;
+        EXPECT_EQ(section.rfind(Escape(row.reason)), first) << row.id;
+      }
       for (const ExperimentResult& result : record.results) {
         for (const auto* answers : {&result.answers, &result.stands_in_for}) {
           for (const Answer& answer : *answers) {
