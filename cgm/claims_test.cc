@@ -3,7 +3,7 @@
 // fog), on models that are trained on the demo's configuration.
 //
 // Not here: that the CNN path of CVAE collapses. On these plants it depends on
-// the seed (NOTES.md); on photographs the ledger judges it.
+// the seed (README.md); on photographs the ledger judges it.
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
 #include <gmock/gmock.h>
