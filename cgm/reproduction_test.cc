@@ -37,7 +37,7 @@ TEST(ReproductionTest, EveryConfigurationIsValid) {
   EXPECT_EQ(configurations, 17);
 }
 
-// reported.yaml, results/ and the tables in README.md agree.
+// reported.yaml, results/ and the rendered documents agree.
 TEST(ReproductionTest, TheRecordFitsTogether) {
   EXPECT_OK(CheckPaper(Runfile("cgm")));
 }

@@ -71,7 +71,7 @@ TEST(ReproductionTest, SizesOfTheFaceModel) {
   EXPECT_EQ(Count(three_way->coarse_parameters()), parser);
 }
 
-// reported.yaml, results/ and the table in README.md agree.
+// reported.yaml, results/ and the rendered documents agree.
 TEST(ReproductionTest, TheRecordFitsTogether) {
   EXPECT_OK(CheckPaper(Runfile("spn")));
 }

@@ -252,6 +252,19 @@ absl::StatusOr<ExperimentTable> ParseTable(const json& node,
   return table;
 }
 
+absl::StatusOr<ExperimentTable> ParseSummary(const json& node,
+                                             const std::string& where,
+                                             const Protocol& protocol) {
+  SEG_ASSIGN_OR_RETURN(ExperimentTable table,
+                       ParseTable(node, where, protocol));
+  if (table.experiments.empty() || table.experiments.size() > kSummaryLines) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        where, ": experiments: expected 1 to ", kSummaryLines, " names, got ",
+        table.experiments.size(), "; the rest belongs under tables"));
+  }
+  return table;
+}
+
 }  // namespace
 
 const Experiment* Protocol::Find(const std::string& name) const {
@@ -279,6 +292,8 @@ absl::StatusOr<Protocol> ParseProtocol(const std::string& yaml,
   }
   const json no_tables = json::array();
   const json& tables = fields.Has("tables") ? fields.List("tables") : no_tables;
+  const bool has_summary = fields.Has("summary");
+  const json& summary = has_summary ? fields.Object("summary") : no_tables;
   const json& list = fields.List("experiments");
   SEG_RETURN_IF_ERROR(fields.Finish());
   for (size_t i = 0; i < list.size(); ++i) {
@@ -287,6 +302,10 @@ absl::StatusOr<Protocol> ParseProtocol(const std::string& yaml,
         ParseExperiment(list[i], absl::StrCat(file, ": experiments[", i, "]"),
                         protocol, ledger, metrics));
     protocol.experiments.push_back(std::move(e));
+  }
+  if (has_summary) {
+    SEG_ASSIGN_OR_RETURN(protocol.summary,
+                         ParseSummary(summary, file + ": summary", protocol));
   }
   for (size_t i = 0; i < tables.size(); ++i) {
     SEG_ASSIGN_OR_RETURN(

@@ -4,7 +4,10 @@
 //   metrics:                       # metric name in reported.yaml -> eval
 //   --json
 //     mean IoU: {key: /metrics/mean_iou, scale: 100}
-//   tables:                        # optional: README tables of the experiments
+//   summary:                       # optional: the README's table, at most
+//     experiments: [fcn8s, full]   #   eight experiments; keys as of tables
+//     columns: [...]
+//   tables:                        # optional: RESULTS.md's of the experiments
 //     - heading: Weizmann Horse    # optional, default: Measured here
 //       experiments: [fcn8s, full] # optional, default: all that have a title
 //       baseline: fcn8s            # gains of the first column over this one
@@ -44,6 +47,7 @@
 #ifndef COMMON_REPRODUCTION_PROTOCOL_H_
 #define COMMON_REPRODUCTION_PROTOCOL_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -66,6 +70,9 @@ struct Experiment {
   std::vector<ProtocolAnswer> answers, stands_in_for;
 };
 
+// The README's table has at most so many lines.
+constexpr size_t kSummaryLines = 8;
+
 // A column of the table of experiments.
 struct TableColumn {
   std::string name;
@@ -83,6 +90,7 @@ struct ExperimentTable {
 
 struct Protocol {
   std::string paper;
+  ExperimentTable summary;  // no experiments: none
   std::vector<ExperimentTable> tables;
   std::vector<Experiment> experiments;
 

@@ -58,6 +58,31 @@ absl::StatusOr<Protocol> Parse(const std::string& from = "",
   return ParseProtocol(text, "p.yaml", *ledger);
 }
 
+TEST(ParseProtocolTest, ReadsTheSummaryOfAtMostEightLines) {
+  ASSERT_OK_AND_ASSIGN(const Protocol without, Parse());
+  EXPECT_TRUE(without.summary.experiments.empty());
+  const std::string columns = ", columns: [{name: mean IoU, key: /m}]}\n";
+  const auto parse = [&](const std::string& experiments) {
+    return Parse("experiments:\n",
+                 "summary: {" + experiments + columns + "experiments:\n");
+  };
+  ASSERT_OK_AND_ASSIGN(const Protocol with,
+                       parse("experiments: [full, base], baseline: base"));
+  EXPECT_THAT(with.summary.experiments, ElementsAre("full", "base"));
+  EXPECT_EQ(with.summary.baseline, "base");
+  EXPECT_EQ(with.summary.columns[0].key, "/m");
+  const auto code = absl::StatusCode::kInvalidArgument;
+  std::string nine = "experiments: [base";
+  for (int i = 0; i < 8; ++i) nine += ", base";
+  EXPECT_THAT(parse(nine + "]"),
+              StatusIs(code, HasSubstr("p.yaml: summary: experiments: expected "
+                                       "1 to 8 names, got 9")));
+  EXPECT_THAT(parse("baseline: base"),
+              StatusIs(code, HasSubstr("expected 1 to 8 names, got 0")));
+  EXPECT_THAT(parse("experiments: [ful]"),
+              StatusIs(code, HasSubstr("no experiment 'ful'")));
+}
+
 TEST(ParseProtocolTest, ReadsExperiments) {
   ASSERT_OK_AND_ASSIGN(const Protocol protocol, Parse());
   ASSERT_EQ(protocol.experiments.size(), 3u);

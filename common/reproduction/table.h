@@ -1,43 +1,41 @@
-// The results table of a paper's README: rendered from the ledger, never
-// edited by hand.
-//
-//   | Row | Reported | Ours | Data | Difference |
-//
-// one table for each of the paper's tables, then the experiments with the
-// protocol's columns, then the claims with their verdicts. A group none of
-// whose rows has a result is folded. Deterministic: the same ledger gives the
-// same bytes, so a test can compare.
+// What a paper's record renders to, never edited by hand: PAPER/RESULTS.md, and
+// the summary between two markers in PAPER/README.md. Deterministic: the same
+// record gives the same bytes, so a test can compare.
 #ifndef COMMON_REPRODUCTION_TABLE_H_
 #define COMMON_REPRODUCTION_TABLE_H_
 
 #include <string>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "common/reproduction/claims.h"
-#include "common/reproduction/ledger.h"
-#include "common/reproduction/protocol.h"
-#include "common/reproduction/results.h"
+#include "common/reproduction/paper_record.h"
 
 namespace seg {
 
 constexpr char kTableBegin[] = "<!-- results:begin -->";
 constexpr char kTableEnd[] = "<!-- results:end -->";
 
-// GitHub Markdown, ends with a newline.
-std::string RenderTable(const Ledger& ledger, const Protocol& protocol,
-                        const std::vector<ExperimentResult>& results,
-                        const std::vector<ClaimVerdict>& verdicts);
+// RESULTS.md, whole: every reported number as the paper lays it out
+// (reported_tables.h), the experiments (experiment_tables.h), the claims
+// (claims_table.h, under the anchor #claims).
+std::string RenderResults(const PaperRecord& record);
+
+// The README's part: the protocol's summary (at most eight lines), the claims
+// counted in one line, and links to RESULTS.md.
+std::string RenderSummary(const PaperRecord& record);
+
+// "held 10, not held 1, undecided 1 on weizmann_horse": what the main README
+// says of a paper.
+std::string ClaimsLine(const PaperRecord& record);
 
 // `readme` with the text between the two marker lines replaced. Error: a
 // marker that is missing, repeated or out of order.
 absl::StatusOr<std::string> ReplaceTable(const std::string& readme,
                                          const std::string& table);
 
-// OK when README.md of `paper_folder` holds what its reported.yaml,
-// protocol.yaml and results/ render to, and CheckConsistency finds nothing;
-// else an error that lists every problem, with the remedy.
+// OK when README.md and RESULTS.md of `paper_folder` hold what its
+// reported.yaml, protocol.yaml and results/ render to, and CheckConsistency
+// finds nothing; else an error that lists every problem, with the remedy.
 absl::Status CheckPaper(const std::string& paper_folder);
 
 }  // namespace seg

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "common/io/file.h"
+#include "common/reproduction/demo_paper.h"
 #include "common/testing/status_matchers.h"
 
 namespace seg {
@@ -14,201 +15,84 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-constexpr char kLedger[] = R"(
-paper: demo
-rows:
-  - {id: a, table: Table 1, dataset: Set, method: A | one, metric: mean IoU,
-     unit: "%", direction: higher, value: 80.0}
-  - {id: b, table: Table 1, dataset: Set, method: B, metric: mean IoU,
-     unit: "%", direction: higher, value: 70.0}
-  - {id: c, table: Table 2, dataset: Far, method: C, metric: IoU cat,
-     unit: "%", direction: higher, value: 60.65, reason: needs a GPU}
-  - {id: d, table: Table 2, dataset: Far, method: C, metric: IoU dog,
-     unit: "%", direction: higher, value: 50, reason: needs a GPU}
-claims:
-  - {id: pair, text: A beats B., source: Table 1, better: a, worse: b}
-  - {id: eye, text: Pretty., source: Fig. 1, reason: "judged by eye: filters"}
-)";
-
-constexpr char kProtocol[] = R"(
-paper: demo
-metrics:
-  mean IoU: {key: /m}
-tables:
-  - baseline: b
-    columns:
-      - {name: mean IoU (%), key: /m}
-      - {name: ms, key: /ms, scale: 1000, decimals: 0}
-experiments:
-  - {name: b, title: B | two, config: c.yaml, seeds: [0, 1, 2],
-     data: set (split of ours), answers: [b]}
-  - {name: a, title: A, config: c.yaml, seeds: [0, 1, 2],
-     data: set (split of ours), answers: [a]}
-  - {name: hidden, config: c.yaml, seeds: [0], data: set (split of ours)}
-)";
-
-ExperimentResult Result(const std::string& row, std::vector<double> values) {
-  ExperimentResult result;
-  result.experiment = row;
-  result.data = "set (split of ours)";
-  result.split = "test";
-  result.config = "c.yaml";
-  Answer answer;
-  answer.row = row;
-  answer.metric = "/m";
-  result.answers = {answer};
-  for (size_t i = 0; i < values.size(); ++i) {
-    MeasuredRun run;
-    run.seed = i;
-    run.eval = {{"m", values[i]}};
-    if (row == "a") run.eval["ms"] = 0.007;
-    run.commit = run.train_commit = "abc";
-    run.date = "2026-01-31T12:00:00Z";
-    run.device = "cpu";
-    run.hardware = {"CPU", 2, "none"};
-    run.train_fingerprint = run.eval_fingerprint = "f";
-    result.runs.push_back(run);
-  }
-  EXPECT_TRUE(FillAnswers(&result).ok());
-  return result;
+TEST(RenderResultsTest, HasAllSections) {
+  const std::string text = RenderResults(DemoPaper());
+  EXPECT_THAT(text, ::testing::StartsWith("# demo: results\n\n"
+                                          "Written by `bazel run "
+                                          "//tools:reproduce -- demo`;"));
+  EXPECT_THAT(
+      text,
+      AllOf(
+          HasSubstr("- [Reported numbers](#reported-numbers)\n"
+                    "- [Experiments](#experiments)\n"
+                    "- [Claims](#claims)\n"
+                    "\n## Reported numbers\n\n### Table 1, Set"),
+          HasSubstr("\n## Experiments\n\nWhat was measured here. "
+                    "Gains are paired by seed.\n\n### Measured here"),
+          HasSubstr("\n## Claims\n\nVerdicts: held 1, not held 0, undecided 0 "
+                    "on set (split of ours).\n\n"),
+          HasSubstr("mean exceeds 2 SD/√n."), Not(HasSubstr("†")),
+          Not(HasSubstr("‡"))));
 }
 
-struct Paper {
-  Ledger ledger;
-  Protocol protocol;
-  std::vector<ExperimentResult> results;
-  std::vector<ClaimVerdict> verdicts;
-};
-
-Paper Sample() {
-  Paper paper;
-  paper.ledger = *ParseLedger(kLedger, "r.yaml");
-  paper.protocol = *ParseProtocol(kProtocol, "p.yaml", paper.ledger);
-  paper.results = {Result("a", {81, 82, 83}), Result("b", {70, 69, 68})};
-  paper.verdicts = *ComputeVerdicts(paper.ledger, paper.results);
-  return paper;
-}
-
-std::string Render(const Paper& paper) {
-  return RenderTable(paper.ledger, paper.protocol, paper.results,
-                     paper.verdicts);
-}
-
-TEST(RenderTableTest, GivesTheWholeText) {
-  EXPECT_EQ(
-      Render(Sample()),
-      "**Table 1, Set, mean IoU (%)**\n\n"
-      "| Method | Reported | Ours | Data | Difference |\n"
-      "| --- | ---: | ---: | --- | ---: |\n"
-      "| A \\| one | 80.0 | 82.0 ± 1.0 (n = 3) | set (split of ours) | +2.0 |\n"
-      "| B | 70.0 | 69.0 ± 1.0 (n = 3) | set (split of ours) | −1.0 |\n"
-      "\n"
-      "<details><summary>Table 2, Far: 2 numbers without a result (needs a "
-      "GPU)</summary>\n\n"
-      "| | C |\n"
-      "| --- | ---: |\n"
-      "| IoU cat (%) | 60.65 |\n"
-      "| IoU dog (%) | 50 |\n"
-      "\n</details>\n"
-      "\n"
-      "**Measured here**\n\n"
-      "| Experiment | Data | mean IoU (%) | gain over B \\| two | ms |\n"
-      "| --- | --- | ---: | ---: | ---: |\n"
-      "| B \\| two (n = 3) | set (split of ours) | 69.0 ± 1.0 | – | – |\n"
-      "| A (n = 3) | set (split of ours) | 82.0 ± 1.0 | +13.0 ± 2.0 | 7 ± 0 |\n"
-      "\n"
-      "**Claims of the paper**\n\n"
-      "| Claim | Source | Data | Verdict | In favour |\n"
-      "| --- | --- | --- | --- | ---: |\n"
-      "| A beats B. | Table 1 | set (split of ours) | held | +13 ± 2 (n = 3) "
-      "|\n"
-      "| Pretty. | Fig. 1 | – | judged by eye: filters | – |\n"
-      "\n"
-      "Ours: mean ± standard deviation over n seeds, gains paired by seed; the "
-      "difference is ours less reported. A claim is held when the paired "
-      "differences of at least three seeds all favour it and their mean "
-      "exceeds 2 SD/√n, not held in the mirrored case, else undecided.\n");
-}
-
-TEST(RenderTableTest, ExperimentsWithoutResultsBaselineOrColumns) {
-  Paper paper = Sample();
-  std::swap(paper.results[0], paper.results[1]);
-  paper.results[1].runs.pop_back();
-  EXPECT_THAT(Render(paper), HasSubstr("| A (n = 2) | set (split of ours) | "
-                                       "81.5 ± 0.7 | +12.0 ± 1.4 |"));
-  paper.results.erase(paper.results.begin());  // the baseline's
-  EXPECT_THAT(Render(paper),
-              HasSubstr("| Experiment | Data | mean IoU (%) | ms |\n"
-                        "| --- | --- | ---: | ---: |\n"
-                        "| A (n = 2) | set (split of ours) | 81.5 ± 0.7 |"));
+TEST(RenderResultsTest, LeavesOutWhatIsNotThere) {
+  PaperRecord paper = DemoPaper();
   paper.protocol.tables.clear();
-  EXPECT_THAT(Render(paper), Not(HasSubstr("Measured here")));
+  paper.ledger.claims.clear();
+  EXPECT_THAT(RenderResults(paper), AllOf(Not(HasSubstr("xperiments](")),
+                                          Not(HasSubstr("# Claims"))));
 }
 
-TEST(RenderTableTest, TablesOfNamedExperimentsUnderTheirHeadings) {
-  Paper paper = Sample();
-  ExperimentTable table = paper.protocol.tables[0];
-  paper.protocol.tables[0].experiments = {"a"};
-  paper.protocol.tables[0].baseline = "";
-  table.heading = "The others";
-  table.experiments = {"b"};
-  paper.protocol.tables.push_back(table);
-  EXPECT_THAT(Render(paper),
-              AllOf(HasSubstr("| --- | --- | ---: | ---: |\n| A (n = 3) |"),
-                    HasSubstr("**The others**"),
-                    HasSubstr("| --- | --- | ---: | ---: | ---: |\n"
-                              "| B \\| two (n = 3) |")));
-}
-
-TEST(RenderTableTest, ShowsStandInsWithoutADifference) {
-  Paper paper = Sample();
-  ExperimentResult stand_in = Result("c", {33.333});
-  stand_in.data = "near";
-  std::swap(stand_in.answers, stand_in.stands_in_for);
-  paper.results.push_back(stand_in);
-  EXPECT_THAT(Render(paper),
-              HasSubstr("| C, IoU cat (%) | 60.65 | – | needs a GPU | – |\n"
-                        "| *stand-in for the row above* | | 33.33 (n = 1) | "
-                        "near | – |\n"));
-}
-
-TEST(RenderTableTest, MarksDirtyTreesAndRecalledNumbers) {
-  Paper paper = Sample();
-  EXPECT_THAT(Render(paper), Not(HasSubstr("†")));
+TEST(RenderResultsTest, ExplainsItsMarks) {
+  PaperRecord paper = DemoPaper();
   paper.results[0].runs[1].dirty = true;
   paper.ledger.rows[1].recalled = true;
-  const std::string table = Render(paper);
-  EXPECT_THAT(table, HasSubstr("82.0 ± 1.0 (n = 3)†"));
-  EXPECT_THAT(table, HasSubstr("| 70.0‡ |"));
-  EXPECT_THAT(table, HasSubstr("†: measured with changes that no commit"));
-  EXPECT_THAT(table, HasSubstr("‡: written from memory"));
+  EXPECT_THAT(RenderResults(paper),
+              AllOf(HasSubstr("†: measured with changes that no commit"),
+                    HasSubstr("‡: written from memory")));
 }
 
-TEST(RenderTableTest, SaysWhatIsNotMeasuredYet) {
-  Paper paper = Sample();
-  paper.results.clear();
-  paper.verdicts.clear();
-  const std::string table = Render(paper);
-  EXPECT_THAT(table, HasSubstr("| Method | Reported |\n| --- | ---: |\n"
-                               "| A \\| one | 80.0 |\n| B | 70.0 |\n"));
-  EXPECT_THAT(table,
-              HasSubstr("2 numbers without a result (not measured yet)"));
-  EXPECT_THAT(table, HasSubstr("| A beats B. | Table 1 | – | not measured"));
+TEST(RenderSummaryTest, GivesTheWholeText) {
+  EXPECT_EQ(
+      RenderSummary(DemoPaper()),
+      "| Experiment | mean IoU (%) | reported | gain over B \\| two |\n"
+      "| --- | ---: | ---: | ---: |\n"
+      "| A | 82.0 ± 1.0 | 80.0 | +13.0 ± 2.0 |\n"
+      "| B \\| two | 69.0 ± 1.0 | 70.0 | – |\n"
+      "\n"
+      "Measured on set (split of ours), n = 3.\n"
+      "\n"
+      "Our values are mean ± standard deviation over n seeds.\n"
+      "\n"
+      "Claims of the paper: [held 1, not held 0, undecided "
+      "0](RESULTS.md#claims) on set (split of ours); without a verdict "
+      "1.\n"
+      "\n"
+      "Every reported number and experiment: [RESULTS.md](RESULTS.md).\n");
 }
 
-TEST(RenderTableTest, ListsReasonsThatDiffer) {
-  Paper paper = Sample();
-  paper.results.pop_back();
-  EXPECT_THAT(Render(paper),
-              HasSubstr("| B | 70.0 | – | not measured yet | – |"));
-  paper.ledger.rows[2].reason = "data not obtainable: lost";
-  paper.ledger.claims[0].reason = "data not obtainable: lost";
+TEST(RenderSummaryTest, WithoutATableAndVerdictsThereIsStillALine) {
+  PaperRecord paper = DemoPaper();
+  paper.protocol.summary = ExperimentTable();
   paper.verdicts.clear();
-  const std::string table = Render(paper);
-  EXPECT_THAT(table, HasSubstr("without a result (reasons below)"));
-  EXPECT_THAT(table, HasSubstr("| C, IoU cat (%) | 60.65 | – | data not "
-                               "obtainable: lost | – |"));
-  EXPECT_THAT(table, HasSubstr("| Table 1 | – | data not obtainable | – |"));
+  EXPECT_EQ(
+      RenderSummary(paper),
+      "Claims of the paper: [held 0, not held 0, undecided "
+      "0](RESULTS.md#claims); without a verdict 2.\n"
+      "\n"
+      "Every reported number and experiment: [RESULTS.md](RESULTS.md).\n");
+}
+
+TEST(ClaimsLineTest, NamesAllDataOnce) {
+  PaperRecord paper = DemoPaper();
+  EXPECT_EQ(ClaimsLine(paper),
+            "held 1, not held 0, undecided 0 on set (split of ours)");
+  for (const char* data : {"b", "c"}) {
+    paper.ledger.claims[1].verdicts.push_back(
+        {data, Verdict::kUndecided, true, ""});
+  }
+  EXPECT_EQ(ClaimsLine(paper),
+            "held 1, not held 0, undecided 2 on set (split of ours), b and c");
 }
 
 TEST(ReplaceTableTest, ReplacesBetweenTheMarkersOnly) {
@@ -231,35 +115,43 @@ TEST(ReplaceTableTest, NeedsBothMarkersOnceAndInOrder) {
   EXPECT_THAT(ReplaceTable(b + e + e, ""), StatusIs(code, HasSubstr("twice")));
 }
 
-TEST(CheckPaperTest, ComparesTheReadmeWithTheLedger) {
+TEST(CheckPaperTest, ComparesBothDocumentsWithTheRecord) {
   const std::string folder = ::testing::TempDir() + "/table_test";
   std::filesystem::remove_all(folder);
   std::filesystem::create_directories(folder + "/results");
-  Paper paper = Sample();
+  const PaperRecord paper = DemoPaper();
   const auto write = [&](const std::string& name, const std::string& text) {
     ASSERT_OK(WriteFileAtomically(folder + "/" + name, text));
   };
-  write("reported.yaml", kLedger);
-  write("protocol.yaml", kProtocol);
+  write("reported.yaml", kDemoLedger);
+  write("protocol.yaml", kDemoProtocol);
   for (const ExperimentResult& r : paper.results) {
     write("results/" + r.experiment + ".json", FormatResult(r));
   }
   write("results/verdicts.json", FormatVerdicts(paper.verdicts));
   const std::string bare = std::string(kTableBegin) + "\n" + kTableEnd + "\n";
-  write("README.md", *ReplaceTable(bare, Render(paper)));
+  const std::string readme = *ReplaceTable(bare, RenderSummary(paper));
+  write("README.md", readme);
+  write("RESULTS.md", RenderResults(paper));
   EXPECT_OK(CheckPaper(folder));
 
+  const auto problem = [&](const std::string& text) {
+    return StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr(text));
+  };
   write("README.md", bare);
   EXPECT_THAT(CheckPaper(folder),
-              StatusIs(absl::StatusCode::kFailedPrecondition,
-                       HasSubstr("README.md: the results table is not what")));
+              problem("README.md: the part between the markers is not what"));
+  write("README.md", readme);
+  write("RESULTS.md", RenderResults(paper) + "More.\n");
+  EXPECT_THAT(CheckPaper(folder), problem("RESULTS.md: the text is not what"));
   std::filesystem::remove(folder + "/results/b.json");
   EXPECT_THAT(CheckPaper(folder),
-              StatusIs(absl::StatusCode::kFailedPrecondition,
-                       HasSubstr("row b has neither result nor reason")));
-  std::filesystem::remove(folder + "/README.md");
-  EXPECT_THAT(CheckPaper(folder),
-              StatusIs(absl::StatusCode::kNotFound, HasSubstr("README.md")));
+              problem("row b has neither result nor reason"));
+  for (const char* name : {"RESULTS.md", "README.md"}) {
+    std::filesystem::remove(folder + "/" + name);
+    EXPECT_THAT(CheckPaper(folder),
+                StatusIs(absl::StatusCode::kNotFound, HasSubstr(name)));
+  }
 }
 
 }  // namespace

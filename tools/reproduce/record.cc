@@ -184,12 +184,15 @@ absl::Status Record::Render() const {
   fs::create_directories(paper_dir_ + "/results", error);
   SEG_RETURN_IF_ERROR(WriteFileAtomically(paper_dir_ + "/results/verdicts.json",
                                           FormatVerdicts(verdicts)));
-  const std::string table = RenderTable(ledger_, protocol_, results, verdicts);
-  std::fputs(table.c_str(), stdout);
+  const PaperRecord paper = {ledger_, protocol_, results, verdicts};
+  const std::string text = RenderResults(paper);
+  std::fputs(text.c_str(), stdout);
   std::fflush(stdout);
+  SEG_RETURN_IF_ERROR(WriteFileAtomically(paper_dir_ + "/RESULTS.md", text));
   const std::string path = paper_dir_ + "/README.md";
   SEG_ASSIGN_OR_RETURN(const std::string readme, ReadFile(path));
-  absl::StatusOr<std::string> fresh = ReplaceTable(readme, table);
+  absl::StatusOr<std::string> fresh =
+      ReplaceTable(readme, RenderSummary(paper));
   if (!fresh.ok()) return WithPath(fresh.status(), path);
   if (*fresh != readme) SEG_RETURN_IF_ERROR(WriteFileAtomically(path, *fresh));
   for (const std::string& problem :

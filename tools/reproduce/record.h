@@ -44,8 +44,8 @@ class Record {
   // be averaged with this one.
   absl::Status Add(const Experiment& e, MeasuredRun run);
 
-  // Writes verdicts.json and the table in README.md, prints the table to
-  // stdout, and warns of what CheckConsistency finds.
+  // Writes verdicts.json, RESULTS.md and the summary in README.md, prints
+  // RESULTS.md to stdout, and warns of what CheckConsistency finds.
   absl::Status Render() const;
 
  private:

@@ -29,7 +29,7 @@ ABSL_FLAG(bool, force, false, "repeat what is finished");
 ABSL_FLAG(bool, allow_dirty, false,
           "measure with uncommitted changes; the results are marked");
 ABSL_FLAG(bool, render_only, false,
-          "only verdicts and README table, from the results");
+          "only verdicts, RESULTS.md and README summary, from the results");
 
 namespace {
 

@@ -288,8 +288,8 @@ absl::Status Runner::RunAll() {
   fs::create_directories(options_.work_dir, error);
   std::vector<std::string> ignored;
   for (const std::string& path :
-       {options_.paper_dir + "/results", options_.paper_dir + "/README.md",
-        options_.work_dir}) {
+       {options_.paper_dir + "/results", options_.paper_dir + "/RESULTS.md",
+        options_.paper_dir + "/README.md", options_.work_dir}) {
     const fs::path relative =
         fs::relative(fs::weakly_canonical(path, error),
                      fs::weakly_canonical(options_.repository, error), error);

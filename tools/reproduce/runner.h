@@ -1,10 +1,11 @@
 // The work of //tools:reproduce: runs a paper's protocol, records what was
-// measured, renders the README's table.
+// measured, renders RESULTS.md and the README's summary.
 //
 //   WORK_DIR/EXPERIMENT/seed-N/          run folder of train
 //   WORK_DIR/EXPERIMENT/seed-N.state.json  how far training has come
 //   PAPER/results/EXPERIMENT.json        written after every evaluation
-//   PAPER/results/verdicts.json, README.md   written at the end, also when
+//   PAPER/results/verdicts.json, RESULTS.md, README.md
+//                                        written at the end, also when
 //                                        interrupted or when a run failed
 //
 // A (experiment, seed) is finished when results/ holds it with the fingerprints
@@ -36,7 +37,7 @@ struct ReproduceOptions {
   int64_t threads = 0;            // passed on where not 0
   bool force = false;             // repeat what is finished
   bool allow_dirty = false;       // measure with uncommitted changes, marked
-  bool render_only = false;       // verdicts and table from the results
+  bool render_only = false;       // verdicts, tables from the results
 };
 
 // Errors: kInvalidArgument (wrong option or file: usage), kCancelled

@@ -200,8 +200,11 @@ TEST_F(RunnerTest, RunsTheProtocolAndRecordsEverything) {
                        ReadVerdicts(root_ + "/demo/results"));
   ASSERT_THAT(verdicts, SizeIs(1));
   EXPECT_EQ(verdicts[0].statistics.verdict, Verdict::kHeld);
-  EXPECT_THAT(Read("demo/README.md"),
-              HasSubstr("| full | 80.0 | 81.0 ± 1.0 (n = 3)† | set | +1.0 |"));
+  EXPECT_THAT(Read("demo/RESULTS.md"),
+              HasSubstr("| full | 80.0 | 81.0 ± 1.0† | +1.0 |"));
+  EXPECT_THAT(
+      Read("demo/README.md"),
+      HasSubstr("[held 1, not held 0, undecided 0](RESULTS.md#claims)"));
   EXPECT_THAT(table_, HasSubstr("| full | 80.0 |"));
   EXPECT_OK(CheckPaper(root_ + "/demo"));
 }
@@ -225,7 +228,7 @@ TEST_F(RunnerTest, ContinuesWhereTrainingStopped) {
                               HasSubstr("interrupted at [5/9] full seed 1")));
   Calls();
   // What was measured so far is already in the table.
-  EXPECT_THAT(Read("demo/README.md"), HasSubstr("| base | 70.0 | 70.5 "));
+  EXPECT_THAT(Read("demo/RESULTS.md"), HasSubstr("| base | 70.0 | 70.5 "));
   ASSERT_OK(Run());
   EXPECT_THAT(Calls(), ElementsAre("train full 1 resume", "eval full 1",
                                    "eval full 1", "train base 2 fresh",
@@ -339,6 +342,7 @@ TEST_F(RunnerTest, RenderOnlyMeasuresNothing) {
   fs::remove(root_ + "/demo/results/verdicts.json");
   const std::string readme = Read("demo/README.md");
   Write("demo/README.md", absl::StrCat(kTableBegin, "\n", kTableEnd, "\n"));
+  fs::remove(root_ + "/demo/RESULTS.md");
   // A row can be answered from what was measured already.
   std::string protocol = kProtocol;
   protocol.replace(protocol.find("answers: [b]"), 12,
@@ -347,7 +351,10 @@ TEST_F(RunnerTest, RenderOnlyMeasuresNothing) {
   options_.render_only = true;
   ASSERT_OK(Run());
   EXPECT_THAT(Calls(), IsEmpty());
-  EXPECT_THAT(Read("demo/README.md"), HasSubstr("| full | 80.0 | 8.1 "));
+  EXPECT_THAT(Read("demo/RESULTS.md"), HasSubstr("| full | 80.0 | 8.1 "));
+  EXPECT_THAT(
+      Read("demo/README.md"),
+      HasSubstr("[held 0, not held 1, undecided 0](RESULTS.md#claims)"));
   EXPECT_TRUE(fs::exists(root_ + "/demo/results/verdicts.json"));
 }
 
