@@ -85,6 +85,8 @@ struct Config {
   std::string report_split = "val";
   int64_t report_pictures = 5;
 
+  // As in every paper's Config: "", all of it runs on CUDA.
+  std::string CpuOnly() const { return ""; }
   static std::vector<KeyRule> Rules();
 };
 

@@ -1,11 +1,18 @@
 #include "crfgrad/config.h"
 
+#include <string>
 #include <vector>
 
 #include "common/backbones/fcn.h"
 
 namespace seg {
 namespace crfgrad {
+
+std::string Config::CpuOnly() const {
+  if (model.inference == "crfgrad") return "the CRF-Grad layer";
+  if (model.inference == "dense_crf") return "the dense CRF";
+  return "";
+}
 
 std::vector<KeyRule> Config::Rules() {
   std::vector<KeyRule> rules = {

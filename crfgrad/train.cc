@@ -23,7 +23,8 @@ absl::Status Train(seg::MainArgs args) {
   seg::crfgrad::Config config;
   SEG_RETURN_IF_ERROR(seg::LoadConfig(args, &config));
   SEG_ASSIGN_OR_RETURN(const c10::Device device,
-                       seg::ResolveDevice(args.device));
+                       seg::ResolveDevice(args.device, config.CpuOnly()));
+  args.device = device.str();
   const auto open = [&](const std::string& split) {
     return seg::OpenDataset(config.data, args.data_root, split);
   };

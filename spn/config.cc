@@ -9,6 +9,12 @@
 namespace seg {
 namespace spn {
 
+std::string Config::CpuOnly() const {
+  if (refine.type == "spn") return "the spatial propagation";
+  if (refine.type == "dense_crf") return "the dense CRF";
+  return "";
+}
+
 std::vector<KeyRule> Config::Rules() {
   std::vector<std::string> parsers = FcnBackboneNames();
   parsers.insert(parsers.begin(), "unet");

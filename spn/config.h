@@ -111,6 +111,8 @@ struct Config {
   std::string report_split = "val";
   int64_t report_pictures = 5;
 
+  // The operator of this configuration that has no CUDA kernel, "" for none.
+  std::string CpuOnly() const;
   static std::vector<KeyRule> Rules();
 };
 

@@ -27,7 +27,8 @@ absl::Status Train(seg::MainArgs args) {
         "by --init_from=RUN"));
   }
   SEG_ASSIGN_OR_RETURN(const c10::Device device,
-                       seg::ResolveDevice(args.device));
+                       seg::ResolveDevice(args.device, config.CpuOnly()));
+  args.device = device.str();
   const auto open = [&](const std::string& split) {
     return seg::OpenDataset(config.data, args.data_root, split);
   };

@@ -2,6 +2,7 @@
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
+#include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/util/Exception.h>
 #include <unistd.h>
 
@@ -260,9 +261,10 @@ absl::Status UsageError(absl::Status status) {
   return status;
 }
 
-absl::StatusOr<c10::Device> ResolveDevice(const std::string& device) {
-  const bool has_cuda = at::hasCUDA();
-  if (device == "cpu" || (device == "auto" && !has_cuda)) {
+absl::StatusOr<c10::Device> ResolveDevice(const std::string& device,
+                                          const std::string& cpu_only) {
+  const bool can_run = at::hasCUDA() && cpu_only.empty();
+  if (device == "cpu" || (device == "auto" && !can_run)) {
     return c10::Device(c10::kCPU);
   }
   int index = 0;
@@ -275,11 +277,21 @@ absl::StatusOr<c10::Device> ResolveDevice(const std::string& device) {
     return UsageError(absl::InvalidArgumentError(absl::StrCat(
         "flag --device: expected auto, cpu or cuda:N, got '", device, "'")));
   }
-  if (!has_cuda) {
-    return UsageError(absl::InvalidArgumentError(
-        absl::StrCat("flag --device=", device,
-                     ": no CUDA device here, or a build without CUDA; build "
-                     "with --config=cuda, or use --device=cpu")));
+  std::string missing;
+  if (!cpu_only.empty()) {
+    missing = absl::StrCat(cpu_only, " has no CUDA kernel");
+  } else if (!at::CUDAHooksRegistry()->Has("CUDAHooks")) {
+    missing = "this build has no CUDA; build with --config=cuda";
+  } else if (!at::hasCUDA()) {
+    missing = "no CUDA device or driver was found here";
+  } else if (index >= at::detail::getCUDAHooks().deviceCount()) {
+    missing = absl::StrCat("this machine has ",
+                           at::detail::getCUDAHooks().deviceCount(),
+                           " CUDA device(s), counted from 0");
+  }
+  if (!missing.empty()) {
+    return UsageError(absl::InvalidArgumentError(absl::StrCat(
+        "flag --device=", device, ": ", missing, "; --device=cpu works")));
   }
   return c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(index));
 }

@@ -68,9 +68,12 @@ int RunMain(int argc, char** argv, Command command, const std::string& paper,
 // Marks `status` as the user's: RunMain answers it with exit code 2.
 absl::Status UsageError(absl::Status status);
 
-// "auto" (CUDA when this build and machine have it), "cpu", "cuda" or "cuda:N".
-// Errors (usage): another word, or CUDA that is not there, with the remedy.
-absl::StatusOr<c10::Device> ResolveDevice(const std::string& device);
+// "auto" (CUDA when this build and machine have it), "cpu", "cuda" or "cuda:N",
+// for a system of which `cpu_only` names a part that runs on the CPU only (""
+// for none): `auto` is the CPU then. Errors (usage): another word, or CUDA that
+// the build, the machine or the system does not have, with the remedy.
+absl::StatusOr<c10::Device> ResolveDevice(const std::string& device,
+                                          const std::string& cpu_only = "");
 
 namespace config_internal {
 

@@ -344,5 +344,15 @@ TEST(ResolveDeviceTest, CpuIsAlwaysThere) {
       StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("'cuda:x'")));
 }
 
+TEST(ResolveDeviceTest, WhatRunsOnTheCpuOnlyIsNotSentElsewhere) {
+  EXPECT_EQ(ResolveDevice("auto", "TheOperator").value(),
+            c10::Device(c10::kCPU));
+  EXPECT_EQ(ResolveDevice("cpu", "TheOperator").value(),
+            c10::Device(c10::kCPU));
+  EXPECT_THAT(ResolveDevice("cuda:0", "TheOperator"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("TheOperator has no CUDA kernel")));
+}
+
 }  // namespace
 }  // namespace seg

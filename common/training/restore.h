@@ -38,6 +38,9 @@ template <typename Config>
 absl::StatusOr<RestoredRun> OpenRun(MainArgs args, Config* config) {
   SEG_ASSIGN_OR_RETURN(const std::string checkpoint, ResolveCheckpoint(&args));
   SEG_RETURN_IF_ERROR(LoadConfig(args, config));
+  SEG_ASSIGN_OR_RETURN(const c10::Device device,
+                       ResolveDevice(args.device, config->CpuOnly()));
+  args.device = device.str();
   return restore_internal::Open(args, checkpoint);
 }
 
