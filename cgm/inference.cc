@@ -38,7 +38,8 @@ Paths Deterministic(Model& model, const at::Tensor& x) {
     return paths;
   }
   paths.cnn = at::softmax(scale * a, 1);
-  const at::Tensor g = model->Generate(model->Prior(x, a).mean);
+  paths.prior = model->Prior(x, a);
+  const at::Tensor g = model->Generate(paths.prior.mean);
   paths.gen = at::softmax(scale * g, 1);
   paths.both = at::softmax(a + g, 1);
   return paths;
@@ -46,18 +47,23 @@ Paths Deterministic(Model& model, const at::Tensor& x) {
 
 at::Tensor SamplePosteriors(Model& model, const at::Tensor& x, int64_t samples,
                             at::Generator& generator) {
+  const at::Tensor a = model->RunCnn(x).full;
+  return SamplePosteriors(model, a, model->Prior(x, a), samples, generator);
+}
+
+at::Tensor SamplePosteriors(Model& model, const at::Tensor& a,
+                            const DiagonalGaussian& prior, int64_t samples,
+                            at::Generator& generator) {
   TORCH_CHECK(model->samples(), "SamplePosteriors: type ", model->config().type,
               " does not sample");
   TORCH_CHECK(samples > 0, "SamplePosteriors: samples must be at least 1, got ",
               samples);
-  TORCH_CHECK(x.size(0) == 1, "SamplePosteriors: expected one image, got ",
-              x.size(0));
-  const at::Tensor a = model->RunCnn(x).full;
-  const DiagonalGaussian p = model->Prior(x, a);
+  TORCH_CHECK(a.size(0) == 1, "SamplePosteriors: expected one image, got ",
+              a.size(0));
   std::vector<at::Tensor> posteriors;
   for (int64_t done = 0; done < samples; done += kDecodedAtOnce) {
     const DiagonalGaussian rows =
-        Rows(p, std::min(kDecodedAtOnce, samples - done));
+        Rows(prior, std::min(kDecodedAtOnce, samples - done));
     posteriors.push_back(at::softmax(
         a + model->Generate(SampleGaussian(rows, Noise(rows.mean, generator))),
         1));
@@ -104,8 +110,11 @@ std::vector<at::Tensor> Predictor::Predict(const Batch& batch) {
         for (int64_t n = 0; n < x.size(0); ++n) {
           at::Generator generator =
               MakeGenerator(static_cast<uint64_t>(config_.seed));
-          means.push_back(SamplePosteriors(model, x.narrow(0, n, 1),
-                                           config_.samples, generator)
+          const DiagonalGaussian prior = {
+              paths.prior.mean.narrow(0, n, 1),
+              paths.prior.log_variance.narrow(0, n, 1)};
+          means.push_back(SamplePosteriors(model, paths.a.narrow(0, n, 1),
+                                           prior, config_.samples, generator)
                               .mean(0, /*keepdim=*/true));
         }
         value = at::cat(means);

@@ -40,12 +40,17 @@ constexpr int64_t kDecodedAtOnce = 16;
 struct Paths {
   at::Tensor both, cnn, gen;  // both, gen: undefined without a latent
   at::Tensor a;               // the CNN's scores [N,C,H,W]
+  DiagonalGaussian prior;     // p(z|x); undefined without a latent
 };
 Paths Deterministic(Model& model, const at::Tensor& x);
 
 // p(y|x,z) of several z ~ p(z|x) for one image. x: [1,3,H,W] as Model::Prepare
 // gives it -> class probabilities [S,C,H,W]. For models with samples(), S > 0.
 at::Tensor SamplePosteriors(Model& model, const at::Tensor& x, int64_t samples,
+                            at::Generator& generator);
+// The same from what Deterministic gives of x: a [1,C,H,W] and p(z|x).
+at::Tensor SamplePosteriors(Model& model, const at::Tensor& a,
+                            const DiagonalGaussian& prior, int64_t samples,
                             at::Generator& generator);
 
 // Of class probabilities [S,C,H,W] of one image: entropy in nats of their mean,

@@ -1,6 +1,7 @@
 #include "cgm/inference.h"
 
 #include <ATen/ATen.h>
+#include <ATen/record_function.h>
 #include <c10/core/InferenceMode.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -76,6 +77,25 @@ TEST(PredictorTest, AveragedIsTheMeanOfThePosteriors) {
       Predictor({model}, config).Predict(batch)[0],
       SamplePosteriors(model, model->Prepare(batch.images), 20, generator)
           .mean(0, /*keepdim=*/true)));
+}
+
+// Averaging over samples runs the CNN (two poolings) and the prior (three) once
+// a batch, not once more an image.
+TEST(PredictorTest, NetworksOfTheImageRunOnce) {
+  const c10::InferenceMode inference;
+  InferenceConfig config;
+  config.samples = 3;
+  Predictor predictor({MakeModel("cvae")}, config);
+  static int poolings;
+  poolings = 0;
+  const auto handle = at::addThreadLocalCallback(at::RecordFunctionCallback(
+      [](const at::RecordFunction& f) -> std::unique_ptr<at::ObserverContext> {
+        poolings += std::string(f.name()) == "aten::max_pool2d";
+        return nullptr;
+      }));
+  predictor.Predict(Images(2));
+  at::removeCallback(handle);
+  EXPECT_EQ(poolings, 5);
 }
 
 TEST(PredictorTest, WhatDoesNotSampleHasNoSamples) {

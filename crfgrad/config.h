@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "common/config/config.h"
+#include "common/config/dense_crf_config.h"
 #include "common/datasets/data_config.h"
-#include "common/layers/mean_field/dense_crf_config.h"
 #include "common/training/train_config.h"
 #include "crfgrad/crf_layer.h"
 #include "nlohmann/json.hpp"

@@ -23,6 +23,15 @@ at::Tensor StartSigns(bool potts, int64_t num_labels) {
   return potts ? 1 - eye : -eye;
 }
 
+// What YAML is checked for, where a program fills in the struct itself: a typo
+// in a mode would count as another one.
+void CheckConfig(const CrfConfig& config) {
+  const nlohmann::json tree(config);
+  const auto checked = MergeConfig(tree, CrfConfig::Rules(), ToYaml(tree),
+                                   "CrfLayer: the configuration", {});
+  TORCH_CHECK(checked.ok(), checked.status().message());
+}
+
 }  // namespace
 
 std::vector<KeyRule> CrfConfig::Rules() {
@@ -41,7 +50,8 @@ std::vector<KeyRule> CrfConfig::Rules() {
           {"bilateral.theta_position", 1e-3, 1e6},
           {"bilateral.theta_colour", 1e-3, 1e6},
           {"bilateral.weight", -1e6, 1e6},
-          {"bilateral.support", 1, 3}};
+          {"bilateral.support", 1, 3},
+          OneOf("bilateral.order", {"xyrgb", "yxbgr"})};
 }
 
 at::Tensor CrfUnary(const at::Tensor& z, const CrfFilters& filters,
@@ -66,6 +76,10 @@ at::Tensor ProjectedGradientDescent(const at::Tensor& z,
                                     const LatticeVector& lattices,
                                     const CrfConfig& config,
                                     std::vector<at::Tensor>* states) {
+  TORCH_CHECK(
+      config.initial == "unary" || config.initial == "uniform",
+      "ProjectedGradientDescent: initial must be unary or uniform, got ",
+      config.initial);
   const at::Tensor unary = CrfUnary(z, filters, config.epsilon);
   at::Tensor q = config.initial == "uniform"
                      ? at::full_like(z, 1.0 / static_cast<double>(z.size(1)))
@@ -84,6 +98,7 @@ CrfLayerImpl::CrfLayerImpl(const CrfConfig& config, int64_t num_labels)
     : config_(config), num_labels_(num_labels) {
   TORCH_CHECK(num_labels >= 1, "CrfLayer: num_labels must be positive, got ",
               num_labels);
+  CheckConfig(config);
   unary_weight_ = register_parameter(
       "unary_weight", at::full({1}, config.unary_weight, at::kFloat));
   const SpatialConfig& spatial = config.spatial;
@@ -132,7 +147,10 @@ void CrfLayerImpl::CheckInput(const at::Tensor& z,
 LatticeVector CrfLayerImpl::BuildLattices(const at::Tensor& images) const {
   if (!uses_lattice()) return {};
   return BuildBilateralLattices(images, config_.bilateral.theta_position,
-                                config_.bilateral.theta_colour);
+                                config_.bilateral.theta_colour, /*threads=*/0,
+                                config_.bilateral.order == "yxbgr"
+                                    ? BilateralOrder::kYXBGR
+                                    : BilateralOrder::kXYRGB);
 }
 
 CrfFilters CrfLayerImpl::Filters() const {

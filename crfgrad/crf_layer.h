@@ -51,6 +51,10 @@ struct BilateralConfig {
   double weight = 1.0;
   int64_t support = 1;  // s; (s+1)^6 - s^6 taps a label pair
   bool tied = false;
+  // Order of the five features, which the lattice's embedding depends on: xyrgb
+  // (densecrf's) or yxbgr (the released layer's; for comparing with it
+  // exactly).
+  std::string order = "xyrgb";
 };
 
 struct CrfConfig {
@@ -75,7 +79,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(SpatialConfig, mode, radius,
                                                 tied)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(BilateralConfig, mode,
                                                 theta_position, theta_colour,
-                                                weight, support, tied)
+                                                weight, support, tied, order)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(CrfConfig, iterations, step,
                                                 leak, unary_weight, epsilon,
                                                 start, initial, spatial,
@@ -106,6 +110,7 @@ at::Tensor ProjectedGradientDescent(const at::Tensor& z,
 
 class CrfLayerImpl : public torch::nn::Module {
  public:
+  // Throws (TORCH_CHECK) where `config` breaks a rule of CrfConfig::Rules().
   CrfLayerImpl(const CrfConfig& config, int64_t num_labels);
 
   // z:        [N,L,H,W] float32 or float64 (the layer's type), probabilities

@@ -5,15 +5,18 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "common/io/safetensors.h"
+#include "common/layers/permutohedral/features.h"
 #include "common/layers/permutohedral/lattice.h"
 #include "common/layers/simplex_projection/simplex_projection.h"
 #include "common/testing/gradcheck.h"
 #include "common/testing/status_matchers.h"
+#include "common/testing/torch_errors.h"
 
 namespace seg {
 namespace crfgrad {
@@ -317,6 +320,59 @@ TEST_F(CrfLayerTest, FloatFollowsDouble) {
   const at::Tensor twice = layer->forward(z, lattices);
   // Five steps of sums of some hundred float terms.
   EXPECT_TRUE(at::allclose(single.to(at::kDouble), twice, 1e-4, 1e-5));
+}
+
+// The lattice's embedding depends on the order of the features.
+TEST_F(CrfLayerTest, OrderOfTheBilateralFeatures) {
+  const at::Tensor images = RandomImages(1, 6, 7);
+  const at::Tensor z = RandomProbabilities({1, 3, 6, 7});
+  at::Tensor results[2];
+  for (const bool released : {false, true}) {
+    CrfConfig config = SmallConfig();
+    config.spatial.mode = "off";
+    if (released) config.bilateral.order = "yxbgr";
+    CrfLayer layer(config, 3);
+    layer->to(at::kDouble);
+    const LatticeVector lattices = layer->BuildLattices(images);
+    const LatticeVector expected = {
+        PermutohedralLattice::Build(BilateralFeatures(
+            images[0], config.bilateral.theta_position,
+            config.bilateral.theta_colour,
+            released ? BilateralOrder::kYXBGR : BilateralOrder::kXYRGB))};
+    results[released] = layer->forward(z, lattices);
+    EXPECT_TRUE(at::equal(results[released], layer->forward(z, expected)));
+  }
+  EXPECT_FALSE(at::equal(results[0], results[1]));
+}
+
+// A typo would count as another mode: "leanred" as a fixed Gaussian.
+TEST_F(CrfLayerTest, WordsThatTheConfigurationDoesNotKnowAreRefused) {
+  const auto error = [](const std::function<void(CrfConfig*)>& change) {
+    CrfConfig config;
+    change(&config);
+    return ErrorOf([&] { CrfLayer layer(config, 3); });
+  };
+  EXPECT_EQ(error([](CrfConfig*) {}), "no error");
+  EXPECT_THAT(error([](CrfConfig* c) { c->spatial.mode = "leanred"; }),
+              HasSubstr("spatial.mode: must be one of off, learned, gaussian; "
+                        "got 'leanred'"));
+  EXPECT_THAT(error([](CrfConfig* c) { c->bilateral.mode = "Off"; }),
+              HasSubstr("bilateral.mode: must be one of"));
+  EXPECT_THAT(error([](CrfConfig* c) { c->start = "pots"; }),
+              HasSubstr("start: must be one of diagonal, potts; got 'pots'"));
+  EXPECT_THAT(error([](CrfConfig* c) { c->initial = "unitary"; }),
+              HasSubstr("initial: must be one of unary, uniform"));
+  EXPECT_THAT(error([](CrfConfig* c) { c->bilateral.order = "rgbxy"; }),
+              HasSubstr("bilateral.order: must be one of xyrgb, yxbgr"));
+  EXPECT_THAT(error([](CrfConfig* c) { c->leak = 1.5; }),
+              HasSubstr("leak: must lie in [0, 1], got 1.5"));
+  CrfConfig config;
+  config.initial = "unitary";
+  EXPECT_THAT(
+      ErrorOf([&] {
+        ProjectedGradientDescent(at::ones({1, 1, 2, 2}), {}, {}, config);
+      }),
+      HasSubstr("initial must be unary or uniform, got unitary"));
 }
 
 TEST_F(CrfLayerTest, ErrorsNameTheArgument) {

@@ -1,6 +1,12 @@
 """A dependency that a Debian package installs into the system's folders."""
 
-def system_library(name, archives = [], shared = [], deps = [], system = []):
+def system_library(
+        name,
+        archives = [],
+        shared = [],
+        deps = [],
+        system = [],
+        defines = []):
     """Links static archives where the package has them, so binaries travel.
 
     Args:
@@ -10,6 +16,7 @@ def system_library(name, archives = [], shared = [], deps = [], system = []):
       shared: libraries that exist only as lib*.so.
       deps: other system_library targets they need.
       system: further linker options.
+      defines: preprocessor symbols of what includes its headers.
     """
     group = ["-l:lib%s.a" % a for a in archives]
     if len(group) > 1:
@@ -17,6 +24,7 @@ def system_library(name, archives = [], shared = [], deps = [], system = []):
     native.cc_library(
         name = name,
         linkopts = group + ["-l" + s for s in shared] + system,
+        defines = defines,
         visibility = ["//visibility:public"],
         deps = deps,
     )

@@ -36,6 +36,16 @@ void Check(const at::Tensor& input, const at::Tensor& target,
               options.class_weights.sizes());
 }
 
+void CheckLabels(const at::Tensor& labels, const at::Tensor& valid,
+                 int64_t classes, const CrossEntropyOptions& options) {
+  const at::Tensor outside = valid & ((labels < 0) | (labels >= classes));
+  if (!outside.any().item<bool>()) return;
+  TORCH_CHECK(false, "CrossEntropy: target has label ",
+              labels.masked_select(outside)[0].item<int64_t>(),
+              ", which is neither in 0..", classes - 1,
+              " nor the ignore label ", options.ignore_label);
+}
+
 // -log p above the floor, its continuation below.
 at::Tensor NegativeLog(const at::Tensor& p,
                        const CrossEntropyOptions& options) {
@@ -53,13 +63,7 @@ at::Tensor CrossEntropy(const at::Tensor& input, const at::Tensor& target,
   const int64_t classes = input.size(1);
   const at::Tensor labels = target.to(at::kLong);
   const at::Tensor valid = labels != options.ignore_label;
-  const at::Tensor outside = valid & ((labels < 0) | (labels >= classes));
-  if (outside.any().item<bool>()) {
-    TORCH_CHECK(false, "CrossEntropy: target has label ",
-                labels.masked_select(outside)[0].item<int64_t>(),
-                ", which is neither in 0..", classes - 1,
-                " nor the ignore label ", options.ignore_label);
-  }
+  if (labels.is_cpu()) CheckLabels(labels, valid, classes, options);
   if (input.numel() == 0) return input.sum();  // 0, connected to input
 
   // Ignored pixels point at label 0 and get the weight zero.

@@ -6,18 +6,17 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>
-#include <functional>
 #include <vector>
 
 #include "common/losses/cross_entropy.h"
 #include "common/testing/gradcheck.h"
 #include "common/testing/test_tensors.h"
+#include "common/testing/torch_errors.h"
 
 namespace seg {
 namespace {
 
 using ::testing::DoubleNear;
-using ::testing::HasSubstr;
 using ::testing::Pointwise;
 
 double Loss(const at::Tensor& scores, const at::Tensor& target) {
@@ -196,15 +195,6 @@ TEST(LabelPyramidDownTest, LayoutsTypesAndEmpty) {
   EXPECT_TRUE(at::allclose(single.to(at::kDouble), down));
   EXPECT_EQ(LabelPyramidDown(at::zeros({0, 3, 4, 4})).sizes(),
             (std::vector<int64_t>{0, 3, 2, 2}));
-}
-
-void ExpectError(const std::function<void()>& call, const char* message) {
-  try {
-    call();
-    ADD_FAILURE() << "no error; expected " << message;
-  } catch (const c10::Error& error) {
-    EXPECT_THAT(error.what_without_backtrace(), HasSubstr(message));
-  }
 }
 
 TEST(SoftCrossEntropyTest, Errors) {

@@ -6,16 +6,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 
 #include "common/metrics/distance_transform.h"
+#include "common/testing/torch_errors.h"
 
 namespace seg {
 namespace {
 
 using ::testing::DoubleEq;
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using ::testing::IsNan;
 
 at::Tensor BruteForceDistance(const at::Tensor& sources) {
@@ -186,15 +185,6 @@ TEST(BoundaryIouTest, IgnoredPixelsDoNotCountAndMergeAdds) {
   changed.Add(at::where(target == 255, prediction, prediction), target);
   boundary.Merge(changed);
   EXPECT_EQ(boundary.Iou(), changed.Iou());
-}
-
-void ExpectError(const std::function<void()>& call, const char* message) {
-  try {
-    call();
-    ADD_FAILURE() << "no error; expected " << message;
-  } catch (const c10::Error& error) {
-    EXPECT_THAT(error.what_without_backtrace(), HasSubstr(message));
-  }
 }
 
 TEST(BoundaryIouTest, Errors) {

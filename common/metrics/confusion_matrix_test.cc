@@ -5,14 +5,14 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <functional>
+
+#include "common/testing/torch_errors.h"
 
 namespace seg {
 namespace {
 
 using ::testing::DoubleEq;
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using ::testing::IsNan;
 
 at::Tensor Labels(std::vector<int64_t> values, at::IntArrayRef sizes) {
@@ -116,15 +116,6 @@ TEST(ConfusionMatrixTest, NegativeIgnoreLabel) {
   ConfusionMatrix matrix(2, -1);
   matrix.Add(Labels({0, 1}, {2}), Labels({-1, 1}, {2}));
   EXPECT_EQ(matrix.total(), 1);
-}
-
-void ExpectError(const std::function<void()>& call, const char* message) {
-  try {
-    call();
-    ADD_FAILURE() << "no error; expected " << message;
-  } catch (const c10::Error& error) {
-    EXPECT_THAT(error.what_without_backtrace(), HasSubstr(message));
-  }
 }
 
 TEST(ConfusionMatrixTest, Errors) {

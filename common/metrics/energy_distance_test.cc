@@ -1,17 +1,15 @@
 #include "common/metrics/energy_distance.h"
 
 #include <ATen/ATen.h>
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdint>
-#include <functional>
 #include <vector>
+
+#include "common/testing/torch_errors.h"
 
 namespace seg {
 namespace {
-
-using ::testing::HasSubstr;
 
 // Maps of one row each.
 at::Tensor Maps(const std::vector<std::vector<int64_t>>& rows) {
@@ -169,15 +167,6 @@ TEST(EnergyDistanceTest, OneMapEachAndAnyStrides) {
                                       at::zeros({2, 0, 4}, at::kLong))
                 .squared,
             0.0);
-}
-
-void ExpectError(const std::function<void()>& call, const char* message) {
-  try {
-    call();
-    ADD_FAILURE() << "no error; expected " << message;
-  } catch (const c10::Error& error) {
-    EXPECT_THAT(error.what_without_backtrace(), HasSubstr(message));
-  }
 }
 
 TEST(EnergyDistanceTest, Errors) {

@@ -10,6 +10,7 @@
 #include <random>
 #include <sstream>
 #include <string>
+#include <utility>
 
 namespace seg {
 namespace {
@@ -220,6 +221,36 @@ std::vector<at::Tensor> Gradients(const GradCheckFunction& fn,
                           one.expand_as(first), "expanded");
   }
   return ::testing::AssertionSuccess();
+}
+
+::testing::AssertionResult GradGradCheck(const GradCheckFunction& fn,
+                                         std::vector<at::Tensor> inputs,
+                                         double eps, double rtol, double atol) {
+  const size_t count = inputs.size();
+  {
+    const c10::NoGradGuard no_grad;
+    inputs.push_back(MakeCotangent(fn(inputs)));
+  }
+  const auto gradients = [&](const std::vector<at::Tensor>& in) {
+    const c10::AutoGradMode enable(true);
+    std::vector<at::Tensor> arguments, checked;
+    for (size_t i = 0; i < count; ++i) {
+      at::Tensor x = in[i];
+      if (x.scalar_type() == at::kDouble) {
+        if (!x.requires_grad()) x = x.detach().set_requires_grad(true);
+        checked.push_back(x);
+      }
+      arguments.push_back(x);
+    }
+    std::vector<at::Tensor> flat;
+    for (const at::Tensor& gradient :
+         torch::autograd::grad({fn(arguments)}, checked, {in[count]},
+                               /*retain_graph=*/true, /*create_graph=*/true)) {
+      flat.push_back(gradient.flatten());
+    }
+    return at::cat(flat);
+  };
+  return GradCheck(gradients, std::move(inputs), eps, rtol, atol);
 }
 
 }  // namespace seg

@@ -49,6 +49,13 @@ using GradCheckFunction =
                                      double eps = 1e-6, double rtol = 1e-5,
                                      double atol = 1e-7);
 
+// GradCheck of the gradient: second derivatives of fn, those along the
+// cotangent included. Every float64 input must be one that fn differentiates.
+::testing::AssertionResult GradGradCheck(const GradCheckFunction& fn,
+                                         std::vector<at::Tensor> inputs,
+                                         double eps = 1e-6, double rtol = 1e-5,
+                                         double atol = 1e-7);
+
 }  // namespace seg
 
 #endif  // COMMON_TESTING_GRADCHECK_H_

@@ -153,6 +153,18 @@ TEST(GradCheckTest, NanNeverPasses) {
                          {at::zeros({2}, at::kDouble)}));
 }
 
+TEST(GradCheckTest, SecondDerivatives) {
+  EXPECT_TRUE(
+      GradGradCheck([](const auto& in) { return in[0].pow(3) * in[1].sin(); },
+                    {Random({2, 3}), Random({2, 3})}));
+  // The gradient of its gradient counts x as a constant where it is detached.
+  const ::testing::AssertionResult result = GradGradCheck(
+      [](const auto& in) { return in[0] * in[0].detach().exp() + in[0]; },
+      {Random({3})});
+  EXPECT_FALSE(result);
+  EXPECT_THAT(result.message(), HasSubstr("gradient elements differ"));
+}
+
 TEST(GradCheckTest, AcceptsEmptyInputs) {
   EXPECT_TRUE(GradCheck([](const auto& in) { return in[0] * 2.0; },
                         {at::zeros({0, 3}, at::kDouble)}));

@@ -6,6 +6,7 @@
 #include <ATen/ATen.h>
 
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 namespace seg {
@@ -30,11 +31,13 @@ inline at::Tensor ChannelsLast(const at::Tensor& x) {
 }
 
 // x as every second element of a wider tensor: no dimension is dense, and what
-// lies between is large.
+// lies between is NaN (in integers, large).
 inline at::Tensor Sparse(const at::Tensor& x) {
   std::vector<int64_t> sizes = x.sizes().vec();
   for (int64_t& size : sizes) size *= 2;
-  at::Tensor wide = at::full(sizes, 1e3, x.options());
+  const double rest =
+      x.is_floating_point() ? std::numeric_limits<double>::quiet_NaN() : 1e3;
+  at::Tensor wide = at::full(sizes, rest, x.options());
   for (int64_t d = 0; d < x.dim(); ++d) wide = wide.slice(d, 1, sizes[d], 2);
   wide.copy_(x);
   return wide;

@@ -6,19 +6,18 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>
-#include <functional>
 #include <vector>
 
 #include "common/layers/gaussian_latent/gaussian_head.h"
 #include "common/metrics/likelihood.h"
 #include "common/testing/gradcheck.h"
 #include "common/testing/test_tensors.h"
+#include "common/testing/torch_errors.h"
 
 namespace seg {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 
 // mean and log-variance of size 1.
 DiagonalGaussian RandomGaussian(at::IntArrayRef sizes, int64_t seed) {
@@ -273,15 +272,6 @@ TEST(GaussianHeadTest, StartsWithUnitVarianceAndHasTheseParameters) {
   }
   EXPECT_EQ(head->forward(x.abs()).log_variance.max().item<float>(), 20.0f);
   EXPECT_TRUE(at::equal(head->Mean(x), gaussian.mean));
-}
-
-void ExpectError(const std::function<void()>& call, const char* message) {
-  try {
-    call();
-    ADD_FAILURE() << "no error; expected " << message;
-  } catch (const c10::Error& error) {
-    EXPECT_THAT(error.what_without_backtrace(), HasSubstr(message));
-  }
 }
 
 TEST(GaussianLatentTest, Errors) {

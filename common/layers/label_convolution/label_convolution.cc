@@ -7,7 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <vector>
+#include <utility>
 
 #include "common/layers/label_convolution/label_convolution_cpu.h"
 
@@ -17,9 +17,11 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// Parts of the weight gradient, each with its own double sum: a fixed number,
-// so that the result does not depend on threads.
+// Parts of the weight gradient, each with its own double sum: a number that
+// only the sizes decide, so that the result does not depend on threads. Fewer
+// where they would take more memory than this.
 constexpr int64_t kGradientParts = 16;
+constexpr int64_t kGradientPartsBytes = int64_t{64} << 20;
 // Rows that make a task worth a thread.
 constexpr int64_t kRowGrain = 8;
 
@@ -32,6 +34,11 @@ LabelConvolutionSizes Sizes(const at::Tensor& q, const at::Tensor& weight) {
   sizes.width = q.size(3);
   sizes.kernel_height = weight.size(2);
   sizes.kernel_width = weight.size(3);
+  return sizes;
+}
+
+LabelConvolutionSizes Transposed(LabelConvolutionSizes sizes) {
+  std::swap(sizes.in_labels, sizes.out_labels);
   return sizes;
 }
 
@@ -75,17 +82,21 @@ at::Tensor Correlate(const LabelConvolutionSizes& sizes,
 at::Tensor WeightGradient(const LabelConvolutionSizes& sizes,
                           const at::Tensor& padded,
                           const at::Tensor& padded_out) {
-  at::Tensor parts =
-      at::zeros({kGradientParts, sizes.out_labels, sizes.in_labels,
-                 sizes.kernel_height, sizes.kernel_width},
-                padded.options().dtype(at::kDouble));
+  const int64_t part_bytes = sizes.out_labels * sizes.in_labels *
+                             sizes.kernel_height * sizes.kernel_width *
+                             static_cast<int64_t>(sizeof(double));
+  const int64_t count =
+      std::clamp<int64_t>(kGradientPartsBytes / part_bytes, 1, kGradientParts);
+  at::Tensor parts = at::zeros({count, sizes.out_labels, sizes.in_labels,
+                                sizes.kernel_height, sizes.kernel_width},
+                               padded.options().dtype(at::kDouble));
   const int64_t rows = sizes.images * sizes.height;
-  const int64_t per_part = (rows + kGradientParts - 1) / kGradientParts;
+  const int64_t per_part = (rows + count - 1) / count;
   AT_DISPATCH_FLOATING_TYPES(padded.scalar_type(), "LabelConvolution", [&] {
     const scalar_t* x = padded.const_data_ptr<scalar_t>();
     const scalar_t* g = padded_out.const_data_ptr<scalar_t>();
     double* to = parts.mutable_data_ptr<double>();
-    at::parallel_for(0, kGradientParts, 1, [&](int64_t begin, int64_t end) {
+    at::parallel_for(0, count, 1, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         AccumulateWeightGradient<scalar_t>(
             sizes, x, g, to + i * parts.stride(0), std::min(i * per_part, rows),
@@ -94,6 +105,13 @@ at::Tensor WeightGradient(const LabelConvolutionSizes& sizes,
     });
   });
   return parts.sum(0).to(padded.scalar_type());
+}
+
+// g: the gradient of the output. No graph is recorded.
+at::Tensor WeightGradientOf(const at::Tensor& q, const at::Tensor& weight,
+                            const at::Tensor& g) {
+  const LabelConvolutionSizes sizes = Sizes(q, weight);
+  return WeightGradient(sizes, Pad(sizes, q), Pad(Transposed(sizes), g));
 }
 
 class LabelConvolutionFunction
@@ -113,16 +131,14 @@ class LabelConvolutionFunction
 
   static variable_list backward(AutogradContext* context,
                                 const variable_list& gradients) {
-    TORCH_CHECK(!c10::GradMode::is_enabled(),
-                "LabelConvolution: double backward is not supported");
     const variable_list saved = context->get_saved_variables();
     const at::Tensor &q = saved[0], &weight = saved[1], &g = gradients[0];
     if (q.numel() == 0 || weight.numel() == 0) {
       return {at::zeros_like(q), at::zeros_like(weight)};
     }
+    if (c10::GradMode::is_enabled()) return DifferentiableBackward(context, g);
     const LabelConvolutionSizes sizes = Sizes(q, weight);
-    LabelConvolutionSizes transposed = sizes;
-    std::swap(transposed.in_labels, transposed.out_labels);
+    const LabelConvolutionSizes transposed = Transposed(sizes);
     const at::Tensor padded_g = Pad(transposed, g);
     variable_list result(2);
     if (context->needs_input_grad(0)) {
@@ -133,7 +149,45 @@ class LabelConvolutionFunction
     }
     return result;
   }
+
+ private:
+  // The same where a graph of the gradients is recorded.
+  static variable_list DifferentiableBackward(AutogradContext* context,
+                                              const at::Tensor& g);
 };
+
+// dW of q and g, which is bilinear as the convolution is: with V the gradient
+// of dW, <dW, V> = <g, V * q>.
+class WeightGradientFunction
+    : public torch::autograd::Function<WeightGradientFunction> {
+ public:
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& q,
+                            const at::Tensor& g, const at::Tensor& weight) {
+    context->save_for_backward({q, g});
+    return WeightGradientOf(q, weight, g);
+  }
+
+  static variable_list backward(AutogradContext* context,
+                                const variable_list& gradients) {
+    const variable_list saved = context->get_saved_variables();
+    const at::Tensor& v = gradients[0];
+    return {LabelConvolutionFunction::apply(saved[1], TransposedKernel(v)),
+            LabelConvolutionFunction::apply(saved[0], v), at::Tensor()};
+  }
+};
+
+variable_list LabelConvolutionFunction::DifferentiableBackward(
+    AutogradContext* context, const at::Tensor& g) {
+  const variable_list saved = context->get_saved_variables();
+  variable_list result(2);
+  if (context->needs_input_grad(0)) {
+    result[0] = apply(g, TransposedKernel(saved[1]));
+  }
+  if (context->needs_input_grad(1)) {
+    result[1] = WeightGradientFunction::apply(saved[0], g, saved[1].detach());
+  }
+  return result;
+}
 
 void CheckKernel(const char* op, const at::Tensor& weight) {
   TORCH_CHECK(weight.dim() == 4, op,

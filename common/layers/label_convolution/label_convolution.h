@@ -10,16 +10,17 @@
 //   learning libraries), zero padding s, stride 1, no bias. In the terms of the
 //   paper weight[l][m][o] = k_{l,m}(-o).
 //
-// Differentiable in q and weight, once; differentiating twice is refused with
-// an error. The transposed operator K^T is the same convolution with
-// TransposedKernel(weight), which is also how the gradient of q is computed.
+// Differentiable in q and weight, any number of times. The transposed operator
+// K^T is the same convolution with TransposedKernel(weight), which is also how
+// the gradient of q is computed.
 //
 // Cost: K_h K_w L_in L_out multiply-adds a pixel in direct form, register tiles
 // of labels x pixels, plus a bordered copy of q. Written for few labels, where
 // oneDNN's convolution is slow (see README.md); float64 has the same kernels.
 // Threads split image rows; the weight gradient is summed over a fixed
 // partition of the rows (8 rows in the input type, then float64), so results do
-// not depend on the number of threads.
+// not depend on the number of threads; it takes up to 16 float64 copies of the
+// kernel, of 64 MB together (one copy of a larger kernel).
 //
 // Source: Larsson et al. 2017, "Learning Arbitrary Pairwise Potentials in CRFs
 // for Semantic Segmentation", Sec. 4 (spatial kernels 9 x 9).

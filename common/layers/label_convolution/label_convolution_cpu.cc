@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-// Four targets cover the machines; each one costs seconds of compilation.
-#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_AVX3_DL)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE \
   "common/layers/label_convolution/label_convolution_cpu.cc"

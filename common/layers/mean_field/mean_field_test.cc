@@ -9,27 +9,16 @@
 #include "common/layers/permutohedral/features.h"
 #include "common/layers/permutohedral/naive_lattice.h"
 #include "common/testing/gradcheck.h"
+#include "common/testing/instruction_sets.h"
+#include "common/testing/torch_errors.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-// The instruction sets that the kernels are built for.
-#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
-#include "common/testing/instruction_sets.h"
 
 namespace seg {
 namespace {
 
 using ::testing::HasSubstr;
 using Norm = LatticeNormalization;
-
-template <class F>
-std::string ErrorOf(const F& f) {
-  try {
-    f();
-  } catch (const c10::Error& e) {
-    return e.what_without_backtrace();
-  }
-  return "no error";
-}
 
 double MaxError(const at::Tensor& a, const at::Tensor& b) {
   return (a - b).abs().max().item<double>();

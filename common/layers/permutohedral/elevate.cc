@@ -7,9 +7,6 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "common/layers/permutohedral/elevate.cc"
 // Three targets are enough: the baseline, AVX2 and AVX-512.
-#ifndef HWY_DISABLED_TARGETS
-#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
-#endif
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 

@@ -16,6 +16,9 @@ constexpr int64_t kBlock = 16;
 
 // Largest |q|: quotients stay exact in float and far from int32's end.
 constexpr double kMaxQuotient = 1 << 22;
+// Beyond this, float32 features are elevated in float64: in float32 the
+// weights' error would be more than 1e-4 (it is proportional to |q|).
+constexpr double kMaxFloatQuotient = 1 << 12;
 
 constexpr int64_t kMaxDim = 64;
 

@@ -129,10 +129,11 @@ void StoreWeights(const T* in, int64_t corners, int64_t count, T* out) {
 }
 
 // Inserts all points into packed keys; returns null when a coordinate does not
-// fit.
+// fit. *max_quotient: the largest |q|, of all points unless null is returned.
 template <typename T>
 std::unique_ptr<PackedKeys> BuildPacked(const at::Tensor& features,
-                                        int32_t* vertices, T* weights) {
+                                        int32_t* vertices, T* weights,
+                                        T* max_quotient) {
   const int64_t points = features.size(0);
   const int64_t dim = features.size(1);
   const int64_t corners = dim + 1;
@@ -154,12 +155,14 @@ std::unique_ptr<PackedKeys> BuildPacked(const at::Tensor& features,
     StoreWeights(elevation.weights.data(), corners, count,
                  weights + begin * corners);
   }
+  *max_quotient = elevation.max_quotient;
   return table;
 }
 
 template <typename T>
 std::unique_ptr<WideKeys> BuildWide(const at::Tensor& features,
-                                    int32_t* vertices, T* weights) {
+                                    int32_t* vertices, T* weights,
+                                    T* max_quotient) {
   const int64_t points = features.size(0);
   const int64_t dim = features.size(1);
   const int64_t corners = dim + 1;
@@ -185,6 +188,7 @@ std::unique_ptr<WideKeys> BuildWide(const at::Tensor& features,
       }
     }
   }
+  *max_quotient = elevation.max_quotient;
   return table;
 }
 
@@ -215,23 +219,30 @@ LatticePtr PermutohedralLattice::Build(const at::Tensor& features, Keys keys) {
   lattice->dim_ = dim;
   lattice->vertices_ = permutohedral::Buffer<int32_t>(points * (dim + 1));
   lattice->keys_ = std::make_unique<KeyTable>();
+  // Returns the largest |q|.
   const auto build = [&](auto* storage) {
     *storage = std::decay_t<decltype(*storage)>(points * (dim + 1));
+    std::decay_t<decltype(*storage->data())> max_quotient = 0;
     KeyTable* table = lattice->keys_.get();
     int32_t* vertices = lattice->vertices_.data();
     if (keys != Keys::kWide) {
-      table->packed = BuildPacked(features, vertices, storage->data());
+      table->packed =
+          BuildPacked(features, vertices, storage->data(), &max_quotient);
       TORCH_CHECK(table->packed != nullptr || keys == Keys::kAuto,
                   "PermutohedralLattice: keys overflow one 64-bit word: d=",
                   dim, " leaves ", KeyLayout(dim).field_bits,
                   " bits a coordinate; use Keys::kAuto or a larger theta");
     }
     if (table->packed == nullptr) {
-      table->wide = BuildWide(features, vertices, storage->data());
+      table->wide =
+          BuildWide(features, vertices, storage->data(), &max_quotient);
     }
+    return static_cast<double>(max_quotient);
   };
   if (type == at::kFloat) {
-    build(&lattice->weights_float_);
+    if (build(&lattice->weights_float_) > permutohedral::kMaxFloatQuotient) {
+      return Build(features.to(at::kDouble), keys);
+    }
   } else {
     build(&lattice->weights_double_);
   }

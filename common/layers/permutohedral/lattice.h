@@ -74,10 +74,11 @@ class PermutohedralLattice {
 
   // features: [P,d] float32 or float64 on the CPU, any strides, d >= 1, P >= 0;
   // no gradient flows to them. Rank and rounding decisions are discontinuous in
-  // the features: they are made in the features' own precision with the
-  // operation order of densecrf; ties go to the lower axis. Throws
-  // (TORCH_CHECK) on non-finite features and on coordinates beyond 2^23 unit
-  // cells, and for Keys::kPacked when they do not fit.
+  // the features: they are made in the features' own precision (in float64
+  // where a float32 coordinate is beyond 2^12 unit cells) with the operation
+  // order of densecrf; ties go to the lower axis. Throws (TORCH_CHECK) on
+  // non-finite features and on coordinates beyond 2^22 unit cells, and for
+  // Keys::kPacked when they do not fit.
   static std::shared_ptr<const PermutohedralLattice> Build(
       const at::Tensor& features, Keys keys = Keys::kAuto);
 
@@ -93,7 +94,10 @@ class PermutohedralLattice {
   // [P,d+1]: vertex of remainder r of the simplex of each point. Vertices are
   // numbered as blocks of points first touch them: near points, near numbers.
   const int32_t* vertices() const { return vertices_.data(); }
-  // [P,d+1] barycentric weights (T = float or double). Sum 1; may be -1e-7.
+  // [P,d+1] barycentric weights (T = float or double). Sum 1; below 0 by no
+  // more than rounding, which grows with the coordinates: -1e-4 for float32
+  // features (at 2^12 cells; typically -1e-7), -1e-8 for float64 ones (at 2^22
+  // cells).
   template <typename T>
   const T* weights() const;
 

@@ -9,6 +9,7 @@
 #include "common/layers/permutohedral/features.h"
 #include "common/layers/permutohedral/naive_lattice.h"
 #include "common/layers/permutohedral/taps.h"
+#include "common/testing/torch_errors.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -18,16 +19,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using Keys = PermutohedralLattice::Keys;
-
-template <class F>
-std::string ErrorOf(const F& f) {
-  try {
-    f();
-  } catch (const c10::Error& e) {
-    return e.what_without_backtrace();
-  }
-  return "no error";
-}
 
 at::Tensor RandomFeatures(int64_t points, int64_t dim, double spread,
                           uint64_t seed = 1) {
@@ -280,6 +271,39 @@ TEST(LatticeTest, KeysOverflow) {
   EXPECT_EQ(lattice->num_vertices(), 180);
   EXPECT_THAT(ErrorOf([&] { PermutohedralLattice::Build(f * 1e6); }),
               HasSubstr("within 2^22 lattice cells"));
+}
+
+// Far from the origin float32 rounds the features' elevation to parts of a
+// cell: there it is done in float64, and the weights are those of the same
+// features in float64.
+TEST(LatticeTest, WeightsOfFarFloatFeatures) {
+  for (int64_t d : {1, 2, 5}) {
+    for (double spread : {10.0, 1e3, 3e5}) {
+      const at::Tensor f =
+          RandomFeatures(300, d, spread, 30 + d).to(at::kFloat);
+      const auto single = PermutohedralLattice::Build(f);
+      const auto exact = PermutohedralLattice::Build(f.to(at::kDouble));
+      const int64_t count = 300 * (d + 1);
+      for (int64_t i = 0; i < count; ++i) {
+        ASSERT_GE(single->weights<float>()[i], -1e-4f);
+      }
+      if (spread < 1e5) continue;
+      ASSERT_EQ(single->num_vertices(), exact->num_vertices());
+      for (int64_t i = 0; i < count; ++i) {
+        ASSERT_EQ(single->vertices()[i], exact->vertices()[i]);
+        ASSERT_EQ(single->weights<double>()[i], exact->weights<double>()[i]);
+      }
+    }
+  }
+}
+
+// Refused before anything is built: the features are 40 bytes.
+TEST(LatticeTest, RefusesMorePointsThanIndicesOf32BitsHold) {
+  ExpectError(
+      [] {
+        PermutohedralLattice::Build(at::zeros({1, 5}).expand({1 << 29, 5}));
+      },
+      "P (d+1) must be below 2^31, got P=536870912, d=5");
 }
 
 TEST(LatticeTest, RejectsBadFeatures) {

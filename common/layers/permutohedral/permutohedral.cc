@@ -1,11 +1,14 @@
 #include "common/layers/permutohedral/permutohedral.h"
 
+#include <algorithm>
 #include <functional>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "ATen/ATen.h"
 #include "ATen/Parallel.h"
+#include "common/layers/once_differentiable/once_differentiable.h"
 #include "common/layers/permutohedral/filter_core.h"
 #include "torch/csrc/autograd/custom_function.h"
 
@@ -82,16 +85,15 @@ Scaling<T> Factors(const PermutohedralLattice& lattice, const Context& context,
   return scaling;
 }
 
-// Runs one image a thread when there are enough, else all threads on each image
-// in turn. The result is the same bit for bit.
+// Runs one image a thread for as many whole rounds as there are, then all
+// threads on each image that is left in turn. The result is the same bit for
+// bit.
 void ForEachImage(int64_t batch, const std::function<void(int64_t)>& run) {
-  if (batch >= at::get_num_threads()) {
-    at::parallel_for(0, batch, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t n = begin; n < end; ++n) run(n);
-    });
-  } else {
-    for (int64_t n = 0; n < batch; ++n) run(n);
-  }
+  const int64_t whole = batch - batch % at::get_num_threads();
+  at::parallel_for(0, whole, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t n = begin; n < end; ++n) run(n);
+  });
+  for (int64_t n = whole; n < batch; ++n) run(n);
 }
 
 at::Tensor Gaussian(const at::Tensor& values, const Context& context,
@@ -154,7 +156,8 @@ std::vector<T> PackFilter(const at::Tensor& filter) {
 // The filter of the transposed operator: F'[m][l][o] = F[l][m][-o].
 at::Tensor Transposed(const at::Tensor& filter, int64_t dim, int64_t support) {
   const at::Tensor reflection =
-      at::tensor(at::IntArrayRef(PermutohedralReflection(dim, support)));
+      at::tensor(at::IntArrayRef(PermutohedralReflection(dim, support)),
+                 filter.options().dtype(at::kLong));
   return filter.transpose(0, 1).index_select(2, reflection);
 }
 
@@ -240,24 +243,6 @@ std::pair<at::Tensor, at::Tensor> FilterBackward(
   return {d_values, d_filter};
 }
 
-// Passes gradients on; differentiating them is refused.
-class NoSecondDerivative
-    : public torch::autograd::Function<NoSecondDerivative> {
- public:
-  // The other arguments only tie the result to what it depends on.
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& gradient,
-                            const at::Tensor& output_gradient,
-                            const at::Tensor& values,
-                            const at::Tensor& filter) {
-    return gradient.clone();
-  }
-  static variable_list backward(AutogradContext* ctx, const variable_list&) {
-    TORCH_CHECK(false,
-                "PermutohedralFilter: second derivatives are not supported");
-    return {};
-  }
-};
-
 class FilterFunction : public torch::autograd::Function<FilterFunction> {
  public:
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& values,
@@ -273,21 +258,16 @@ class FilterFunction : public torch::autograd::Function<FilterFunction> {
     const variable_list saved = ctx->get_saved_variables();
     const auto context = c10::static_intrusive_pointer_cast<Context>(
         ctx->saved_data["context"].toCapsule());
-    std::pair<at::Tensor, at::Tensor> d;
+    variable_list result(3);
     {
       at::NoGradGuard no_grad;
-      d = FilterBackward(grads[0], saved[0], saved[1], *context,
+      std::tie(result[0], result[1]) =
+          FilterBackward(grads[0], saved[0], saved[1], *context,
                          ctx->needs_input_grad(0), ctx->needs_input_grad(1));
     }
-    if (at::GradMode::is_enabled()) {
-      // A graph of the gradients is being recorded: make its use an error.
-      for (at::Tensor* g : {&d.first, &d.second}) {
-        if (g->defined()) {
-          *g = NoSecondDerivative::apply(*g, grads[0], saved[0], saved[1]);
-        }
-      }
-    }
-    return {d.first, d.second, at::Tensor()};
+    RefuseSecondDerivatives("PermutohedralFilter",
+                            {grads[0], saved[0], saved[1]}, &result);
+    return result;
   }
 };
 

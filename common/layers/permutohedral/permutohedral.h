@@ -11,8 +11,17 @@
 //             N >= 0, L >= 1
 //   lattices: N lattices (the same one may appear often) of P = H W points each
 //
-// Deterministic: the result does not depend on the number of threads. A second
-// derivative is refused with a message.
+// Deterministic: the result does not depend on the number of threads. The
+// Gaussian has derivatives of any order. PermutohedralFilter has one: a graph
+// of its gradient may be recorded, differentiating that is refused with an
+// error.
+//
+// float32 sums: the splat adds the n points of a vertex one after the other, so
+// the sum's relative error is at most n 2^-24 (6e-8 n) for values of one sign;
+// of about 1e-5 for n = 2e5 where weights vary. Beyond n = 2^24 nothing more is
+// added. The normaliser is summed the same way but does not cancel it. A
+// lattice with more than 1e5 points on a vertex (theta of a large image's size,
+// video, volumes) should filter float64 values.
 #ifndef COMMON_LAYERS_PERMUTOHEDRAL_PERMUTOHEDRAL_H_
 #define COMMON_LAYERS_PERMUTOHEDRAL_PERMUTOHEDRAL_H_
 

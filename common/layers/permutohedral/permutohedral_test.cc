@@ -6,13 +6,13 @@
 
 #include "ATen/ATen.h"
 #include "ATen/Parallel.h"
+#include "c10/core/GradMode.h"
 #include "common/layers/permutohedral/naive_lattice.h"
 #include "common/testing/gradcheck.h"
+#include "common/testing/instruction_sets.h"
+#include "common/testing/torch_errors.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-// The instruction sets that the kernels are built for.
-#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
-#include "common/testing/instruction_sets.h"
 #include "torch/csrc/autograd/autograd.h"
 
 namespace seg {
@@ -23,16 +23,6 @@ using Norm = LatticeNormalization;
 
 constexpr Norm kNorms[] = {Norm::kNone, Norm::kSymmetric, Norm::kBefore,
                            Norm::kAfter};
-
-template <class F>
-std::string ErrorOf(const F& f) {
-  try {
-    f();
-  } catch (const c10::Error& e) {
-    return e.what_without_backtrace();
-  }
-  return "no error";
-}
 
 at::Tensor Features(int64_t points, int64_t dim, double spread,
                     uint64_t seed = 1) {
@@ -391,8 +381,25 @@ TEST(PermutohedralTest, SecondDerivatives) {
   const at::Tensor z = PermutohedralFilter(q, f, lattices);
   const at::Tensor dz =
       torch::autograd::grad({z.square().sum()}, {q}, {}, true, true)[0];
-  EXPECT_THAT(ErrorOf([&] { dz.sum().backward(); }),
-              HasSubstr("second derivatives are not supported"));
+  ExpectError([&] { dz.sum().backward(); },
+              "PermutohedralFilter: second derivatives are not supported");
+}
+
+TEST(PermutohedralTest, ChangingAnInputBeforeTheBackwardPassIsAnError) {
+  const LatticeVector lattices = {
+      PermutohedralLattice::Build(Features(6, 2, 0.5))};
+  for (size_t changed : {0, 1}) {
+    const std::vector<at::Tensor> in = {
+        at::randn({1, 2, 6}, at::kDouble).set_requires_grad(true),
+        at::randn({2, 2, 7}, at::kDouble).set_requires_grad(true)};
+    const at::Tensor loss = PermutohedralFilter(in[0], in[1], lattices).sum();
+    {
+      const c10::NoGradGuard no_grad;
+      in[changed].add_(1);
+    }
+    ExpectError([&] { torch::autograd::grad({loss}, in); },
+                "modified by an inplace operation");
+  }
 }
 
 TEST(PermutohedralTest, LayoutsAndBatches) {
@@ -497,6 +504,85 @@ TEST(PermutohedralTest, TheNumberOfThreadsChangesNothing) {
         EXPECT_TRUE(one[i].equal(several[i])) << n << " threads, result " << i;
       }
     }
+  }
+  at::set_num_threads(threads);
+}
+
+// Whole rounds of images run one a thread, the rest with all threads on each; a
+// lattice that images share makes its lazy parts in either.
+TEST(PermutohedralTest, ThreadsOnImagesAndWithinThem) {
+  at::manual_seed(16);
+  const int threads = at::get_num_threads();
+  const int64_t batch = 5;
+  const at::Tensor images = at::rand({batch, 3, 100, 90}) * 255;
+  const at::Tensor q0 = at::rand({batch, 3, 100, 90});
+  const at::Tensor f0 = at::randn({3, 3, 63});
+  const at::Tensor s0 = at::randn({3, 3, 7});
+  const auto run = [&](int count) {
+    at::set_num_threads(count);
+    const LatticeVector own = BuildBilateralLattices(images, 20, 60);
+    const LatticeVector shared = BuildSpatialLattices(batch, 100, 90, 4);
+    at::Tensor q = q0.clone().set_requires_grad(true);
+    at::Tensor f = f0.clone().set_requires_grad(true);
+    at::Tensor s = s0.clone().set_requires_grad(true);
+    const at::Tensor y =
+        PermutohedralFilter(q, f, own) + PermutohedralFilter(q, s, shared) +
+        PermutohedralGaussian(q, shared) + PermutohedralGaussian(q, own);
+    y.square().sum().backward();
+    return std::vector<at::Tensor>{y.detach(), q.grad(), f.grad(), s.grad()};
+  };
+  const auto one = run(1);
+  for (int count : {2, 3, 4, 5}) {
+    const auto several = run(count);
+    for (size_t i = 0; i < one.size(); ++i) {
+      EXPECT_TRUE(one[i].equal(several[i]))
+          << count << " threads, result " << i;
+    }
+  }
+  at::set_num_threads(threads);
+}
+
+TEST(PermutohedralTest, WideKeysGiveTheSameValues) {
+  const at::Tensor features = Features(60, 3, 1.0, 17);
+  at::manual_seed(18);
+  const at::Tensor q = at::rand({1, 3, 60}, at::kDouble);
+  const at::Tensor f = at::randn({2, 3, 15}, at::kDouble);
+  const at::Tensor g = at::randn({1, 2, 60}, at::kDouble);
+  std::vector<at::Tensor> results[2];
+  for (int wide : {0, 1}) {
+    const LatticeVector lattices = {PermutohedralLattice::Build(
+        features, wide ? PermutohedralLattice::Keys::kWide
+                       : PermutohedralLattice::Keys::kPacked)};
+    at::Tensor x = q.clone().set_requires_grad(true);
+    at::Tensor w = f.clone().set_requires_grad(true);
+    const at::Tensor y = PermutohedralFilter(x, w, lattices);
+    y.backward(g);
+    results[wide] = {y.detach(), x.grad(), w.grad(),
+                     PermutohedralGaussian(q, lattices)};
+  }
+  // Vertices are numbered in another order, and their sums run in it.
+  for (size_t i = 0; i < results[0].size(); ++i) {
+    EXPECT_LT(MaxError(results[0][i], results[1][i]), 1e-13) << i;
+  }
+}
+
+// The error that permutohedral.h states: float32 sums over the points of a
+// vertex, worst where all weights are equal.
+TEST(PermutohedralTest, ErrorOfFloatSumsWithManyPointsOnAVertex) {
+  const int threads = at::get_num_threads();
+  at::set_num_threads(1);
+  for (int64_t points : {1000, 200000}) {
+    // One place: d + 1 vertices with all points on each.
+    const at::Tensor features =
+        at::tensor({0.1f, 0.2f}).expand({points, 2}).contiguous();
+    const LatticeVector lattices = {PermutohedralLattice::Build(features)};
+    ASSERT_EQ(lattices[0]->num_vertices(), 3);
+    const at::Tensor ones = at::ones({1, 1, points});
+    const at::Tensor y = PermutohedralGaussian(ones, lattices, Norm::kNone);
+    const at::Tensor exact =
+        PermutohedralGaussian(ones.to(at::kDouble), lattices, Norm::kNone);
+    const double error = ((y - exact) / exact).abs().max().item<double>();
+    EXPECT_LE(error, static_cast<double>(points) * std::pow(2.0, -24));
   }
   at::set_num_threads(threads);
 }

@@ -5,9 +5,6 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "common/layers/permutohedral/planes.cc"
-#ifndef HWY_DISABLED_TARGETS
-#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
-#endif
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 
@@ -186,6 +183,30 @@ HWY_ATTR void StoreT(const T* rows, int64_t row, T scale, const T* factor,
   }
 }
 
+// Points whose labels are adjacent, as in channels last.
+template <typename T>
+HWY_ATTR void LoadLabelsT(const T* HWY_RESTRICT in, int64_t point_stride,
+                          int64_t labels, const T* factor, int64_t count,
+                          int64_t row, T* HWY_RESTRICT out) {
+  const hn::CappedTag<T, kLanes> d;
+  const hn::CappedTag<T, 4> quad;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  const int64_t step = static_cast<int64_t>(hn::Lanes(quad));
+  for (int64_t p = 0; p < count; ++p, in += point_stride, out += row) {
+    const T f = factor == nullptr ? T(1) : factor[p];
+    int64_t l = 0;
+    for (; l + lanes <= labels; l += lanes) {
+      hn::StoreU(hn::Mul(hn::LoadU(d, in + l), hn::Set(d, f)), d, out + l);
+    }
+    for (; l + step <= labels; l += step) {
+      hn::StoreU(hn::Mul(hn::LoadU(quad, in + l), hn::Set(quad, f)), quad,
+                 out + l);
+    }
+    for (; l < labels; ++l) out[l] = in[l] * f;
+    for (; l < row; ++l) out[l] = T(0);
+  }
+}
+
 void LoadFloat(const float* in, int64_t label_stride, int64_t labels,
                const float* factor, int64_t count, int64_t row, float* out) {
   LoadT(in, label_stride, labels, factor, count, row, out);
@@ -205,6 +226,17 @@ void StoreDouble(const double* rows, int64_t row, double scale,
   StoreT(rows, row, scale, factor, count, labels, out, label_stride);
 }
 
+void LoadLabelsFloat(const float* in, int64_t point_stride, int64_t labels,
+                     const float* factor, int64_t count, int64_t row,
+                     float* out) {
+  LoadLabelsT(in, point_stride, labels, factor, count, row, out);
+}
+void LoadLabelsDouble(const double* in, int64_t point_stride, int64_t labels,
+                      const double* factor, int64_t count, int64_t row,
+                      double* out) {
+  LoadLabelsT(in, point_stride, labels, factor, count, row, out);
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace permutohedral
 }  // namespace seg
@@ -219,6 +251,8 @@ HWY_EXPORT(LoadFloat);
 HWY_EXPORT(LoadDouble);
 HWY_EXPORT(StoreFloat);
 HWY_EXPORT(StoreDouble);
+HWY_EXPORT(LoadLabelsFloat);
+HWY_EXPORT(LoadLabelsDouble);
 
 void LoadPlanar(const float* in, int64_t label_stride, int64_t labels,
                 const float* factor, int64_t count, int64_t row, float* out) {
@@ -243,6 +277,17 @@ void StorePlanar(const double* rows, int64_t row, double scale,
   (rows, row, scale, factor, count, labels, out, label_stride);
 }
 
+void LoadLabels(const float* in, int64_t point_stride, int64_t labels,
+                const float* factor, int64_t count, int64_t row, float* out) {
+  HWY_DYNAMIC_DISPATCH(LoadLabelsFloat)
+  (in, point_stride, labels, factor, count, row, out);
+}
+void LoadLabels(const double* in, int64_t point_stride, int64_t labels,
+                const double* factor, int64_t count, int64_t row, double* out) {
+  HWY_DYNAMIC_DISPATCH(LoadLabelsDouble)
+  (in, point_stride, labels, factor, count, row, out);
+}
+
 }  // namespace
 
 template <typename T>
@@ -252,6 +297,10 @@ void LoadPoints(const Planes<const T>& in, int64_t labels, const T* factor,
   if (factor != nullptr) factor += begin;
   if (in.point_stride == 1) {
     LoadPlanar(x, in.label_stride, labels, factor, end - begin, row, out);
+    return;
+  }
+  if (in.label_stride == 1) {
+    LoadLabels(x, in.point_stride, labels, factor, end - begin, row, out);
     return;
   }
   for (int64_t p = 0; p < end - begin; ++p, x += in.point_stride, out += row) {

@@ -2,9 +2,6 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "common/layers/permutohedral/tap_kernels.cc"
-#ifndef HWY_DISABLED_TARGETS
-#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
-#endif
 #include "hwy/foreach_target.h"
 // After it: compiled for each target.
 #include "common/layers/permutohedral/row_tags-inl.h"

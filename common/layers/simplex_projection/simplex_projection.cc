@@ -113,6 +113,36 @@ at::Tensor RunBackward(const at::Tensor& y_any, const at::Tensor& g_any,
   return r;
 }
 
+// J v. J is not symmetric where leak > 0: RunBackward gives J^T.
+at::Tensor Jacobian(const at::Tensor& y, const at::Tensor& v, double leak) {
+  const at::Tensor active = y > 0;
+  // 0 / 0 in a NaN pixel, which has no active label: NaN, as it should be.
+  const at::Tensor mean = v.masked_fill(~active, 0).sum(1, /*keepdim=*/true) /
+                          active.sum(1, /*keepdim=*/true);
+  const at::Tensor r = v - mean;
+  return at::where(active, r, r * leak);
+}
+
+// r = J^T g. The projection is piecewise linear: J does not change with x, and
+// the only second derivative is that in g.
+class SimplexGradientFunction
+    : public torch::autograd::Function<SimplexGradientFunction> {
+ public:
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& g,
+                            const at::Tensor& y, double leak) {
+    context->save_for_backward({y});
+    context->saved_data["leak"] = leak;
+    return RunBackward(y, g, leak);
+  }
+
+  static variable_list backward(AutogradContext* context,
+                                const variable_list& gradients) {
+    return {Jacobian(context->get_saved_variables()[0], gradients[0],
+                     context->saved_data["leak"].toDouble()),
+            at::Tensor(), at::Tensor()};
+  }
+};
+
 class SimplexFunction : public torch::autograd::Function<SimplexFunction> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x,
@@ -128,11 +158,12 @@ class SimplexFunction : public torch::autograd::Function<SimplexFunction> {
 
   static variable_list backward(AutogradContext* context,
                                 const variable_list& gradients) {
-    TORCH_CHECK(!c10::GradMode::is_enabled(),
-                "SimplexProjection: double backward is not supported");
-    const at::Tensor y = context->get_saved_variables()[0];
+    const at::Tensor y = context->get_saved_variables()[0].detach();
+    const double leak = context->saved_data["leak"].toDouble();
     const at::Tensor r =
-        RunBackward(y, gradients[0], context->saved_data["leak"].toDouble());
+        c10::GradMode::is_enabled()
+            ? SimplexGradientFunction::apply(gradients[0], y, leak)
+            : RunBackward(y, gradients[0], leak);
     at::Tensor dgradient;
     if (context->saved_data["has_gradient"].toBool() &&
         context->needs_input_grad(1)) {

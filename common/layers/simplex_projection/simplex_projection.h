@@ -22,7 +22,8 @@
 // m, which is wrong off the diagonal unless alpha = 1.) At a tie, where an
 // entry equals tau, the gradient is the one of the active set of the forward
 // pass. The backward pass keeps y only: an entry is active exactly when y_l >
-// 0. Differentiating twice is refused with an error.
+// 0. Differentiable any number of times; y is piecewise linear in x, so second
+// derivatives of y itself are zero.
 //
 // Special values: a pixel with a NaN or a +infinity is NaN in all its labels
 // and in its gradient; other pixels are not touched. A label at -infinity is

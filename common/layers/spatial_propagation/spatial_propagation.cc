@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "common/layers/once_differentiable/once_differentiable.h"
 #include "common/layers/spatial_propagation/spatial_propagation_cpu.h"
 #include "common/layers/spatial_propagation/spatial_propagation_threads.h"
 
@@ -131,6 +132,7 @@ at::Tensor RunForward(const SpatialPropagationPlan& plan, const at::Tensor& x,
   return out;
 }
 
+// gates_gradient: undefined, or written.
 void RunBackward(const SpatialPropagationPlan& plan, const at::Tensor& x,
                  const at::Tensor& gates, const at::Tensor& gradient,
                  const at::Tensor& winner, const at::Tensor& checkpoints,
@@ -145,7 +147,9 @@ void RunBackward(const SpatialPropagationPlan& plan, const at::Tensor& x,
     t.checkpoints =
         checkpoints.const_data_ptr<scalar_t>() + plan.checkpoint_pad();
     t.x_gradient = View<scalar_t>(x_gradient);
-    t.gates_gradient = View<scalar_t>(gates_gradient);
+    if (gates_gradient.defined()) {
+      t.gates_gradient = View<scalar_t>(gates_gradient);
+    }
     SpatialPropagationBackwardOnThreads(plan, t, x_gradient);
   });
 }
@@ -153,11 +157,10 @@ void RunBackward(const SpatialPropagationPlan& plan, const at::Tensor& x,
 class SpatialPropagationFunction
     : public torch::autograd::Function<SpatialPropagationFunction> {
  public:
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& x_any,
-                            const at::Tensor& gates_any,
+  // x, gates: in the plan's layout.
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x,
+                            const at::Tensor& gates,
                             const SpatialPropagationPlan& plan) {
-    const at::Tensor x = InLayout(x_any, plan.channels_last);
-    const at::Tensor gates = InLayout(gates_any, plan.channels_last);
     at::Tensor winner, checkpoints;
     const at::Tensor out = RunForward(plan, x, gates, &winner, &checkpoints);
     context->save_for_backward({x, gates, winner, checkpoints});
@@ -173,8 +176,6 @@ class SpatialPropagationFunction
 
   static variable_list backward(AutogradContext* context,
                                 const variable_list& gradients) {
-    TORCH_CHECK(!c10::GradMode::is_enabled(), kOp,
-                ": double backward is not supported");
     const variable_list saved = context->get_saved_variables();
     const at::Tensor &x = saved[0], &gates = saved[1];
     const std::vector<int64_t> values =
@@ -193,13 +194,20 @@ class SpatialPropagationFunction
     plan.channel_block = values[6];
     plan.segment = values[7];
     plan.stream = values[8] != 0;
-    const at::Tensor x_gradient =
-        EmptyInLayout(x.sizes(), x.options(), plan.channels_last);
-    const at::Tensor gates_gradient =
-        EmptyInLayout(gates.sizes(), x.options(), plan.channels_last);
-    RunBackward(plan, x, gates, InLayout(gradients[0], plan.channels_last),
-                saved[2], saved[3], x_gradient, gates_gradient);
-    return {x_gradient, gates_gradient, at::Tensor()};
+    variable_list result(3);
+    {
+      const at::NoGradGuard no_grad;
+      // What the scans of a direction add to; the gates' is only written.
+      result[0] = EmptyInLayout(x.sizes(), x.options(), plan.channels_last);
+      if (context->needs_input_grad(1)) {
+        result[1] =
+            EmptyInLayout(gates.sizes(), x.options(), plan.channels_last);
+      }
+      RunBackward(plan, x, gates, InLayout(gradients[0], plan.channels_last),
+                  saved[2], saved[3], result[0], result[1]);
+    }
+    RefuseSecondDerivatives(kOp, {gradients[0], x, gates}, &result);
+    return result;
   }
 };
 
@@ -240,12 +248,14 @@ at::Tensor Propagate(const at::Tensor& x, const at::Tensor& gates,
   if (x.numel() == 0) return x + gates.sum().to(x.scalar_type());
   const SpatialPropagationPlan plan =
       MakePlan(x, gates, options, first_direction, directions);
+  // Copies are made out here, where autograd sees them.
+  const at::Tensor x_in = InLayout(x, plan.channels_last);
+  const at::Tensor gates_in = InLayout(gates, plan.channels_last);
   if (c10::GradMode::is_enabled() &&
       (x.requires_grad() || gates.requires_grad())) {
-    return SpatialPropagationFunction::apply(x, gates, plan);
+    return SpatialPropagationFunction::apply(x_in, gates_in, plan);
   }
-  return RunForward(plan, InLayout(x, plan.channels_last),
-                    InLayout(gates, plan.channels_last), nullptr, nullptr);
+  return RunForward(plan, x_in, gates_in, nullptr, nullptr);
 }
 
 }  // namespace

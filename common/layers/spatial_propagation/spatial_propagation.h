@@ -29,8 +29,8 @@
 // later steps send back,
 //   dx[i,t] = (1 - sum_k p_k) e[i,t],   dp_k[i,t] = e[i,t] (h[i+k,t-1] -
 //   x[i,t])
-// and dg from dp by the rule. Differentiable in x and gates, once;
-// differentiating twice is refused with an error.
+// and dg from dp by the rule. Differentiable in x and gates, once: a graph of
+// the gradients may be recorded, differentiating that is refused with an error.
 //
 // Bounds: with sum |p| <= 1, |h[.,t]| <= (2 t + 1) max |x| (t from 0; reached
 // with p = -1 and alternating x); with p >= 0 in addition h stays in

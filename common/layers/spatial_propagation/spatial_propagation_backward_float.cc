@@ -2,7 +2,6 @@
 // set take their time to compile.
 
 #include "common/layers/spatial_propagation/spatial_propagation_scan.h"
-#include "common/layers/spatial_propagation/spatial_propagation_targets.h"
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE \
   "common/layers/spatial_propagation/spatial_propagation_backward_float.cc"

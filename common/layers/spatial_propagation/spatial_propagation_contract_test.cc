@@ -2,8 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-#include <c10/core/CPUAllocator.h>
-#include <gmock/gmock.h>
+#include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
@@ -16,13 +15,14 @@
 #include "common/layers/spatial_propagation/spatial_propagation.h"
 #include "common/layers/spatial_propagation/spatial_propagation_layer.h"
 #include "common/layers/spatial_propagation/spatial_propagation_reference.h"
-#include "hwy/targets.h"
+#include "common/testing/counting_allocator.h"
+#include "common/testing/instruction_sets.h"
+#include "common/testing/test_tensors.h"
+#include "common/testing/torch_errors.h"
 
 namespace seg {
 namespace spatial_propagation_test {
 namespace {
-
-using ::testing::HasSubstr;
 
 TEST(SpatialPropagationTest, NumberOfThreadsDoesNotChangeABit) {
   const int threads = at::get_num_threads();
@@ -162,18 +162,6 @@ TEST(SpatialPropagationTest, BatchEqualsItsImages) {
   }
 }
 
-// Runs `check` with each instruction set that this CPU has, one after the
-// other.
-void ForEachTarget(const std::function<void(const char*)>& check) {
-  for (int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    hwy::SetSupportedTargetsForTest(target);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-    check(hwy::TargetName(target));
-  }
-  hwy::SetSupportedTargetsForTest(0);
-  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-}
-
 TEST(SpatialPropagationTest, EveryInstructionSetAgrees) {
   for (const auto& options : AllOptions()) {
     for (const auto& [type, sizes] :
@@ -226,25 +214,6 @@ TEST(SpatialPropagationTest, OutputHasTheLayoutOfTheGates) {
   }
 }
 
-// Hands allocations on and counts them.
-class CountingAllocator : public c10::Allocator {
- public:
-  c10::DataPtr allocate(size_t bytes) override {
-    ++count_;
-    bytes_ += static_cast<int64_t>(bytes);
-    return base_->allocate(bytes);
-  }
-  void copy_data(void* to, const void* from, size_t bytes) const override {
-    default_copy_data(to, from, bytes);
-  }
-  int64_t count() const { return count_; }
-  int64_t bytes() const { return bytes_; }
-
- private:
-  c10::Allocator* base_ = c10::GetDefaultCPUAllocator();
-  int64_t count_ = 0, bytes_ = 0;
-};
-
 TEST(SpatialPropagationTest, AllocatesOutputsAndOneScratchBlock) {
   const int threads = at::get_num_threads();
   at::set_num_threads(2);
@@ -258,32 +227,113 @@ TEST(SpatialPropagationTest, AllocatesOutputsAndOneScratchBlock) {
       const at::Tensor gates = layout(RandomGates(x, options).to(at::kFloat));
       const at::Tensor x_leaf = x.detach().set_requires_grad(true);
       const at::Tensor gates_leaf = gates.detach().set_requires_grad(true);
-      CountingAllocator inference, forward, backward;
-      c10::SetCPUAllocator(&inference);
-      SpatialPropagation(x, gates, options);
-      c10::SetCPUAllocator(&forward);
-      const at::Tensor out = SpatialPropagation(x_leaf, gates_leaf, options);
-      c10::SetCPUAllocator(&backward);
-      torch::autograd::grad({out}, {x_leaf, gates_leaf}, {x});
-      c10::SetCPUAllocator(c10::GetDefaultCPUAllocator());
-      EXPECT_EQ(inference.count(), 2);  // output, scratch
-      EXPECT_EQ(forward.count(), 4);    // ... winner and checkpoints
-      EXPECT_EQ(backward.count(), 3);   // two gradients, scratch
+      at::Tensor out;
+      const Allocations inference =
+          CountAllocations([&] { SpatialPropagation(x, gates, options); });
+      const Allocations forward = CountAllocations(
+          [&] { out = SpatialPropagation(x_leaf, gates_leaf, options); });
+      const Allocations backward = CountAllocations([&] {
+        torch::autograd::grad({out}, {x_leaf, gates_leaf}, {x});
+      });
+      EXPECT_EQ(inference.count, 2);  // output, scratch
+      EXPECT_EQ(forward.count, 4);    // ... winner and checkpoints
+      EXPECT_EQ(backward.count, 3);   // two gradients, scratch
       const double map = 4.0 * static_cast<double>(x.numel());
       // Two threads share the directions of one image: two maps more.
       const double shared = channels_last && images == 1 ? 2 : 0;
       const double lines = 0.4 * map / static_cast<double>(images);  // scratch
-      EXPECT_LT(static_cast<double>(inference.bytes()),
+      EXPECT_LT(static_cast<double>(inference.bytes),
                 (1 + shared) * map + lines);
       // Output, winners (a byte an element), and the states of every step in
       // channels last, of every 16th in planes.
-      EXPECT_LT(static_cast<double>(forward.bytes()),
+      EXPECT_LT(static_cast<double>(forward.bytes),
                 (channels_last ? 5.25 + shared : 2.25) * map + lines);
-      EXPECT_LT(static_cast<double>(backward.bytes()),
+      EXPECT_LT(static_cast<double>(backward.bytes),
                 (13 + shared) * map + 2.5 * lines);
     }
   }
   at::set_num_threads(threads);
+}
+
+// A graph of the gradients may be recorded, as a penalty elsewhere in a network
+// needs; differentiating through them is an error, whatever they depend on.
+TEST(SpatialPropagationTest, OnlyDifferentiatingTwiceIsRefused) {
+  const auto options = Options(true, Rule::kDivide);
+  const at::Tensor x = Random({1, 5, 6, 7});
+  const at::Tensor gates = RandomGates(x, options);
+  const at::Tensor cotangent = Random(x.sizes(), 5);
+  const auto expected = RunWithGradients(x, gates, options, cotangent);
+  for (bool sparse : {false, true}) {
+    const auto leaf = [&](const at::Tensor& t) {
+      return (sparse ? Sparse(t) : t.clone()).set_requires_grad(true);
+    };
+    const std::vector<at::Tensor> in = {leaf(x), leaf(gates), leaf(cotangent)};
+    const at::Tensor out = SpatialPropagation(in[0], in[1], options);
+    const auto gradients = torch::autograd::grad({out}, {in[0], in[1]}, {in[2]},
+                                                 /*retain_graph=*/true,
+                                                 /*create_graph=*/true);
+    for (int i = 0; i < 2; ++i) {
+      EXPECT_TRUE(at::equal(gradients[i], expected[i + 1]));
+      for (const at::Tensor& source : in) {
+        ExpectError(
+            [&] {
+              torch::autograd::grad({gradients[i].sum()}, {source}, {},
+                                    /*retain_graph=*/true);
+            },
+            "SpatialPropagation: second derivatives are not supported");
+      }
+    }
+  }
+}
+
+// The gradient of the gates is twelve maps that nobody needs here.
+TEST(SpatialPropagationTest, GradientOfXAloneMakesNoneOfTheGates) {
+  const int threads = at::get_num_threads();
+  for (bool channels_last : {false, true}) {
+    const auto layout = [&](const at::Tensor& y) {
+      return (channels_last ? ChannelsLast(y) : y).to(at::kFloat);
+    };
+    for (const auto& options : AllOptions()) {
+      const at::Tensor x = layout(Random({1, 32, 40, 33}));
+      const at::Tensor gates = layout(RandomGates(x, options));
+      const at::Tensor cotangent = layout(Random(x.sizes(), 5));
+      for (int count : {1, 2, 3}) {
+        at::set_num_threads(count);
+        const auto both = RunWithGradients(x, gates, options, cotangent);
+        const at::Tensor leaf = x.detach().set_requires_grad(true);
+        const at::Tensor out = SpatialPropagation(leaf, gates, options);
+        at::Tensor dx;
+        const Allocations allocations = CountAllocations(
+            [&] { dx = torch::autograd::grad({out}, {leaf}, {cotangent})[0]; });
+        EXPECT_TRUE(at::equal(dx, both[1])) << Name(options);
+        EXPECT_EQ(allocations.count, 2);  // the gradient, scratch
+        const at::Tensor gates_leaf = gates.detach().set_requires_grad(true);
+        EXPECT_TRUE(at::equal(
+            torch::autograd::grad({SpatialPropagation(x, gates_leaf, options)},
+                                  {gates_leaf}, {cotangent})[0],
+            both[2]))
+            << Name(options);
+      }
+    }
+  }
+  at::set_num_threads(threads);
+}
+
+TEST(SpatialPropagationTest, ChangingAnInputBeforeTheBackwardPassIsAnError) {
+  const auto options = Options(true, Rule::kDivide);
+  for (size_t changed : {0, 1}) {
+    const at::Tensor x = Random({1, 5, 6, 7});
+    const std::vector<at::Tensor> in = {
+        x.clone().set_requires_grad(true),
+        RandomGates(x, options).set_requires_grad(true)};
+    const at::Tensor loss = SpatialPropagation(in[0], in[1], options).sum();
+    {
+      const c10::NoGradGuard no_grad;
+      in[changed].add_(1);
+    }
+    ExpectError([&] { torch::autograd::grad({loss}, in); },
+                "modified by an inplace operation");
+  }
 }
 
 TEST(SpatialPropagationTest, EmptySizes) {
@@ -298,15 +348,6 @@ TEST(SpatialPropagationTest, EmptySizes) {
     const auto gradients = torch::autograd::grad({out.sum()}, {x, gates});
     EXPECT_EQ(gradients[0].sizes(), x.sizes());
     EXPECT_EQ(gradients[1].sizes(), gates.sizes());
-  }
-}
-
-void ExpectError(const std::function<void()>& call, const char* message) {
-  try {
-    call();
-    ADD_FAILURE() << "no error; expected " << message;
-  } catch (const c10::Error& error) {
-    EXPECT_THAT(error.what_without_backtrace(), HasSubstr(message));
   }
 }
 
@@ -340,13 +381,6 @@ TEST(SpatialPropagationTest, Errors) {
     ExpectError([&] { SpatialPropagationLayer unit(Options(false, rule)); },
                 "one-way gates need");
   }
-  ExpectError(
-      [&] {
-        const at::Tensor leaf = x.clone().set_requires_grad(true);
-        torch::autograd::grad({SpatialPropagation(leaf, gates).sum()}, {leaf},
-                              {}, /*retain_graph=*/true, /*create_graph=*/true);
-      },
-      "double backward is not supported");
 }
 
 TEST(SpatialPropagationLayerTest, AppliesItsOptions) {

@@ -108,7 +108,7 @@ struct SpatialPropagationBackwardTensors {
   SpatialPropagationView<const uint8_t> winner;
   const T* checkpoints = nullptr;
   SpatialPropagationView<T> x_gradient;
-  SpatialPropagationView<T> gates_gradient;
+  SpatialPropagationView<T> gates_gradient;  // data null: not wanted
 };
 
 template <typename T>

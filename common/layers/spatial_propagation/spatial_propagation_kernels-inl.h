@@ -289,7 +289,10 @@ struct BackwardKernel {
   }
 
   template <class D>
-  HWY_INLINE void StoreGates(D d, const hn::Vec<D> (&value)[K], T* to) const {
+  HWY_INLINE void StoreGates(D d, const hn::Vec<D> (&value)[K], int64_t r,
+                             int64_t j) const {
+    if (gates_gradient.data == nullptr) return;
+    T* to = gates_gradient.data + r * gates_gradient.run + j;
     if (stream) {
       HWY_UNROLL(3)
       for (int k = 0; k < K; ++k) {
@@ -333,7 +336,6 @@ struct BackwardKernel {
       e = hn::Add(e,
                   hn::LoadU(d, products_in + k * products_stride + i + offset));
     }
-    T* to = gates_gradient.data + r * gates_gradient.run + j;
     hn::Vec<D> dg[K];
     auto dx = e;
     if constexpr (kFirstStep) {
@@ -359,7 +361,7 @@ struct BackwardKernel {
       }
       GateGradient<K, kRule>(d, g, e, dg);
     }
-    StoreGates(d, dg, to);
+    StoreGates(d, dg, r, j);
     if (!replace) dx = hn::Add(dx, hn::LoadU(d, dx_to));
     hn::StoreU(dx, d, dx_to);
   }

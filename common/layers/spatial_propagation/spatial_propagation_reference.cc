@@ -107,11 +107,6 @@ int64_t GatesADirection(const SpatialPropagationOptions& options) {
   return options.three_way() ? 3 : 1;
 }
 
-at::Tensor Random(at::IntArrayRef sizes, int64_t seed) {
-  at::manual_seed(seed);
-  return at::randn(sizes, at::kDouble);
-}
-
 at::Tensor RandomGates(const at::Tensor& x,
                        const SpatialPropagationOptions& options,
                        int64_t directions, int64_t seed) {
@@ -120,28 +115,6 @@ at::Tensor RandomGates(const at::Tensor& x,
          Random({x.size(0), directions * GatesADirection(options) * x.size(1),
                  x.size(2), x.size(3)},
                 seed);
-}
-
-std::vector<double> Values(const at::Tensor& x) {
-  const at::Tensor flat = x.to(at::kDouble).contiguous();
-  const double* data = flat.const_data_ptr<double>();
-  return std::vector<double>(data, data + flat.numel());
-}
-
-at::Tensor ChannelsLast(const at::Tensor& x) {
-  return x.movedim(1, -1).contiguous().movedim(-1, 1);
-}
-
-at::Tensor Sparse(const at::Tensor& x) {
-  std::vector<int64_t> sizes;
-  for (int64_t size : x.sizes()) sizes.push_back(2 * size);
-  at::Tensor large = at::full(sizes, kNan, x.options());
-  at::Tensor view = large.slice(0, 0, sizes[0], 2)
-                        .slice(1, 0, sizes[1], 2)
-                        .slice(2, 0, sizes[2], 2)
-                        .slice(3, 0, sizes[3], 2);
-  view.copy_(x);
-  return view;
 }
 
 at::Tensor ChannelsLastSlice(const at::Tensor& x) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/layers/spatial_propagation/spatial_propagation.h"
+#include "common/testing/test_tensors.h"
 
 namespace seg {
 namespace spatial_propagation_test {
@@ -32,20 +33,14 @@ std::vector<SpatialPropagationOptions> AllOptions();
 std::string Name(const SpatialPropagationOptions& options);
 int64_t GatesADirection(const SpatialPropagationOptions& options);
 
-// Doubles.
-at::Tensor Random(at::IntArrayRef sizes, int64_t seed = 3);
 // Gates for x in all directions, or in `directions` of them; small enough for
 // the recurrence without a rule, both sides of S = 1 for kClamp.
 at::Tensor RandomGates(const at::Tensor& x,
                        const SpatialPropagationOptions& options,
                        int64_t directions = 4, int64_t seed = 11);
-std::vector<double> Values(const at::Tensor& x);
 
-// The values of x in other memory: channels fastest; every second element of a
-// larger tensor, along each axis; the channels in the middle of a wider
-// channels-last tensor. The rest is NaN.
-at::Tensor ChannelsLast(const at::Tensor& x);
-at::Tensor Sparse(const at::Tensor& x);
+// The values of x as the channels in the middle of a wider channels-last
+// tensor, whose rest is NaN.
 at::Tensor ChannelsLastSlice(const at::Tensor& x);
 
 // Pixel of step t, lane i.

@@ -192,7 +192,7 @@ HWY_NOINLINE void BackwardScan(const Scan<T>& scan) {
     }
     Tensor<T> gates_gradient = scan.gates_gradient;
     int64_t gates_gradient_block = scan.gates_gradient_block;
-    if (scan.transpose) {
+    if (scan.transpose && gates_gradient.data != nullptr) {
       gates_gradient = {scan.gradient_panel, column, 0};
       gates_gradient_block = block;
     }
@@ -229,7 +229,7 @@ HWY_NOINLINE void BackwardScan(const Scan<T>& scan) {
       }
       std::swap(products_in, products_out);
     }
-    if (scan.transpose) {
+    if (scan.transpose && gates_gradient.data != nullptr) {
       HWY_UNROLL(3)
       for (int k = 0; k < K; ++k) {
         T* to =

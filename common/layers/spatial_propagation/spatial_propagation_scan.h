@@ -109,7 +109,8 @@ struct Scan {
   Tensor<const T> gradient;
   Tensor<const uint8_t> winner;
   const T* checkpoints;
-  Tensor<T> x_gradient, gates_gradient;
+  Tensor<T> x_gradient;
+  Tensor<T> gates_gradient;  // null: not wanted; all its strides are zero
   int64_t gates_gradient_block;
   T* gradient_panel;
   // The states kept (forward) or the gradient of the gates (backward) bypass

@@ -1,5 +1,4 @@
 #include "common/layers/spatial_propagation/spatial_propagation_scan.h"
-#include "common/layers/spatial_propagation/spatial_propagation_targets.h"
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE \
   "common/layers/spatial_propagation/spatial_propagation_transpose.cc"

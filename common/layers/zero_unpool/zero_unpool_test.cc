@@ -7,18 +7,17 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include <array>
-#include <functional>
 #include <vector>
 
 #include "common/layers/zero_unpool/zero_unpool_conv2d.h"
 #include "common/testing/gradcheck.h"
 #include "common/testing/test_tensors.h"
+#include "common/testing/torch_errors.h"
 
 namespace seg {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using zero_unpool_internal::AsPixelShuffle;
 using zero_unpool_internal::AsTransposedConvolution;
 
@@ -234,15 +233,6 @@ TEST(ZeroUnpoolConv2dTest, ParametersDoNotDependOnFused) {
                                1e-5 * expected.abs().max().item<double>()))
           << item.key();
     }
-  }
-}
-
-void ExpectError(const std::function<void()>& call, const char* message) {
-  try {
-    call();
-    ADD_FAILURE() << "no error; expected " << message;
-  } catch (const c10::Error& error) {
-    EXPECT_THAT(error.what_without_backtrace(), HasSubstr(message));
   }
 }
 

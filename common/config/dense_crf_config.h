@@ -1,7 +1,7 @@
 // The `dense_crf` section of a configuration: mean-field inference on a trained
 // network (Kraehenbuehl and Koltun 2011).
-#ifndef COMMON_LAYERS_MEAN_FIELD_DENSE_CRF_CONFIG_H_
-#define COMMON_LAYERS_MEAN_FIELD_DENSE_CRF_CONFIG_H_
+#ifndef COMMON_CONFIG_DENSE_CRF_CONFIG_H_
+#define COMMON_CONFIG_DENSE_CRF_CONFIG_H_
 
 #include <cstdint>
 #include <vector>
@@ -31,4 +31,4 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DenseCrfConfig, iterations,
 
 }  // namespace seg
 
-#endif  // COMMON_LAYERS_MEAN_FIELD_DENSE_CRF_CONFIG_H_
+#endif  // COMMON_CONFIG_DENSE_CRF_CONFIG_H_

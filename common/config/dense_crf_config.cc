@@ -1,4 +1,4 @@
-#include "common/layers/mean_field/dense_crf_config.h"
+#include "common/config/dense_crf_config.h"
 
 #include <vector>
 
