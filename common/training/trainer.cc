@@ -22,6 +22,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "common/backbones/state_dict.h"
+#include "common/base/interrupt.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
 #include "common/datasets/loader.h"
@@ -29,7 +30,6 @@
 #include "common/io/json_lines.h"
 #include "common/io/tensorboard.h"
 #include "common/training/checkpoint.h"
-#include "common/training/interrupt.h"
 #include "common/training/run_folder.h"
 
 namespace seg {
