@@ -85,6 +85,9 @@ struct Config {
   std::string report_split = "val";
   int64_t report_pictures = 5;
 
+  // Training selects by the metric that the paper does.
+  Config() { train.best_metric = "pixel_accuracy"; }
+
   static std::vector<KeyRule> Rules();
 };
 
