@@ -85,6 +85,9 @@ struct Config {
   std::string report_split = "val";
   int64_t report_pictures = 5;
 
+  // Training selects by the metric that the paper does.
+  Config() { train.best_metric = "pixel_accuracy"; }
+
   // As in every paper's Config: "", all of it runs on CUDA.
   std::string CpuOnly() const { return ""; }
   static std::vector<KeyRule> Rules();

@@ -10,10 +10,12 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "cgm/corruption.h"
 #include "cgm/objective.h"
 #include "common/base/status_macros.h"
 #include "common/datasets/random.h"
+#include "common/inference/evaluate.h"
 #include "common/metrics/confusion_matrix.h"
 #include "common/metrics/energy_distance.h"
 
@@ -231,7 +233,8 @@ absl::StatusOr<std::vector<PathScores>> ScorePaths(
     first += static_cast<int64_t>(batch.ids.size());
     const at::Tensor truth = batch.masks.eq(foreground);
     const at::Tensor valid = batch.masks.ne(info.ignore_label);
-    const std::vector<at::Tensor> outputs = predict(batch);
+    const std::vector<at::Tensor> outputs =
+        PredictBatch(predict, batch, absl::StrJoin(batch.ids, ", "));
     for (size_t k = 0; k < names.size(); ++k) {
       confusions[k].Add(outputs[k].argmax(1).to(at::kCPU),
                         batch.masks.to(at::kCPU));

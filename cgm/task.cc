@@ -32,7 +32,6 @@ std::vector<Phase> CgmTask::Phases() {
 }
 
 StepLoss CgmTask::Loss(int64_t /*phase*/, const Batch& batch, int64_t step) {
-  TORCH_CHECK(batch.masks.defined(), "CGM: the data has no masks to train on");
   const at::Tensor x =
       model_->Prepare(Corrupt(batch.images, config_.corruption));
   const Objective objective =
@@ -44,11 +43,11 @@ StepLoss CgmTask::Loss(int64_t /*phase*/, const Batch& batch, int64_t step) {
   return {objective.loss, objective.Logged()};
 }
 
-absl::StatusOr<Metrics> CgmTask::Validate() {
+absl::StatusOr<Metrics> CgmTask::Measure(const Dataset& dataset) {
   SEG_ASSIGN_OR_RETURN(
       const std::vector<PathScores> paths,
       ScorePaths(
-          *options().val, [this](const Batch& batch) { return Predict(batch); },
+          dataset, [this](const Batch& batch) { return Predict(batch); },
           OutputNames(), config_.evaluation.foreground, options().device));
   Metrics metrics;
   for (size_t i = 0; i < paths.size(); ++i) {

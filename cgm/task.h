@@ -25,11 +25,11 @@ class CgmTask : public EvaluatedTask {
   // Logged: cross_entropy and kl (nats an image), sigma_p, sigma_q,
   // latents_in_use. Warns once when the KL vanishes (config.collapse).
   StepLoss Loss(int64_t phase, const Batch& batch, int64_t step) override;
-  // "pixel_accuracy" and "image_iou" of the first output, "PATH_..." of the
-  // others. The paper selects by the first.
-  absl::StatusOr<Metrics> Validate() override;
 
  protected:
+  // "pixel_accuracy" and "image_iou" of the first output, "PATH_..." of the
+  // others. The paper selects by the first.
+  absl::StatusOr<Metrics> Measure(const Dataset& dataset) override;
   std::vector<at::Tensor> Predict(const Batch& batch) override;
   std::vector<std::string> OutputNames() const override;
   void AddToTable(const EvaluateResult& result, std::string* table) override;

@@ -10,21 +10,20 @@
 #include "common/base/status_macros.h"
 #include "common/config/main.h"
 #include "common/datasets/open.h"
-#include "common/training/run_folder.h"
+#include "common/training/resume.h"
 #include "common/training/trainer.h"
 #include "torch/utils.h"
 
 namespace {
 
 absl::Status Train(seg::MainArgs args) {
-  SEG_RETURN_IF_ERROR(seg::ResolveResume(&args));
   seg::cgm::Config config;
-  SEG_RETURN_IF_ERROR(seg::LoadConfig(args, &config));
+  SEG_RETURN_IF_ERROR(seg::LoadTrainConfig(&args, &config));
   SEG_ASSIGN_OR_RETURN(const c10::Device device,
                        seg::ResolveDevice(args.device, config.CpuOnly()));
   args.device = device.str();
   const auto open = [&](const std::string& split) {
-    return seg::OpenDataset(config.data, args.data_root, split);
+    return seg::OpenLabelledDataset(config.data, args.data_root, split);
   };
   SEG_ASSIGN_OR_RETURN(const auto train, open("train"));
   SEG_ASSIGN_OR_RETURN(const auto val, open("val"));

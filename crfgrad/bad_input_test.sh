@@ -84,6 +84,17 @@ bad_file eval masks/d.png seven "label 7 at row 0, column 0 is no class (0..1)"
 bad_file eval masks/d.png deep "16-bit mask holds the value 300"
 bad_file eval masks/d.png packs/p/images/d.png "colour PNG"
 bad_file train masks/b.png seven "is no class (0..1)"
+
+# Sizes that the network cannot take, in the user's terms.
+expect 1 "step 1, phase main: batch normalisation needs two values" \
+  "$train" --work_dir=other "${small[@]}" train.batch_size=1 \
+  model.backbone=efficientnet_lite0 data.resize_{height,width}=32
+[[ $(tail -1 err) == *"raise train.batch_size"*"images: "[ab] ]] ||
+  fail "no remedy and image in: $(tail -1 err)"
+expect 1 "packs/p/images/d.png: Fcn: images must be at least 8 x 8 for backbone tiny, got 4 x 4; enlarge" \
+  "$train" --work_dir=other "${small[@]}" data.resize_{height,width}=4
+rm -rf other
+
 mv packs/p/masks/d.png gone.png
 expect 1 "masks/d.png" "$eval" "${on_pack[@]}"
 mv gone.png packs/p/masks/d.png

@@ -9,7 +9,7 @@
 #include "common/base/status_macros.h"
 #include "common/config/main.h"
 #include "common/datasets/open.h"
-#include "common/training/run_folder.h"
+#include "common/training/resume.h"
 #include "common/training/trainer.h"
 #include "crfgrad/config.h"
 #include "crfgrad/model.h"
@@ -19,22 +19,22 @@
 namespace {
 
 absl::Status Train(seg::MainArgs args) {
-  SEG_RETURN_IF_ERROR(seg::ResolveResume(&args));
   seg::crfgrad::Config config;
-  SEG_RETURN_IF_ERROR(seg::LoadConfig(args, &config));
+  SEG_RETURN_IF_ERROR(seg::LoadTrainConfig(&args, &config));
   SEG_ASSIGN_OR_RETURN(const c10::Device device,
                        seg::ResolveDevice(args.device, config.CpuOnly()));
   args.device = device.str();
   const auto open = [&](const std::string& split) {
-    return seg::OpenDataset(config.data, args.data_root, split);
+    return seg::OpenLabelledDataset(config.data, args.data_root, split);
   };
   seg::DataConfig train_data = config.data;
   if (config.model.input_size > 0) {
     train_data.resize_height = train_data.resize_width =
         config.model.input_size;
   }
-  SEG_ASSIGN_OR_RETURN(const auto train,
-                       seg::OpenDataset(train_data, args.data_root, "train"));
+  SEG_ASSIGN_OR_RETURN(
+      const auto train,
+      seg::OpenLabelledDataset(train_data, args.data_root, "train"));
   SEG_ASSIGN_OR_RETURN(const auto val, open("val"));
   SEG_ASSIGN_OR_RETURN(const auto report, open(config.report_split));
 

@@ -80,7 +80,7 @@ at::Tensor FcnImpl::forward(const at::Tensor& images) {
   TORCH_CHECK(height >= min_size() && width >= min_size(),
               "Fcn: images must be at least ", min_size(), " x ", min_size(),
               " for backbone ", options_.backbone(), ", got ", height, " x ",
-              width);
+              width, "; enlarge them by data.resize_height and resize_width");
   if (!vgg_.is_empty()) return vgg_(NormalizeImageNet(images));
   const at::Tensor x = NormalizeSigned(images);
   std::vector<at::Tensor> features;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <limits>
 #include <numeric>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -60,12 +61,7 @@ size_t KeyDistance(const std::string& wanted, const std::string& key) {
 std::string NearestKey(const json& defaults, const std::string& wanted) {
   std::vector<std::string> keys;
   CollectKeys(defaults, "", &keys);
-  if (keys.empty()) return "";
-  return *std::min_element(keys.begin(), keys.end(),
-                           [&](const std::string& a, const std::string& b) {
-                             return KeyDistance(wanted, a) <
-                                    KeyDistance(wanted, b);
-                           });
+  return NearestName(keys, wanted);
 }
 
 std::string TypeName(const json& value) {
@@ -137,6 +133,23 @@ std::string FirstDifference(const json& tree, const json& bound,
   }
   if (tree.is_number_float() && bound.is_number_float()) return "";
   return tree == bound ? "" : path;
+}
+
+void CollectChanges(const json& before, const json& after,
+                    const std::string& path,
+                    std::vector<ConfigChange>* changes) {
+  if (!before.is_object() || !after.is_object()) {
+    if (before != after) changes->push_back({path, before, after});
+    return;
+  }
+  std::set<std::string> keys;
+  for (const json* tree : {&before, &after}) {
+    for (const auto& [key, value] : tree->items()) keys.insert(key);
+  }
+  for (const std::string& key : keys) {
+    CollectChanges(before.value(key, json()), after.value(key, json()),
+                   path.empty() ? key : absl::StrCat(path, ".", key), changes);
+  }
 }
 
 class Merger {
@@ -257,6 +270,27 @@ void AddRules(const std::string& prefix, const std::vector<KeyRule>& rules,
     rule.key = absl::StrCat(prefix, ".", rule.key);
     into->push_back(std::move(rule));
   }
+}
+
+std::string NearestName(const std::vector<std::string>& names,
+                        const std::string& wanted) {
+  const auto nearest =
+      std::min_element(names.begin(), names.end(),
+                       [&](const std::string& a, const std::string& b) {
+                         return KeyDistance(wanted, a) < KeyDistance(wanted, b);
+                       });
+  return nearest == names.end() ? "" : *nearest;
+}
+
+std::vector<ConfigChange> ConfigChanges(const json& before, const json& after) {
+  std::vector<ConfigChange> changes;
+  CollectChanges(before, after, "", &changes);
+  return changes;
+}
+
+std::string ToString(const ConfigChange& change) {
+  return absl::StrCat(change.key, ": ", Show(change.before), " -> ",
+                      Show(change.after));
 }
 
 absl::StatusOr<json> MergeConfig(const json& defaults,

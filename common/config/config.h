@@ -48,6 +48,11 @@ KeyRule OneOf(std::string key, std::vector<std::string> values);
 void AddRules(const std::string& prefix, const std::vector<KeyRule>& rules,
               std::vector<KeyRule>* into);
 
+// The one of `names` that is most like `wanted`, by whole or by last part of a
+// dotted key; "" where there are none.
+std::string NearestName(const std::vector<std::string>& names,
+                        const std::string& wanted);
+
 // Reads YAML (one document, mappings with plain keys, no aliases or anchors)
 // into JSON. Scalars follow YAML 1.2's core schema: null, booleans, integers,
 // floats (.inf and .nan too), else strings; quoted scalars are strings. `name`
@@ -69,6 +74,19 @@ absl::StatusOr<nlohmann::json> MergeConfig(
     const nlohmann::json& defaults, const std::vector<KeyRule>& rules,
     const std::string& text, const std::string& name,
     const std::vector<std::string>& overrides);
+
+// A value that differs in two trees; null where a tree lacks it.
+struct ConfigChange {
+  std::string key;  // dotted path
+  nlohmann::json before, after;
+};
+
+// The leaves (and lists) in which two trees of a configuration differ, by key.
+std::vector<ConfigChange> ConfigChanges(const nlohmann::json& before,
+                                        const nlohmann::json& after);
+
+// "KEY: BEFORE -> AFTER" on one line, long values cut.
+std::string ToString(const ConfigChange& change);
 
 namespace config_internal {
 

@@ -244,6 +244,27 @@ TEST(ParseYamlTest, DeepNestingIsRefusedNotFollowed) {
               StatusIs(kInvalid, HasSubstr("nested deeper")));
 }
 
+TEST(ConfigChangesTest, NamesLeavesListsAndWhatOneLacks) {
+  const json before =
+      json::parse(R"({"a": {"b": 1, "c": [1, 2], "same": "x"}, "old": true})");
+  const json after =
+      json::parse(R"({"a": {"b": 2.5, "c": [1], "same": "x"}, "new": "y"})");
+  EXPECT_TRUE(ConfigChanges(before, before).empty());
+  std::vector<std::string> lines;
+  for (const ConfigChange& change : ConfigChanges(before, after)) {
+    lines.push_back(ToString(change));
+  }
+  EXPECT_EQ(lines,
+            (std::vector<std::string>{"a.b: 1 -> 2.5", "a.c: [1, 2] -> [1]",
+                                      "new: null -> y", "old: true -> null"}));
+}
+
+TEST(NearestNameTest, ByWholeOrByLastPart) {
+  EXPECT_EQ(NearestName({"mean_iou", "pixel_accuracy"}, "mean_io"), "mean_iou");
+  EXPECT_EQ(NearestName({"train.lr", "data.pack"}, "pack"), "data.pack");
+  EXPECT_EQ(NearestName({}, "x"), "");
+}
+
 TEST(ToYamlTest, ParsingTheTextGivesTheTree) {
   const json tree = json::parse(R"({
     "a": {"b": 1, "c": [1.5, 2.0], "d": {}}, "empty": [], "f": false,

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -32,7 +33,8 @@ ABSL_FLAG(std::string, config, "",
 ABSL_FLAG(std::string, data_root, "",
           "folder of data packs; default: the environment's SEG_DATA_ROOT");
 ABSL_FLAG(std::string, device, "auto", "auto, cpu or cuda:N");
-ABSL_FLAG(int64_t, seed, 0, "seed of every random choice");
+ABSL_FLAG(int64_t, seed, 0,
+          "seed of every random choice; a resumed run keeps its own");
 ABSL_FLAG(int64_t, threads, 0, "CPU threads; 0: one a core");
 ABSL_FLAG(bool, print_config, false,
           "print the resolved configuration to stdout and stop");
@@ -42,7 +44,8 @@ ABSL_FLAG(bool, resume, false,
           "continue the run in --work_dir (else the newest) exactly");
 ABSL_FLAG(std::string, init_from, "",
           "take weights (nothing else) from a run or a weight file");
-ABSL_FLAG(bool, dry_run, false, "build all, run one step, write nothing");
+ABSL_FLAG(bool, dry_run, false,
+          "build all, try a step, a validation and a save, leave nothing");
 ABSL_FLAG(std::string, checkpoint, "",
           "run folder or .safetensors; default: the paper's newest run");
 ABSL_FLAG(std::string, split, "test", "split of the data set to evaluate");
@@ -100,7 +103,8 @@ void PrintHelp(const std::string& program, Command command) {
 // Abseil's own parser exits with 1 on a wrong flag; a wrong command line is 2
 // here, so the flags are set one by one.
 absl::Status ParseFlags(int argc, char** argv, Command command,
-                        std::vector<std::string>* overrides, bool* help) {
+                        std::vector<std::string>* overrides,
+                        std::set<std::string>* given, bool* help) {
   const std::vector<std::string> names = FlagNames(command);
   bool flags_ended = false;
   for (int i = 1; i < argc; ++i) {
@@ -148,12 +152,13 @@ absl::Status ParseFlags(int argc, char** argv, Command command,
       return absl::InvalidArgumentError(
           absl::StrCat("flag --", name, ": cannot take '", value, "'"));
     }
+    given->insert(name);
   }
   return absl::OkStatus();
 }
 
-MainArgs ReadFlags(const std::string& paper,
-                   std::vector<std::string> overrides) {
+MainArgs ReadFlags(const std::string& paper, std::vector<std::string> overrides,
+                   const std::set<std::string>& given) {
   MainArgs args;
   args.paper = paper;
   args.config = absl::GetFlag(FLAGS_config);
@@ -164,6 +169,7 @@ MainArgs ReadFlags(const std::string& paper,
   }
   args.device = absl::GetFlag(FLAGS_device);
   args.seed = absl::GetFlag(FLAGS_seed);
+  args.seed_given = given.count("seed") > 0;
   args.threads = absl::GetFlag(FLAGS_threads);
   args.print_config = absl::GetFlag(FLAGS_print_config);
   args.overrides = std::move(overrides);
@@ -207,8 +213,10 @@ absl::Status CheckArgs(const MainArgs& args, Command command) {
 
 int Report(const std::string& program, const absl::Status& status) {
   if (status.ok() || status.GetPayload(kStopPayload).has_value()) return 0;
-  std::fprintf(stderr, "%s: %s\n", program.c_str(),
-               std::string(status.message()).c_str());
+  // An error is one line, also where LibTorch writes several.
+  std::string line(status.message());
+  std::replace(line.begin(), line.end(), '\n', ' ');
+  std::fprintf(stderr, "%s: %s\n", program.c_str(), line.c_str());
   if (status.code() == absl::StatusCode::kCancelled) return kExitInterrupted;
   return status.GetPayload(kUsagePayload).has_value() ? kExitUsage
                                                       : kExitFailed;
@@ -233,13 +241,15 @@ int RunMain(int argc, char** argv, Command command, const std::string& paper,
   const std::string program =
       std::filesystem::path(argc > 0 ? argv[0] : paper).filename().string();
   std::vector<std::string> overrides;
+  std::set<std::string> given;
   bool help = false;
-  absl::Status status = ParseFlags(argc, argv, command, &overrides, &help);
+  absl::Status status =
+      ParseFlags(argc, argv, command, &overrides, &given, &help);
   if (status.ok() && help) {
     PrintHelp(program, command);
     return 0;
   }
-  const MainArgs args = ReadFlags(paper, std::move(overrides));
+  const MainArgs args = ReadFlags(paper, std::move(overrides), given);
   if (status.ok()) status = CheckArgs(args, command);
   if (!status.ok()) return Report(program, UsageError(status));
 

@@ -40,7 +40,8 @@ struct MainArgs {
   std::string data_root;
   std::string device;
   int64_t seed = 0;
-  int64_t threads = 0;  // 0: one a core
+  bool seed_given = false;  // by --seed; else a resumed run's own is taken
+  int64_t threads = 0;      // 0: one a core
   bool print_config = false;
   std::vector<std::string> overrides;
   // train

@@ -223,6 +223,10 @@ TEST(RunMainTest, FailureIsOneLineAndExitCode1) {
             }),
             "toy: Op: x must be [N], got [2]\n");
   EXPECT_EQ(fails([](const MainArgs&) -> absl::Status {
+              TORCH_CHECK(false, "Op: several\nlines");
+            }),
+            "toy: Op: several lines\n");
+  EXPECT_EQ(fails([](const MainArgs&) -> absl::Status {
               throw std::runtime_error("bad");
             }),
             "toy: bad\n");
@@ -280,9 +284,10 @@ TEST(RunMainTest, FlagsReachTheBody) {
                     [](const MainArgs& args) {
                       return args.paper == "no_paper" && args.config == "c" &&
                              args.data_root == "d" && args.device == "cpu" &&
-                             args.seed == 7 && args.threads == 1 &&
-                             args.work_dir == "w" && args.dry_run &&
-                             !args.resume && args.init_from.empty() &&
+                             args.seed == 7 && args.seed_given &&
+                             args.threads == 1 && args.work_dir == "w" &&
+                             args.dry_run && !args.resume &&
+                             args.init_from.empty() &&
                              args.overrides ==
                                  std::vector<std::string>{"a=1", "-b=2"} &&
                              at::get_num_threads() == 1;
@@ -290,7 +295,7 @@ TEST(RunMainTest, FlagsReachTheBody) {
   EXPECT_TRUE(
       holds(Command::kTrain, {"--init_from=i"}, [](const MainArgs& args) {
         return args.init_from == "i" && !args.dry_run &&
-               args.device == "auto" && args.seed == 0;
+               args.device == "auto" && args.seed == 0 && !args.seed_given;
       }));
   EXPECT_TRUE(holds(Command::kEval,
                     {"--checkpoint=k", "--split=val", "--out=o", "--json"},

@@ -103,8 +103,16 @@ class Checker {
         }
       }
       report_.splits.push_back({name, static_cast<int64_t>(line_of.size())});
-      if (line_of.empty()) Note(absl::StrCat(path, ": the list is empty"));
+      if (!line_of.empty()) continue;
+      if (exclusive) {
+        Problem(absl::StrCat(path,
+                             ": the list is empty; write the IDs of its images "
+                             "there, an ID a line"));
+      } else {
+        Note(absl::StrCat(path, ": the list is empty"));
+      }
     }
+    CheckSplitsOfTraining(names);
     const auto images = ListImageIds(report_.folder);
     if (!images.ok()) {
       Problem(Message(images.status()));
@@ -124,6 +132,18 @@ class Checker {
       Problem(absl::StrCat((fs::path(report_.folder) / "images").string(),
                            ": holds no .jpg or .png file"));
     }
+  }
+
+  // A pack that is trained on is validated on too. (Without masks none is.)
+  void CheckSplitsOfTraining(const std::vector<std::string>& names) {
+    const auto has = [&](const char* name) {
+      return std::find(names.begin(), names.end(), name) != names.end();
+    };
+    if (!info_ok_ || !report_.info.has_masks || !has("train") || has("val"))
+      return;
+    Problem(absl::StrCat((fs::path(report_.folder) / "val.txt").string(),
+                         ": no such list, and training validates on it; write "
+                         "it, an ID a line"));
   }
 
   void CheckSamples() {

@@ -24,15 +24,15 @@ TEST(CheckPackTest, ACleanPack) {
   const PackFixture pack;
   pack.WriteWhole(3, 6, 4);
   pack.WriteSample("t", 8, 10, 5);
-  pack.WriteText("test.txt", "t\n");
+  pack.WriteText("val.txt", "t\n");
   const PackReport report = CheckPack(pack.folder());
   EXPECT_THAT(report.problems, IsEmpty());
   EXPECT_THAT(report.notes, IsEmpty());
   EXPECT_EQ(report.images, 4);
   EXPECT_EQ(report.masks, 4);
   ASSERT_EQ(report.splits.size(), 2u);
-  EXPECT_EQ(report.splits[0].name, "test");
-  EXPECT_EQ(report.splits[1].samples, 3);
+  EXPECT_EQ(report.splits[0].samples, 3);
+  EXPECT_EQ(report.splits[1].name, "val");
   EXPECT_EQ(report.smallest.height, 6);
   EXPECT_EQ(report.median.width, 4);
   EXPECT_EQ(report.largest.width, 10);
@@ -81,12 +81,30 @@ TEST(CheckPackTest, ListsAllProblemsAtOnce) {
   EXPECT_EQ(ReportToJson(report)["ok"], false);
 }
 
+TEST(CheckPackTest, SplitsThatTrainingNeeds) {
+  const PackFixture pack;
+  pack.WriteWhole(2, 6, 5);
+  EXPECT_THAT(CheckPack(pack.folder()).problems,
+              ElementsAre(HasSubstr("val.txt: no such list")));
+  for (const char* name : {"train.txt", "val.txt", "test.txt"}) {
+    pack.WriteText("train.txt", "s0\n");
+    pack.WriteText("val.txt", "s1\n");
+    pack.WriteText(name, "# nothing yet\n");
+    EXPECT_THAT(CheckPack(pack.folder()).problems,
+                ElementsAre(HasSubstr(std::string(name) +
+                                      ": the list is empty; write the IDs")));
+    std::filesystem::remove(pack.Path("test.txt"));
+  }
+  EXPECT_THAT(CheckPack(pack.folder()).problems, IsEmpty());
+}
+
 TEST(CheckPackTest, NotesWhatIsOddButNotWrong) {
   const PackFixture pack;
   pack.WriteWhole(2, 6, 5);
   pack.WriteSample("free", 6, 5, 0);  // the picture of s0 again
-  pack.WriteText("test.txt", "# nothing yet\n");
-  for (const char* id : {"s0", "s1", "free"}) {
+  pack.WriteSample("v", 6, 5, 9);
+  pack.WriteText("val.txt", "v\n");
+  for (const char* id : {"s0", "s1", "free", "v"}) {
     pack.WriteMaskFile(std::string("masks/") + id + ".png",
                        at::zeros({6, 5}, at::kByte));
   }
@@ -94,8 +112,7 @@ TEST(CheckPackTest, NotesWhatIsOddButNotWrong) {
   EXPECT_THAT(report.problems, IsEmpty());
   EXPECT_THAT(
       report.notes,
-      UnorderedElementsAre(HasSubstr("test.txt: the list is empty"),
-                           HasSubstr("1 images are in no list, e.g. free"),
+      UnorderedElementsAre(HasSubstr("1 images are in no list, e.g. free"),
                            HasSubstr("s0.png: the same picture as"),
                            HasSubstr("occur in no mask: 1 (left), 2 (right)")));
 }

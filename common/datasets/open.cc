@@ -282,4 +282,33 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenDataset(
   return dataset;
 }
 
+absl::StatusOr<std::shared_ptr<const Dataset>> OpenLabelledDataset(
+    const DataConfig& config, const std::string& data_root,
+    const std::string& split) {
+  SEG_ASSIGN_OR_RETURN(std::shared_ptr<const Dataset> dataset,
+                       OpenDataset(config, data_root, split));
+  const absl::StatusOr<std::string> pack = FindPack(config.pack, data_root);
+  const auto file = [&](const std::string& name) {
+    return pack.ok() ? (fs::path(*pack) / name).string()
+                     : absl::StrCat(config.pack, ", ", name);
+  };
+  if (dataset->size() == 0) {
+    return absl::InvalidArgumentError(
+        absl::StartsWith(config.pack, kSynthetic)
+            ? absl::StrCat("data.synthetic.", split,
+                           ": 0 samples; expected 1 or more")
+            : absl::StrCat(file(split + ".txt"),
+                           ": the split is empty; write the IDs of its images "
+                           "there, an ID a line"));
+  }
+  if (!dataset->info().has_masks) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        file("dataset.yaml"),
+        ": has_masks is false, and training and evaluation need masks; add "
+        "masks/ID.png for each image and take the line out (predict needs no "
+        "masks)"));
+  }
+  return dataset;
+}
+
 }  // namespace seg

@@ -250,7 +250,8 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenPack(
           list, ": no such split; ",
           splits.empty()
               ? "the pack has no lists, write one (an ID a line)"
-              : absl::StrCat("the pack has ", absl::StrJoin(splits, ", ")),
+              : absl::StrCat("the pack has ", absl::StrJoin(splits, ", "),
+                             "; write it, an ID a line"),
           "; 'all' takes every image"));
     }
     SEG_ASSIGN_OR_RETURN(const std::vector<SplitEntry> entries,

@@ -227,10 +227,10 @@ TEST(OpenPackTest, MissingSplitNamesTheOthers) {
   pack.WriteWhole(1, 6, 5);
   pack.WriteText("test.txt", "");
   pack.WriteText("species.txt", "s0  7  daisy\n");  // not a list
-  EXPECT_THAT(
-      OpenPack(pack.folder(), "val"),
-      StatusIs(kNotFound, AllOf(HasSubstr("val.txt: no such split"),
-                                HasSubstr("the pack has test, train;"))));
+  EXPECT_THAT(OpenPack(pack.folder(), "val"),
+              StatusIs(kNotFound,
+                       AllOf(HasSubstr("val.txt: no such split"),
+                             HasSubstr("the pack has test, train; write it"))));
   EXPECT_THAT(OpenPack(pack.folder(), "../train"),
               StatusIs(kInvalid, HasSubstr("is not a name")));
   EXPECT_FALSE(OpenPack(pack.folder(), "").ok());
@@ -328,6 +328,43 @@ TEST(OpenDatasetTest, FindsPacksByNameAndByPath) {
   EXPECT_THAT(OpenDataset(Config("/none/x"), root, "train"),
               StatusIs(kNotFound, HasSubstr("/none/x: no such folder")));
   EXPECT_FALSE(OpenDataset(Config(""), root, "train").ok());
+}
+
+TEST(OpenLabelledDatasetTest, NamesTheListKeyOrFileOfWhatIsMissing) {
+  const PackFixture pack;
+  pack.WriteWhole(2, 6, 5);
+  DataConfig config;
+  config.pack = pack.folder();
+  ASSERT_OK_AND_ASSIGN(const auto train,
+                       OpenLabelledDataset(config, "", "train"));
+  EXPECT_EQ(train->size(), 2);
+  EXPECT_THAT(OpenLabelledDataset(config, "", "val"),
+              StatusIs(kNotFound, AllOf(HasSubstr("val.txt: no such split"),
+                                        HasSubstr("write it, an ID a line"))));
+  pack.WriteText("val.txt", "# nothing yet\n");
+  EXPECT_THAT(OpenLabelledDataset(config, "", "val"),
+              StatusIs(kInvalid, AllOf(HasSubstr("val.txt: the split is empty"),
+                                       HasSubstr("write the IDs"))));
+  pack.WriteText("dataset.yaml", "has_masks: false\n");
+  EXPECT_OK(OpenDataset(config, "", "train"));
+  EXPECT_THAT(
+      OpenLabelledDataset(config, "", "train"),
+      StatusIs(kInvalid, AllOf(HasSubstr("dataset.yaml: has_masks is false"),
+                               HasSubstr("add masks/ID.png"))));
+  config = DataConfig();
+  config.synthetic.val = 0;
+  EXPECT_THAT(OpenLabelledDataset(config, "", "val"),
+              StatusIs(kInvalid, HasSubstr("data.synthetic.val: 0 samples")));
+}
+
+TEST(FirstSampleTest, IsADataSetOfOne) {
+  ASSERT_OK_AND_ASSIGN(const auto all, OpenDataset(DataConfig(), "", "val"));
+  const auto first = FirstSample(all);
+  EXPECT_EQ(first->size(), 1);
+  EXPECT_EQ(first->id(0), all->id(0));
+  ASSERT_OK_AND_ASSIGN(const Sample sample, first->Get(0));
+  EXPECT_EQ(sample.id, all->id(0));
+  EXPECT_FALSE(first->Get(1).ok());
 }
 
 TEST(OpenDatasetTest, SyntheticSplitsAreDisjointAndSized) {

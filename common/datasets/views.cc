@@ -40,6 +40,22 @@ class Resized : public Dataset {
   DataConfig config_;
 };
 
+class First : public Dataset {
+ public:
+  explicit First(std::shared_ptr<const Dataset> base)
+      : base_(std::move(base)) {}
+
+  const DatasetInfo& info() const override { return base_->info(); }
+  int64_t size() const override { return 1; }
+  std::string id(int64_t index) const override { return base_->id(index); }
+  absl::StatusOr<Sample> Get(int64_t index) const override {
+    return base_->Get(index == 0 ? 0 : base_->size());  // out of range: its way
+  }
+
+ private:
+  std::shared_ptr<const Dataset> base_;
+};
+
 class Cached : public Dataset {
  public:
   Cached(std::shared_ptr<const Dataset> base, int64_t max_bytes)
@@ -134,6 +150,11 @@ std::shared_ptr<const Dataset> ResizedDataset(
     return dataset;
   }
   return std::make_shared<Resized>(std::move(dataset), config);
+}
+
+std::shared_ptr<const Dataset> FirstSample(
+    std::shared_ptr<const Dataset> dataset) {
+  return std::make_shared<First>(std::move(dataset));
 }
 
 std::shared_ptr<const Dataset> CachedDataset(

@@ -23,6 +23,10 @@ ImageSize ResizedSize(const DataConfig& config, ImageSize size);
 std::shared_ptr<const Dataset> ResizedDataset(
     std::shared_ptr<const Dataset> dataset, const DataConfig& config);
 
+// The first sample of `dataset`, which is not empty: for a rehearsal.
+std::shared_ptr<const Dataset> FirstSample(
+    std::shared_ptr<const Dataset> dataset);
+
 // Keeps samples in memory as they are first read, up to `max_bytes` of pixels;
 // what does not fit is read anew each time (nothing is evicted: with whole
 // passes in random order eviction would only lower the share of hits). Errors

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
+#include <c10/util/Exception.h>
 
 #include <algorithm>
 #include <chrono>
@@ -63,11 +64,22 @@ OverlayOptions OverlayFor(const DatasetInfo& info) {
   return options;
 }
 
+std::vector<at::Tensor> PredictBatch(const PredictFn& predict,
+                                     const Batch& batch,
+                                     const std::string& who) {
+  try {
+    return predict(batch);
+  } catch (const c10::Error& e) {
+    TORCH_CHECK(false, who, ": ", e.what_without_backtrace());
+  }
+}
+
 std::vector<at::Tensor> PredictSample(const PredictFn& predict,
                                       const Sample& sample,
                                       c10::Device device) {
   const c10::InferenceMode inference;
-  return predict(MakeBatch(sample, device));
+  return PredictBatch(predict, MakeBatch(sample, device),
+                      sample.path.empty() ? sample.id : sample.path);
 }
 
 absl::StatusOr<EvaluateResult> Evaluate(const Dataset& dataset,

@@ -61,6 +61,12 @@ absl::StatusOr<EvaluateResult> Evaluate(const Dataset& dataset,
 // photograph.
 OverlayOptions OverlayFor(const DatasetInfo& info);
 
+// `predict` on a batch; what LibTorch says against it begins with "WHO: ", the
+// images that it is about.
+std::vector<at::Tensor> PredictBatch(const PredictFn& predict,
+                                     const Batch& batch,
+                                     const std::string& who);
+
 // One sample through `predict`, on the device, in inference mode.
 std::vector<at::Tensor> PredictSample(const PredictFn& predict,
                                       const Sample& sample, c10::Device device);

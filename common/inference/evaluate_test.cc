@@ -1,6 +1,7 @@
 #include "common/inference/evaluate.h"
 
 #include <ATen/ATen.h>
+#include <c10/util/Exception.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -57,6 +58,19 @@ EvaluateOptions Options() {
   EvaluateOptions options;
   options.outputs = {"good", "dark"};
   return options;
+}
+
+TEST(EvaluateTest, AnErrorOfTheNetworkNamesTheImage) {
+  const PredictFn fails = [](const Batch& batch) -> std::vector<at::Tensor> {
+    TORCH_CHECK(batch.ids[0] != "toy1", "Net: sides must be even");
+    return Predict(batch);
+  };
+  try {
+    Evaluate(ToyDataset(3), fails, Options()).IgnoreError();
+    FAIL() << "no exception";
+  } catch (const c10::Error& e) {
+    EXPECT_STREQ(e.what_without_backtrace(), "toy1: Net: sides must be even");
+  }
 }
 
 TEST(EvaluateTest, CountsEachOutput) {

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/datasets/views.h"
 
 namespace seg {
 
@@ -26,7 +27,18 @@ absl::StatusOr<EvaluateResult> EvaluatedTask::EvaluateOn(
 }
 
 absl::StatusOr<Metrics> EvaluatedTask::Validate() {
-  SEG_ASSIGN_OR_RETURN(const EvaluateResult result, EvaluateOn(*options_.val));
+  return Measure(*options_.val);
+}
+
+absl::StatusOr<Metrics> EvaluatedTask::Rehearse() {
+  if (options_.report_split != "val") {
+    SEG_RETURN_IF_ERROR(Measure(*FirstSample(options_.report)).status());
+  }
+  return Measure(*FirstSample(options_.val));
+}
+
+absl::StatusOr<Metrics> EvaluatedTask::Measure(const Dataset& dataset) {
+  SEG_ASSIGN_OR_RETURN(const EvaluateResult result, EvaluateOn(dataset));
   Metrics metrics;
   for (size_t i = 0; i < result.outputs.size(); ++i) {
     const OutputResult& output = result.outputs[i];

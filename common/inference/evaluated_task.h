@@ -26,12 +26,14 @@ class EvaluatedTask : public Task {
  public:
   explicit EvaluatedTask(EvaluatedTaskOptions options);
 
-  // "mean_iou" and "pixel_accuracy" of the first output, "NAME_mean_iou" of the
-  // others.
   absl::StatusOr<Metrics> Validate() override;
+  absl::StatusOr<Metrics> Rehearse() override;
   absl::StatusOr<std::string> Finish(ReportData* report) override;
 
  protected:
+  // What validation measures on a data set. Default: "mean_iou" and
+  // "pixel_accuracy" of the first output, "NAME_mean_iou" of the others.
+  virtual absl::StatusOr<Metrics> Measure(const Dataset& dataset);
   // The network's outputs and their names, as Evaluate wants them.
   virtual std::vector<at::Tensor> Predict(const Batch& batch) = 0;
   virtual std::vector<std::string> OutputNames() const = 0;

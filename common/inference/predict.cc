@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
 #include "common/datasets/probabilities.h"
+#include "common/io/folder_lock.h"
 #include "common/io/image.h"
 #include "common/io/npy.h"
 #include "common/reporting/overlay.h"
@@ -71,6 +72,10 @@ absl::Status RunPredict(const MainArgs& args, const DatasetInfo& info,
     return absl::UnavailableError(
         absl::StrCat(out.string(), ": cannot be made: ", error.message()));
   }
+  const absl::StatusOr<FolderLock> lock =
+      FolderLock::Take(out.string(), "--out");
+  if (absl::IsAlreadyExists(lock.status())) return UsageError(lock.status());
+  SEG_RETURN_IF_ERROR(lock.status());
   const PredictFn tiled = [&](const Batch& batch) {
     return PredictTiled(predict, batch, options.tiling);
   };

@@ -36,7 +36,8 @@ struct PredictOptions {
 //   NAME.png               palette PNG of the arg-max of the first output
 //   NAME_overlay.png       with --overlay: labels drawn over the image
 //   NAME_probabilities.npy with --probabilities: float32 [L,H,W], >= 0, sum 1
-// and one line a file to stdout. Two inputs of one name are an error, and so is
+// and one line a file to stdout. A folder that another program predicts into is
+// refused (usage). Two inputs of one name are an error, and so is
 // an input that its own labels would replace. Stops at the first error.
 absl::Status RunPredict(const MainArgs& args, const DatasetInfo& info,
                         const PredictFn& predict,

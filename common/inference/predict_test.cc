@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/io/file.h"
+#include "common/io/folder_lock.h"
 #include "common/io/image.h"
 #include "common/io/npy.h"
 #include "common/reporting/overlay.h"
@@ -80,6 +81,21 @@ TEST_F(RunPredictTest, LabelsAreAPalettePngOfClassIds) {
   // Read as a picture it has the palette's colours.
   ASSERT_OK_AND_ASSIGN(const at::Tensor drawn, ReadImage(Out("a.png")));
   EXPECT_TRUE(at::equal(drawn, ColourMask(mask, info_.palette)));
+}
+
+TEST_F(RunPredictTest, AFolderInUseIsRefused) {
+  MakeImage("a.png", 7, 11);
+  fs::create_directories(args_.out);
+  {
+    ASSERT_OK_AND_ASSIGN(const FolderLock lock,
+                         FolderLock::Take(args_.out, "--out"));
+    EXPECT_THAT(Run(), StatusIs(absl::StatusCode::kAlreadyExists,
+                                AllOf(HasSubstr(args_.out + ": is in use"),
+                                      HasSubstr("another --out"))));
+    EXPECT_THAT(OutNames(), ElementsAre(".lock"));
+  }
+  EXPECT_OK(Run());
+  EXPECT_THAT(OutNames(), ElementsAre("a.png"));
 }
 
 TEST_F(RunPredictTest, OverlayAndProbabilities) {

@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/base/log.h"
 #include "common/base/status_macros.h"
 #include "common/config/config.h"
 #include "common/datasets/open.h"
@@ -43,13 +44,19 @@ int64_t CountParameters(const torch::nn::Module& module) {
 }
 
 absl::Status RunEval(const MainArgs& args, const EvalCommand& command) {
-  SEG_ASSIGN_OR_RETURN(const std::shared_ptr<const Dataset> dataset,
-                       OpenDataset(command.data, args.data_root, args.split));
+  SEG_ASSIGN_OR_RETURN(
+      const std::shared_ptr<const Dataset> dataset,
+      OpenLabelledDataset(command.data, args.data_root, args.split));
   EvaluateOptions options;
   options.outputs = command.outputs;
   options.device = command.run.device;
   SEG_ASSIGN_OR_RETURN(const EvaluateResult result,
                        Evaluate(*dataset, command.predict, options));
+  if (result.outputs[0].confusion.total() == 0) {
+    LogWarning(absl::StrCat(
+        result.info.name, ", split ", args.split,
+        ": all pixels of the masks are void, so there is nothing to measure"));
+  }
   EvalOutput output;
   output.json = ToJson(result);
   const int64_t peak = TrainingPeakMib(command.run.checkpoint);

@@ -81,6 +81,7 @@ absl::Status WriteCheckpoint(const fs::path& checkpoints,
   SEG_RETURN_IF_ERROR(
       WriteSafetensors((temporary / kOptimizerFile).string(), optimizer));
   json tree = {{"step", state.step}, {"seed", state.seed}, {"format", 1}};
+  if (state.samples > 0) tree["samples"] = state.samples;
   if (state.has_best) {
     tree["best"] = {{"step", state.best_step}, {"value", state.best_value}};
   }
@@ -120,6 +121,18 @@ absl::Status SaveCheckpoint(const std::string& run, const TensorMap& model,
   return absl::OkStatus();
 }
 
+absl::Status RemoveCheckpointsAfter(const std::string& run, int64_t step) {
+  const fs::path checkpoints = fs::path(run) / "checkpoints";
+  std::error_code error;
+  for (const int64_t found : Steps(checkpoints)) {
+    if (found <= step) continue;
+    const fs::path folder = checkpoints / absl::StrCat("step-", found);
+    fs::remove_all(folder, error);
+    if (error) return FileError(folder, "cannot be removed", error);
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<CheckpointState> ReadCheckpointState(
     const std::string& checkpoint) {
   const std::string path = (fs::path(checkpoint) / kStateFile).string();
@@ -134,6 +147,9 @@ absl::StatusOr<CheckpointState> ReadCheckpointState(
   };
   bool valid = tree.is_object() && integer(tree, "step", &state.step) &&
                integer(tree, "seed", &state.seed);
+  if (valid && tree.contains("samples")) {
+    valid = integer(tree, "samples", &state.samples);
+  }
   if (valid && tree.contains("best")) {
     const json& best = tree["best"];
     state.has_best = true;
@@ -161,6 +177,11 @@ absl::StatusOr<std::string> FindCheckpoint(const std::string& path) {
       absl::StrCat(path,
                    ": holds no checkpoint; name a run folder, a folder "
                    "RUN/checkpoints/step-N or a weight file"));
+}
+
+bool HoldsCheckpoint(const std::string& run) {
+  return FindCheckpoint(run).ok() ||
+         !Steps(fs::path(run) / "checkpoints").empty();
 }
 
 absl::StatusOr<TensorMap> ReadCheckpointModel(const std::string& checkpoint) {

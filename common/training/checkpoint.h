@@ -21,8 +21,9 @@
 namespace seg {
 
 struct CheckpointState {
-  int64_t step = 0;  // updates done
-  int64_t seed = 0;  // random numbers are a function of (seed, step)
+  int64_t step = 0;     // updates done
+  int64_t seed = 0;     // random numbers are a function of (seed, step)
+  int64_t samples = 0;  // of the training data; 0: not known (older runs)
   bool has_best = false;
   int64_t best_step = 0;
   double best_value = 0;
@@ -36,6 +37,10 @@ absl::Status SaveCheckpoint(const std::string& run, const TensorMap& model,
                             const TensorMap& optimizer,
                             const CheckpointState& state, int64_t keep);
 
+// Removes the checkpoints of steps after `step`: those of a run that goes on
+// from there under another configuration.
+absl::Status RemoveCheckpointsAfter(const std::string& run, int64_t step);
+
 absl::StatusOr<CheckpointState> ReadCheckpointState(
     const std::string& checkpoint);
 
@@ -43,6 +48,9 @@ absl::StatusOr<CheckpointState> ReadCheckpointState(
 // (its best checkpoint, else the last), a checkpoint folder, or a .safetensors
 // or .pth file (returned as it is).
 absl::StatusOr<std::string> FindCheckpoint(const std::string& path);
+
+// Whether a run folder holds a whole checkpoint, linked or not.
+bool HoldsCheckpoint(const std::string& run);
 
 // The tensors of what FindCheckpoint returned.
 absl::StatusOr<TensorMap> ReadCheckpointModel(const std::string& checkpoint);

@@ -13,8 +13,8 @@
 #include <fstream>
 #include <string>
 
+#include "common/base/interrupt.h"
 #include "common/testing/status_matchers.h"
-#include "common/training/interrupt.h"
 
 namespace seg {
 namespace {

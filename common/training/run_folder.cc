@@ -6,16 +6,21 @@
 #include <torch/headeronly/version.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <ctime>
 #include <filesystem>
 #include <string>
 #include <system_error>
+#include <utility>
+#include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "common/base/environment.h"
+#include "common/base/log.h"
 #include "common/base/status_macros.h"
 #include "common/io/file.h"
 #include "common/training/checkpoint.h"
@@ -32,6 +37,70 @@ std::string Commit() {
   return workspace == nullptr ? "" : GitCommit(workspace);
 }
 
+absl::Status CannotBeMade(const std::string& folder,
+                          const std::error_code& error) {
+  return absl::UnavailableError(
+      absl::StrCat(folder, ": cannot be made: ", error.message()));
+}
+
+// Makes runs/PAPER/NAME-TIME, a folder that was not there before: programs that
+// start in one second get one each.
+absl::StatusOr<std::string> MakeNewFolder(const MainArgs& args) {
+  std::error_code error;
+  fs::create_directories(RunsRoot(args.paper), error);
+  if (error) return CannotBeMade(RunsRoot(args.paper), error);
+  const std::string name =
+      args.config.empty() ? "demo" : fs::path(args.config).stem().string();
+  const std::string run = absl::StrCat(
+      RunsRoot(args.paper), "/", name, "-",
+      absl::FormatTime("%Y%m%d-%H%M%S", absl::Now(), absl::LocalTimeZone()));
+  std::string candidate = run;
+  for (int64_t i = 2; !fs::create_directory(candidate, error); ++i) {
+    if (error) return CannotBeMade(candidate, error);
+    candidate = absl::StrCat(run, "-", i);
+  }
+  return candidate;
+}
+
+// Whether a run that never saved a checkpoint left the files in `run`.
+bool IsFailedStart(const std::string& run) {
+  const absl::StatusOr<std::string> text = ReadFile(run + "/env.json");
+  if (!text.ok()) return false;
+  const nlohmann::json tree =
+      nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  return tree.is_object() && tree.contains("paper");
+}
+
+absl::Status RemoveFailedStart(const std::string& run) {
+  LogInfo(run + ": holds a run that saved no checkpoint; it is begun anew");
+  std::error_code error;
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(run, error)) {
+    const std::string name = entry.path().filename().string();
+    bool own = absl::StartsWith(name, "events.out.tfevents.");
+    for (const char* file : {"checkpoints", "classes.json", "config.yaml",
+                             "env.json", "log.txt", "metrics.jsonl"}) {
+      own = own || name == file;
+    }
+    if (own) files.push_back(entry.path());
+  }
+  for (const fs::path& file : files) {
+    fs::remove_all(file, error);
+    if (error) {
+      return absl::UnavailableError(absl::StrCat(
+          file.string(), ": cannot be removed: ", error.message()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<RunFolder> Claim(const std::string& run) {
+  absl::StatusOr<FolderLock> lock = FolderLock::Take(run, "--work_dir");
+  if (absl::IsAlreadyExists(lock.status())) return UsageError(lock.status());
+  if (!lock.ok()) return lock.status();
+  return RunFolder{run, *std::move(lock)};
+}
+
 }  // namespace
 
 std::string RunsRoot(const std::string& paper) {
@@ -43,38 +112,71 @@ absl::Status ResolveResume(MainArgs* args) {
   if (args->work_dir.empty()) {
     SEG_ASSIGN_OR_RETURN(args->work_dir, NewestRun(RunsRoot(args->paper)));
   }
-  SEG_RETURN_IF_ERROR(FindCheckpoint(args->work_dir).status());
-  if (args->config.empty()) args->config = args->work_dir + "/config.yaml";
+  const std::string& run = args->work_dir;
+  const absl::StatusOr<std::string> last =
+      FindCheckpoint(run + "/checkpoints/last");
+  if (!last.ok()) {
+    return absl::NotFoundError(absl::StrCat(
+        run,
+        ": holds no checkpoint that --resume could continue; start the run "
+        "again without it"));
+  }
+  SEG_ASSIGN_OR_RETURN(const CheckpointState state, ReadCheckpointState(*last));
+  if (args->seed_given && args->seed != state.seed) {
+    return UsageError(absl::InvalidArgumentError(
+        absl::StrCat("--resume: ", run, " was started with --seed=", state.seed,
+                     ", got --seed=", args->seed, "; leave the flag out")));
+  }
+  args->seed = state.seed;
+  if (args->config.empty()) args->config = run + "/config.yaml";
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> OpenRunFolder(const MainArgs& args) {
-  std::error_code error;
+absl::StatusOr<RunFolder> OpenRunFolder(const MainArgs& args) {
   if (args.resume) {
     MainArgs resolved = args;
     SEG_RETURN_IF_ERROR(ResolveResume(&resolved));
-    return resolved.work_dir;
+    return Claim(resolved.work_dir);
   }
-  std::string run = args.work_dir;
-  if (run.empty()) {
-    const std::string name =
-        args.config.empty() ? "demo" : fs::path(args.config).stem().string();
-    run = absl::StrCat(
-        RunsRoot(args.paper), "/", name, "-",
-        absl::FormatTime("%Y%m%d-%H%M%S", absl::Now(), absl::LocalTimeZone()));
+  std::string path = args.work_dir;
+  std::error_code error;
+  if (path.empty()) {
+    SEG_ASSIGN_OR_RETURN(path, MakeNewFolder(args));
+  } else {
+    fs::create_directories(path, error);
+    if (error) return CannotBeMade(path, error);
   }
-  if (fs::exists(fs::path(run) / "config.yaml", error)) {
+  SEG_ASSIGN_OR_RETURN(RunFolder run, Claim(path));
+  if (HoldsCheckpoint(path)) {
     return UsageError(absl::AlreadyExistsError(absl::StrCat(
-        run,
+        path,
         ": holds a run already; continue it with --resume, or name "
         "another --work_dir")));
   }
-  fs::create_directories(fs::path(run) / "checkpoints", error);
-  if (error) {
-    return absl::UnavailableError(
-        absl::StrCat(run, ": cannot be made: ", error.message()));
+  if (IsFailedStart(path)) {
+    SEG_RETURN_IF_ERROR(RemoveFailedStart(path));
+  } else if (fs::exists(path + "/config.yaml", error)) {
+    return UsageError(absl::AlreadyExistsError(absl::StrCat(
+        path,
+        ": holds a config.yaml that no run wrote; name another --work_dir")));
   }
+  fs::create_directories(path + "/checkpoints", error);
+  if (error) return CannotBeMade(path, error);
   return run;
+}
+
+absl::StatusOr<std::string> MakeTrialFolder(const MainArgs& args) {
+  std::error_code error;
+  fs::path parent = fs::absolute(
+      args.work_dir.empty() ? RunsRoot(args.paper) : args.work_dir, error);
+  while (!fs::is_directory(parent, error) && parent.has_relative_path()) {
+    parent = parent.parent_path();
+  }
+  std::string folder = (parent / ".trial-XXXXXX").string();
+  if (mkdtemp(folder.data()) == nullptr) {
+    return ErrnoStatus(errno, folder, "cannot be made");
+  }
+  return folder;
 }
 
 nlohmann::json Environment(const MainArgs& args) {

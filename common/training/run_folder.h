@@ -10,21 +10,37 @@
 #include "absl/status/statusor.h"
 #include "common/config/main.h"
 #include "common/datasets/dataset.h"
+#include "common/io/folder_lock.h"
 #include "nlohmann/json.hpp"
 
 namespace seg {
 
 // With --resume: sets args->work_dir to the run that is continued (--work_dir,
-// else the paper's newest; it must hold a checkpoint), and args->config, where
-// no --config is given, to the run's own configuration. Without: changes
-// nothing. Trainers call it before LoadConfig.
+// else the paper's newest; it must hold a checkpoint), args->config, where no
+// --config is given, to the run's own configuration, and args->seed to the
+// run's own (a --seed that differs is a usage error). Without: changes nothing.
+// Trainers call it by LoadTrainConfig (resume.h).
 absl::Status ResolveResume(MainArgs* args);
 
-// The run folder that `args` mean.
+// A folder that this process writes a run to. No other process can claim it
+// while the lock lives.
+struct RunFolder {
+  std::string path;
+  FolderLock lock;
+};
+
+// Claims the run folder that `args` mean.
 //   new run: --work_dir, or runs/PAPER/NAME-TIME (NAME: the configuration
-//     file's); made here. kAlreadyExists (usage) when it holds a run already.
+//     file's; -2, -3, .. behind it where another program took the name); made
+//     here. kAlreadyExists (usage) when it holds a checkpoint already. What a
+//     run left that never saved one is removed.
 //   --resume: --work_dir, else the paper's newest run; must hold a checkpoint.
-absl::StatusOr<std::string> OpenRunFolder(const MainArgs& args);
+// kAlreadyExists (usage) when another process is at work in the folder.
+absl::StatusOr<RunFolder> OpenRunFolder(const MainArgs& args);
+
+// A new, empty folder in the run folder that `args` mean, or where that is not
+// there in the nearest folder above it. The caller removes it.
+absl::StatusOr<std::string> MakeTrialFolder(const MainArgs& args);
 
 // Versions, commit, device, CPU, threads, seed, command of this process.
 nlohmann::json Environment(const MainArgs& args);

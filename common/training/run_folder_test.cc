@@ -8,7 +8,9 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/io/file.h"
@@ -44,6 +46,7 @@ class RunFolderTest : public ::testing::Test {
     EXPECT_OK(WriteFileAtomically(run + "/config.yaml", "steps: 1\n"));
     CheckpointState state;
     state.step = 1;
+    state.seed = 5;
     EXPECT_OK(SaveCheckpoint(run, {{"w", at::ones({2})}}, {}, state, 1));
     fs::last_write_time(
         run + "/checkpoints/last/state.json",
@@ -60,16 +63,43 @@ class RunFolderTest : public ::testing::Test {
 };
 
 TEST_F(RunFolderTest, NewRunsAreNamedAfterConfigurationAndTime) {
-  ASSERT_OK_AND_ASSIGN(std::string run, OpenRunFolder(args_));
-  EXPECT_THAT(run, MatchesRegex("runs/paper/demo-[0-9]+-[0-9]+"));
-  EXPECT_TRUE(fs::is_directory(run + "/checkpoints"));
+  ASSERT_OK_AND_ASSIGN(RunFolder run, OpenRunFolder(args_));
+  EXPECT_THAT(run.path, MatchesRegex("runs/paper/demo-[0-9]+-[0-9]+"));
+  EXPECT_TRUE(fs::is_directory(run.path + "/checkpoints"));
   args_.config = "some/folder/big.yaml";
   ASSERT_OK_AND_ASSIGN(run, OpenRunFolder(args_));
-  EXPECT_THAT(run, MatchesRegex("runs/paper/big-[0-9]+-[0-9]+"));
+  EXPECT_THAT(run.path, MatchesRegex("runs/paper/big-[0-9]+-[0-9]+"));
   args_.work_dir = "mine/a";
   ASSERT_OK_AND_ASSIGN(run, OpenRunFolder(args_));
-  EXPECT_EQ(run, "mine/a");
+  EXPECT_EQ(run.path, "mine/a");
   EXPECT_TRUE(fs::is_directory("mine/a/checkpoints"));
+}
+
+TEST_F(RunFolderTest, RunsOfOneSecondGetAFolderEach) {
+  std::set<std::string> folders;
+  std::vector<RunFolder> runs;
+  for (int i = 0; i < 6; ++i) {
+    ASSERT_OK_AND_ASSIGN(RunFolder run, OpenRunFolder(args_));
+    folders.insert(run.path);
+    runs.push_back(std::move(run));
+  }
+  EXPECT_EQ(folders.size(), 6u);
+}
+
+TEST_F(RunFolderTest, AFolderInUseIsRefused) {
+  args_.work_dir = "mine";
+  {
+    ASSERT_OK_AND_ASSIGN(const RunFolder run, OpenRunFolder(args_));
+    EXPECT_THAT(OpenRunFolder(args_),
+                StatusIs(absl::StatusCode::kAlreadyExists,
+                         AllOf(HasSubstr("mine: is in use by process"),
+                               HasSubstr("--work_dir"))));
+    MakeRun("mine");
+    args_.resume = true;
+    EXPECT_THAT(OpenRunFolder(args_), StatusIs(absl::StatusCode::kAlreadyExists,
+                                               HasSubstr("mine: is in use")));
+  }
+  EXPECT_OK(OpenRunFolder(args_));
 }
 
 TEST_F(RunFolderTest, ARunIsNotWrittenOverNorThroughAFile) {
@@ -86,6 +116,51 @@ TEST_F(RunFolderTest, ARunIsNotWrittenOverNorThroughAFile) {
                        HasSubstr("file/run: cannot be made")));
 }
 
+TEST_F(RunFolderTest, WhatNeverSavedACheckpointDoesNotHoldItsFolder) {
+  args_.work_dir = "mine";
+  ASSERT_OK(OpenRunFolder(args_));
+  for (const char* file : {"env.json", "config.yaml", "classes.json", "log.txt",
+                           "metrics.jsonl", "events.out.tfevents.1"}) {
+    ASSERT_OK(WriteFileAtomically(std::string("mine/") + file,
+                                  Environment(args_).dump()));
+  }
+  fs::create_directories("mine/checkpoints/.tmp-step-3");
+  ASSERT_OK(WriteFileAtomically("mine/notes.txt", "of the user"));
+  ASSERT_OK(OpenRunFolder(args_));
+  std::set<std::string> left;
+  for (const auto& entry : fs::recursive_directory_iterator("mine")) {
+    left.insert(entry.path().string());
+  }
+  EXPECT_THAT(left, ElementsAre("mine/checkpoints", "mine/notes.txt"));
+}
+
+TEST_F(RunFolderTest, AConfigurationOfTheUsersIsNotTakenForARun) {
+  fs::create_directories("mine");
+  ASSERT_OK(WriteFileAtomically("mine/config.yaml", "steps: 1\n"));
+  args_.work_dir = "mine";
+  EXPECT_THAT(OpenRunFolder(args_),
+              StatusIs(absl::StatusCode::kAlreadyExists,
+                       HasSubstr("mine: holds a config.yaml that no run")));
+  EXPECT_EQ(ReadFile("mine/config.yaml").value(), "steps: 1\n");
+}
+
+TEST_F(RunFolderTest, ACheckpointThatIsNotLinkedHoldsItsFolder) {
+  MakeRun("mine");
+  fs::remove("mine/checkpoints/last");
+  args_.work_dir = "mine";
+  EXPECT_FALSE(OpenRunFolder(args_).ok());
+}
+
+TEST_F(RunFolderTest, TrialFoldersAreMadeWhereTheRunWouldBe) {
+  ASSERT_OK_AND_ASSIGN(std::string folder, MakeTrialFolder(args_));
+  EXPECT_EQ(fs::path(folder).parent_path(), root_);
+  fs::create_directories("a/b");
+  args_.work_dir = "a/b/run/1";
+  ASSERT_OK_AND_ASSIGN(folder, MakeTrialFolder(args_));
+  EXPECT_EQ(fs::path(folder).parent_path(), root_ / "a/b");
+  EXPECT_TRUE(fs::is_empty(folder));
+}
+
 TEST_F(RunFolderTest, ResumeTakesTheNamedElseTheNewestRun) {
   args_.resume = true;
   EXPECT_THAT(OpenRunFolder(args_),
@@ -96,11 +171,13 @@ TEST_F(RunFolderTest, ResumeTakesTheNamedElseTheNewestRun) {
   MakeRun("runs/other/newest", 0);
   // Newer, but without a checkpoint: interrupted before its first.
   fs::create_directories("runs/paper/empty/checkpoints");
-  ASSERT_OK_AND_ASSIGN(std::string run, OpenRunFolder(args_));
-  EXPECT_EQ(run, "runs/paper/a-new");
+  {
+    ASSERT_OK_AND_ASSIGN(const RunFolder run, OpenRunFolder(args_));
+    EXPECT_EQ(run.path, "runs/paper/a-new");
+  }
   args_.work_dir = "runs/paper/z-old";
-  ASSERT_OK_AND_ASSIGN(run, OpenRunFolder(args_));
-  EXPECT_EQ(run, "runs/paper/z-old");
+  ASSERT_OK_AND_ASSIGN(const RunFolder run, OpenRunFolder(args_));
+  EXPECT_EQ(run.path, "runs/paper/z-old");
   args_.work_dir = "runs/paper/empty";
   EXPECT_THAT(OpenRunFolder(args_),
               StatusIs(absl::StatusCode::kNotFound,
@@ -116,6 +193,13 @@ TEST_F(RunFolderTest, ResumeTakesTheRunsOwnConfiguration) {
   ASSERT_OK(ResolveResume(&args_));
   EXPECT_EQ(args_.work_dir, "runs/paper/own");
   EXPECT_EQ(args_.config, "runs/paper/own/config.yaml");
+  EXPECT_EQ(args_.seed, 5);  // as MakeRun has it
+  args_.seed = 6;
+  args_.seed_given = true;
+  EXPECT_THAT(ResolveResume(&args_),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("started with --seed=5, got --seed=6")));
+  args_.seed = 5;
   args_.config = "given.yaml";
   ASSERT_OK(ResolveResume(&args_));
   EXPECT_EQ(args_.config, "given.yaml");

@@ -60,6 +60,11 @@ class Task {
   // mode and gradients off.
   virtual absl::StatusOr<Metrics> Validate() = 0;
 
+  // What Validate gives, from a sample or so of each split that the run will
+  // read: it finds, before the first step, what would stop the run later, and
+  // which metrics there are. Called as Validate is.
+  virtual absl::StatusOr<Metrics> Rehearse() { return Validate(); }
+
   // Called once at the end, with the best checkpoint's weights, in eval mode:
   // fills in what report.html shows beside the curves, and returns the final
   // table that train prints to stdout.

@@ -1,5 +1,6 @@
 #include "common/training/train_config.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <vector>
@@ -44,6 +45,12 @@ std::vector<KeyRule> TrainConfig::Rules() {
   AddRules("optimizer", OptimizerConfig::Rules(), &rules);
   AddRules("schedule", ScheduleConfig::Rules(), &rules);
   return rules;
+}
+
+int64_t TotalSteps(const TrainConfig& config, int64_t epoch_steps) {
+  if (config.steps > 0) return config.steps;
+  return std::max<int64_t>(
+      1, std::llround(config.epochs * static_cast<double>(epoch_steps)));
 }
 
 double ScheduleFactor(const ScheduleConfig& schedule, int64_t step,

@@ -52,6 +52,7 @@ struct TrainConfig {
   int64_t validate_every = 0;    // steps; 0: once an epoch
   int64_t checkpoint_every = 0;  // steps; 0: with each validation
   int64_t keep_checkpoints = 2;  // newest ones; the best is kept beside them
+  // One that validation gives; "": the last checkpoint is the best.
   std::string best_metric = "mean_iou";
   bool best_is_max = true;
 
@@ -69,6 +70,9 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(
     TrainConfig, steps, epochs, batch_size, optimizer, schedule, clip_norm,
     log_every, validate_every, checkpoint_every, keep_checkpoints, best_metric,
     best_is_max)
+
+// The updates of a run whose epochs have `epoch_steps` of them.
+int64_t TotalSteps(const TrainConfig& config, int64_t epoch_steps);
 
 // The factor on the learning rate at `step` of `steps` (0 <= step < steps).
 double ScheduleFactor(const ScheduleConfig& schedule, int64_t step,

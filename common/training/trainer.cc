@@ -4,12 +4,14 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Context.h>
 #include <c10/core/GradMode.h>
+#include <c10/util/Exception.h>
 #include <torch/utils.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <exception>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -22,6 +24,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "common/backbones/state_dict.h"
+#include "common/base/interrupt.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
 #include "common/datasets/loader.h"
@@ -29,8 +32,10 @@
 #include "common/io/json_lines.h"
 #include "common/io/tensorboard.h"
 #include "common/training/checkpoint.h"
-#include "common/training/interrupt.h"
+#include "common/training/resume.h"
 #include "common/training/run_folder.h"
+#include "common/training/run_watch.h"
+#include "common/training/step_error.h"
 
 namespace seg {
 namespace {
@@ -82,11 +87,15 @@ class Trainer::Loop {
   absl::Status Resume();
   absl::Status OpenLoader();
   void BuildOptimizers();
+  absl::Status Rehearse();
+  absl::Status DryRun();
   absl::Status Step();
+  void RunPhase(int64_t index, const Batch& batch);
   absl::Status CheckFinite();
   absl::Status Log();
+  absl::StatusOr<Metrics> Measure(bool rehearsal);
   absl::Status ValidateAndSave(bool validate);
-  absl::Status Save();
+  absl::Status Save(const std::string& folder);
   absl::Status Finish();
   bool Due(int64_t every, int64_t otherwise) const {
     const int64_t period = every > 0 ? every : otherwise;
@@ -100,7 +109,7 @@ class Trainer::Loop {
   std::shared_ptr<const Dataset> data_;
   c10::Device device_ = c10::kCPU;
 
-  std::string run_;
+  RunFolder run_;
   std::unique_ptr<BatchLoader> loader_;
   std::vector<RunningPhase> phases_;
   CheckpointState state_;
@@ -116,6 +125,7 @@ class Trainer::Loop {
   std::vector<std::pair<std::string, at::Tensor>> skip_flags_;
   std::vector<std::string> last_ids_;
   double epoch_ = 0;
+  RunWatch watch_;
 
   // Since the last logged line.
   Clock::time_point interval_start_;
@@ -125,33 +135,39 @@ class Trainer::Loop {
 };
 
 absl::Status Trainer::Loop::OpenRun() {
-  SEG_ASSIGN_OR_RETURN(run_, OpenRunFolder(args_));
-  SEG_RETURN_IF_ERROR(SetLogFile(run_ + "/log.txt"));
+  const std::string& run = run_.path;
+  SEG_RETURN_IF_ERROR(SetLogFile(run + "/log.txt"));
+  LogInfo(args_.resume ? absl::StrCat("resuming ", run, " after step ",
+                                      state_.step, " of ", steps_)
+                       : absl::StrCat("run folder ", run));
+  // The first file: it is what a run that saved nothing is known by.
+  SEG_RETURN_IF_ERROR(WriteFileAtomically(run + "/env.json",
+                                          Environment(args_).dump(2) + "\n"));
   if (args_.resume) {
-    SEG_RETURN_IF_ERROR(Resume());
+    SEG_RETURN_IF_ERROR(ContinueRunFiles(run, state_.step, options_.config_text,
+                                         config_, epoch_steps_));
   } else {
     SEG_RETURN_IF_ERROR(
-        WriteFileAtomically(run_ + "/config.yaml", options_.config_text));
-    SEG_RETURN_IF_ERROR(WriteClasses(run_, data_->info()));
+        WriteFileAtomically(run + "/config.yaml", options_.config_text));
+    SEG_RETURN_IF_ERROR(WriteClasses(run, data_->info()));
   }
-  SEG_RETURN_IF_ERROR(WriteFileAtomically(run_ + "/env.json",
-                                          Environment(args_).dump(2) + "\n"));
   SEG_ASSIGN_OR_RETURN(metrics_file_,
-                       JsonLinesWriter::Open(run_ + "/metrics.jsonl"));
-  SEG_ASSIGN_OR_RETURN(events_, EventWriter::Open(run_));
-  LogInfo(absl::StrCat(args_.resume ? "resuming " : "run folder ", run_));
+                       JsonLinesWriter::Open(run + "/metrics.jsonl"));
+  SEG_ASSIGN_OR_RETURN(events_, EventWriter::Open(run));
   return absl::OkStatus();
 }
 
 absl::Status Trainer::Loop::Resume() {
+  SEG_ASSIGN_OR_RETURN(run_, OpenRunFolder(args_));
   SEG_ASSIGN_OR_RETURN(const std::string checkpoint,
-                       FindCheckpoint(run_ + "/checkpoints/last"));
+                       FindCheckpoint(run_.path + "/checkpoints/last"));
   SEG_ASSIGN_OR_RETURN(state_, ReadCheckpointState(checkpoint));
   if (state_.seed != args_.seed) {
     return UsageError(absl::InvalidArgumentError(absl::StrCat(
-        "--resume: ", run_, " was started with --seed=", state_.seed,
+        "--resume: ", run_.path, " was started with --seed=", state_.seed,
         ", got --seed=", args_.seed)));
   }
+  SEG_RETURN_IF_ERROR(CheckResumeData(run_.path, state_, *data_));
   SEG_ASSIGN_OR_RETURN(const TensorMap model, ReadCheckpointModel(checkpoint));
   SEG_RETURN_IF_ERROR(LoadStateDict(task_.module(), model));
   SEG_ASSIGN_OR_RETURN(const TensorMap all,
@@ -164,18 +180,7 @@ absl::Status Trainer::Loop::Resume() {
     }
     SEG_RETURN_IF_ERROR(phase.optimizer.LoadState(own));
   }
-  // What was logged after the checkpoint will be logged again.
-  const std::string path = run_ + "/metrics.jsonl";
-  std::error_code error;
-  if (!std::filesystem::exists(path, error)) return absl::OkStatus();
-  SEG_ASSIGN_OR_RETURN(const std::vector<json> records, ReadJsonLines(path));
-  std::string kept;
-  for (const json& record : records) {
-    if (record.value("step", int64_t{0}) <= state_.step) {
-      kept += record.dump() + "\n";
-    }
-  }
-  return WriteFileAtomically(path, kept);
+  return absl::OkStatus();
 }
 
 absl::Status Trainer::Loop::OpenLoader() {
@@ -185,10 +190,7 @@ absl::Status Trainer::Loop::OpenLoader() {
                               options_.data, config_.batch_size,
                               static_cast<uint64_t>(args_.seed), state_.step)));
   epoch_steps_ = loader_->batches_per_epoch();
-  steps_ =
-      config_.steps > 0
-          ? config_.steps
-          : std::max<int64_t>(1, std::llround(config_.epochs * epoch_steps_));
+  steps_ = TotalSteps(config_, epoch_steps_);
   return absl::OkStatus();
 }
 
@@ -214,34 +216,49 @@ absl::Status Trainer::Loop::Step() {
                ScheduleFactor(config_.schedule, state_.step, steps_);
   last_logged_.clear();
   for (size_t p = 0; p < phases_.size(); ++p) {
-    RunningPhase& phase = phases_[p];
-    if (state_.step % phase.phase.every != 0) continue;
-    phase.optimizer.ZeroGradients();
-    StepLoss step_loss =
-        task_.Loss(static_cast<int64_t>(p), batch, state_.step);
-    TORCH_CHECK(step_loss.loss.defined() && step_loss.loss.numel() == 1,
-                "Trainer: the loss of phase ", phase.phase.name,
-                " must be a scalar");
-    step_loss.loss.backward();
-    const at::Tensor norm = phase.optimizer.GradientNorm();
-    const at::Tensor finite =
-        at::isfinite(step_loss.loss.detach().to(at::kFloat) + norm);
-    const at::Tensor skip = at::logical_not(finite).to(at::kFloat);
-    if (config_.clip_norm > 0) {
-      phase.optimizer.ClipGradients(config_.clip_norm, norm);
+    if (state_.step % phases_[p].phase.every != 0) continue;
+    std::string what;
+    try {
+      RunPhase(static_cast<int64_t>(p), batch);
+      continue;
+    } catch (const c10::Error& e) {
+      what = e.what_without_backtrace();
+    } catch (const std::exception& e) {
+      what = e.what();
     }
-    phase.optimizer.Step(last_rate_, skip);
-    skip_flags_.emplace_back(phase.phase.name, skip);
-
-    const std::string prefix = phases_.size() > 1 ? phase.phase.name + "_" : "";
-    last_logged_.emplace_back(prefix + "loss", step_loss.loss.detach());
-    for (auto& [name, value] : step_loss.logged) {
-      last_logged_.emplace_back(prefix + name, value.detach());
-    }
-    last_logged_.emplace_back(prefix + "gradient_norm", norm);
+    return absl::InternalError(
+        absl::StrCat("step ", state_.step + 1, ", phase ",
+                     phases_[p].phase.name, ": ", ExplainStepError(what),
+                     "; the batch's images: ", absl::StrJoin(last_ids_, ", ")));
   }
   ++state_.step;
   return absl::OkStatus();
+}
+
+void Trainer::Loop::RunPhase(int64_t index, const Batch& batch) {
+  RunningPhase& phase = phases_[static_cast<size_t>(index)];
+  phase.optimizer.ZeroGradients();
+  StepLoss step_loss = task_.Loss(index, batch, state_.step);
+  TORCH_CHECK(step_loss.loss.defined() && step_loss.loss.numel() == 1,
+              "Trainer: the loss of phase ", phase.phase.name,
+              " must be a scalar");
+  step_loss.loss.backward();
+  const at::Tensor norm = phase.optimizer.GradientNorm();
+  const at::Tensor finite =
+      at::isfinite(step_loss.loss.detach().to(at::kFloat) + norm);
+  const at::Tensor skip = at::logical_not(finite).to(at::kFloat);
+  if (config_.clip_norm > 0) {
+    phase.optimizer.ClipGradients(config_.clip_norm, norm);
+  }
+  phase.optimizer.Step(last_rate_, skip);
+  skip_flags_.emplace_back(phase.phase.name, skip);
+
+  const std::string prefix = phases_.size() > 1 ? phase.phase.name + "_" : "";
+  last_logged_.emplace_back(prefix + "loss", step_loss.loss.detach());
+  for (auto& [name, value] : step_loss.logged) {
+    last_logged_.emplace_back(prefix + name, value.detach());
+  }
+  last_logged_.emplace_back(prefix + "gradient_norm", norm);
 }
 
 absl::Status Trainer::Loop::CheckFinite() {
@@ -270,6 +287,7 @@ absl::Status Trainer::Loop::Log() {
     if (name != "gradient_norm") {
       absl::StrAppendFormat(&losses, " %s %.4g", name, number);
     }
+    watch_.Train(state_.step, name, number);
     SEG_RETURN_IF_ERROR(
         events_->AddScalar("train/" + name, number, state_.step));
   }
@@ -295,7 +313,49 @@ absl::Status Trainer::Loop::Log() {
   return absl::OkStatus();
 }
 
-absl::Status Trainer::Loop::Save() {
+absl::StatusOr<Metrics> Trainer::Loop::Measure(bool rehearsal) {
+  const c10::AutoGradMode no_grad(false);
+  task_.module().eval();
+  absl::StatusOr<Metrics> metrics;
+  try {
+    metrics = rehearsal ? task_.Rehearse() : task_.Validate();
+  } catch (const c10::Error& e) {
+    metrics = absl::InternalError(
+        absl::StrCat("validation: ", e.what_without_backtrace()));
+  }
+  task_.module().train();
+  return metrics;
+}
+
+// Before the first step: validation works, and gives what the best checkpoint
+// is chosen by.
+absl::Status Trainer::Loop::Rehearse() {
+  SEG_ASSIGN_OR_RETURN(const Metrics metrics, Measure(/*rehearsal=*/true));
+  const absl::Status status = CheckBestMetric(metrics, config_);
+  if (status.ok() || !args_.resume) return status;
+  LogWarning(std::string(status.message()));  // an older run keeps its keys
+  return absl::OkStatus();
+}
+
+absl::Status Trainer::Loop::DryRun() {
+  const bool steps = state_.step < steps_;
+  if (steps) {
+    SEG_RETURN_IF_ERROR(Step());
+    SEG_RETURN_IF_ERROR(CheckFinite());
+  }
+  SEG_ASSIGN_OR_RETURN(const std::string folder, MakeTrialFolder(args_));
+  const absl::Status saved = Save(folder);
+  std::error_code error;
+  std::filesystem::remove_all(folder, error);
+  SEG_RETURN_IF_ERROR(saved);
+  std::printf(
+      "dry run: %s of %d steps, a validation and a save done, nothing is left "
+      "behind\n",
+      steps ? "one" : "none", static_cast<int>(steps_));
+  return absl::OkStatus();
+}
+
+absl::Status Trainer::Loop::Save(const std::string& folder) {
   // Never a checkpoint after a step that was not finite.
   SEG_RETURN_IF_ERROR(CheckFinite());
   TensorMap optimizer;
@@ -304,31 +364,24 @@ absl::Status Trainer::Loop::Save() {
       optimizer[absl::StrCat(phase.phase.name, ".", name)] = tensor;
     }
   }
-  return SaveCheckpoint(run_, StateDict(task_.module()), optimizer, state_,
+  return SaveCheckpoint(folder, StateDict(task_.module()), optimizer, state_,
                         config_.keep_checkpoints);
 }
 
 absl::Status Trainer::Loop::ValidateAndSave(bool validate) {
   SEG_RETURN_IF_ERROR(CheckFinite());
-  if (!validate) return Save();
-  absl::StatusOr<Metrics> metrics;
-  {
-    const c10::AutoGradMode no_grad(false);
-    task_.module().eval();
-    metrics = task_.Validate();
-    task_.module().train();
-  }
-  if (!metrics.ok()) return metrics.status();
+  if (!validate) return Save(run_.path);
+  SEG_ASSIGN_OR_RETURN(const Metrics metrics, Measure(/*rehearsal=*/false));
   json record = {{"step", state_.step}, {"epoch", epoch_}};
   std::string line =
       absl::StrFormat("step %d epoch %.2f validation:", state_.step, epoch_);
-  for (const auto& [name, value] : *metrics) {
+  for (const auto& [name, value] : metrics) {
     record["val"][name] = value;
     absl::StrAppendFormat(&line, " %s %.4f", name, value);
     SEG_RETURN_IF_ERROR(events_->AddScalar("val/" + name, value, state_.step));
   }
-  const auto found = metrics->find(config_.best_metric);
-  if (found != metrics->end() && std::isfinite(found->second)) {
+  const auto found = metrics.find(config_.best_metric);
+  if (found != metrics.end() && std::isfinite(found->second)) {
     const bool better = config_.best_is_max ? found->second > state_.best_value
                                             : found->second < state_.best_value;
     if (!state_.has_best || better) {
@@ -341,27 +394,37 @@ absl::Status Trainer::Loop::ValidateAndSave(bool validate) {
   SEG_RETURN_IF_ERROR(metrics_file_->Append(record));
   SEG_RETURN_IF_ERROR(events_->Flush());
   LogProgress(line, /*keep=*/true);
-  return Save();
+  watch_.Validation(state_.step, metrics, config_);
+  return Save(run_.path);
 }
 
 absl::Status Trainer::Loop::Finish() {
+  const std::string& run = run_.path;
+  if (!config_.best_metric.empty() && !state_.has_best) {
+    LogWarning(
+        absl::StrCat("no validation gave a number for "
+                     "train.best_metric (",
+                     config_.best_metric,
+                     "): there is no best checkpoint, and the report is "
+                     "of the last step's weights"));
+  }
   if (state_.has_best && state_.best_step != state_.step) {
     SEG_ASSIGN_OR_RETURN(const TensorMap best,
-                         ReadCheckpointModel(run_ + "/checkpoints/best"));
+                         ReadCheckpointModel(run + "/checkpoints/best"));
     SEG_RETURN_IF_ERROR(LoadStateDict(task_.module(), best));
   }
   task_.module().eval();
   const c10::AutoGradMode no_grad(false);
   ReportData report;
   report.title = args_.paper;
-  report.subtitle = run_;
+  report.subtitle = run;
   SEG_ASSIGN_OR_RETURN(const std::string table, task_.Finish(&report));
   SEG_ASSIGN_OR_RETURN(const std::vector<json> records,
-                       ReadJsonLines(run_ + "/metrics.jsonl"));
+                       ReadJsonLines(run + "/metrics.jsonl"));
   report.charts = ChartsFromRecords(records);
   report.config_text = options_.config_text;
   report.environment_text = Environment(args_).dump(2);
-  const std::string path = run_ + "/report.html";
+  const std::string path = run + "/report.html";
   SEG_RETURN_IF_ERROR(WriteReport(path, report));
   std::printf("%s\nreport: %s\n", table.c_str(),
               std::filesystem::absolute(path).c_str());
@@ -377,16 +440,15 @@ absl::Status Trainer::Loop::Run() {
   if (!args_.init_from.empty()) {
     SEG_RETURN_IF_ERROR(InitFrom(args_.init_from, &task_.module()));
   }
-  if (args_.dry_run) {
-    SEG_RETURN_IF_ERROR(OpenLoader());
-    SEG_RETURN_IF_ERROR(Step());
-    SEG_RETURN_IF_ERROR(CheckFinite());
-    std::printf("dry run: one of %d steps done, nothing written\n",
-                static_cast<int>(steps_));
-    return absl::OkStatus();
+  if (args_.resume) SEG_RETURN_IF_ERROR(Resume());
+  state_.samples = data_->size();
+  SEG_RETURN_IF_ERROR(OpenLoader());
+  SEG_RETURN_IF_ERROR(Rehearse());
+  if (args_.dry_run) return DryRun();
+  if (!args_.resume) {
+    SEG_ASSIGN_OR_RETURN(run_, OpenRunFolder(args_));
   }
   SEG_RETURN_IF_ERROR(OpenRun());
-  SEG_RETURN_IF_ERROR(OpenLoader());
   const InterruptScope interrupts;
   interval_start_ = Clock::now();
   interval_step_ = state_.step;
@@ -400,9 +462,9 @@ absl::Status Trainer::Loop::Run() {
     const bool interrupted = Interrupted() && state_.step < steps_;
     if (save || interrupted) SEG_RETURN_IF_ERROR(ValidateAndSave(validate));
     if (interrupted) {
-      return absl::CancelledError(
-          absl::StrCat("interrupted after step ", state_.step, " of ", steps_,
-                       "; saved. Continue with --resume --work_dir=", run_));
+      return absl::CancelledError(absl::StrCat(
+          "interrupted after step ", state_.step, " of ", steps_,
+          "; saved. Continue with --resume --work_dir=", run_.path));
     }
     if (log || save) {
       interval_start_ = Clock::now();

@@ -11,6 +11,10 @@
 // step - so a run that was killed and resumed ends, on a CPU with the same
 // number of threads, with the same bits as one that was not.
 //
+// Nothing is found late: before the first step (and before a new run folder is
+// made) validation is rehearsed on a sample. An error in a step names the
+// batch's files. One process at a time writes to a run folder.
+//
 // Safe: a step whose loss or gradient norm is not finite changes nothing (the
 // optimiser skips it on the device); the run stops there and names the batch's
 // files. No checkpoint is written after such a step.
@@ -43,8 +47,11 @@ class Trainer {
           std::shared_ptr<const Dataset> train_data);
 
   // Trains to the end, writes the report and prints the final table and the
-  // report's path to stdout. kCancelled after SIGINT or SIGTERM (a checkpoint
-  // is saved first); kDataLoss for a step that is not finite.
+  // report's path to stdout. --dry_run: one step, a validation of a sample and
+  // a save to a folder that is removed. Usage errors: a train.best_metric that
+  // validation does not give, and those of resume.h and run_folder.h.
+  // kCancelled after SIGINT or SIGTERM (a checkpoint is saved first); kDataLoss
+  // for a step that is not finite.
   absl::Status Run();
 
  private:

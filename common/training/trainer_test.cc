@@ -22,9 +22,12 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
 #include "common/datasets/open.h"
 #include "common/io/file.h"
+#include "common/io/folder_lock.h"
 #include "common/io/json_lines.h"
 #include "common/losses/cross_entropy.h"
 #include "common/testing/status_matchers.h"
@@ -34,7 +37,12 @@ namespace seg {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
+using ::testing::Not;
+using ::testing::StartsWith;
 
 constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 
@@ -46,8 +54,15 @@ struct RunOptions {
   int64_t interrupt_at = kNever;  // SIGINT inside this step
   int64_t bad_at = kNever;        // `bad` happens at this step
   enum { kNanInput, kNanLoss, kInfiniteLoss, kNanGradient } bad = kNanLoss;
+  int64_t throw_at = kNever;  // LibTorch throws `text` in this step
+  std::string text = "matmul: sizes differ";
   bool two_phases = false;
   bool dry_run = false;
+  std::string best_metric = "mean_iou";
+  double metric_factor = 1;  // times what validation gives
+  int64_t batch_size = 4;
+  int64_t steps = 18;
+  std::string config_text = "test: 1\n";
 };
 
 class NetImpl : public torch::nn::Module {
@@ -90,6 +105,7 @@ class NetTask : public Task {
   StepLoss Loss(int64_t phase, const Batch& batch, int64_t step) override {
     if (step == options_.kill_at) raise(SIGKILL);
     if (step == options_.interrupt_at) raise(SIGINT);
+    TORCH_CHECK(step != options_.throw_at, options_.text);
     calls_[phase] += 1;
     at::Tensor images = batch.images;
     if (step == options_.bad_at && options_.bad == RunOptions::kNanInput) {
@@ -116,7 +132,9 @@ class NetTask : public Task {
   absl::StatusOr<Metrics> Validate() override {
     // A function of the weights, as every real metric is.
     return Metrics{
-        {"mean_iou", net_->parameters()[0].abs().mean().item<double>()}};
+        {"mean_iou", options_.metric_factor *
+                         net_->parameters()[0].abs().mean().item<double>()},
+        {"pixel_accuracy", 0.5}};
   }
 
   absl::StatusOr<std::string> Finish(ReportData*) override {
@@ -145,9 +163,10 @@ absl::Status RunHere(const RunOptions& options) {
   data.augment.brightness = 0.2;
   SEG_ASSIGN_OR_RETURN(const auto train, OpenDataset(data, "", "train"));
   TrainConfig config;
-  config.steps = 18;  // 3.6 epochs of 5 steps
-  config.batch_size = 4;
+  config.steps = options.steps;  // 18: 3.6 epochs of 5 steps
+  config.batch_size = options.batch_size;
   config.optimizer.type = "adam";
+  config.best_metric = options.best_metric;
   config.schedule.type = "poly";
   config.clip_norm = 1.0;
   config.log_every = 1;
@@ -162,7 +181,7 @@ absl::Status RunHere(const RunOptions& options) {
   args.dry_run = options.dry_run;
   torch::manual_seed(args.seed);
   NetTask task(options, train->info().num_classes());
-  return Trainer(args, {config, data, "test: 1\n"}, &task, train).Run();
+  return Trainer(args, {config, data, options.config_text}, &task, train).Run();
 }
 
 // Runs in a child process; its wait status, and the message it ended with.
@@ -172,6 +191,8 @@ int RunInChild(const RunOptions& options, std::string* message = nullptr) {
   if (child == 0) {
     // stdout belongs to the test.
     if (std::freopen("/dev/null", "w", stdout) == nullptr) _exit(99);
+    const std::string log = options.folder + ".stderr";
+    if (std::freopen(log.c_str(), "w", stderr) == nullptr) _exit(98);
     const absl::Status status = RunHere(options);
     std::ofstream(path) << status.message();
     _exit(status.ok() ? 0 : static_cast<int>(status.code()));
@@ -314,6 +335,143 @@ TEST(TrainerTest, DryRunWritesNothing) {
   options.dry_run = true;
   EXPECT_EQ(RunInChild(options), 0);
   EXPECT_FALSE(fs::exists(options.folder));
+  for (const auto& entry :
+       fs::directory_iterator(fs::path(options.folder).parent_path())) {
+    EXPECT_THAT(entry.path().filename().string(), Not(StartsWith(".trial-")));
+  }
+}
+
+TEST(TrainerTest, DryRunOfAResumedRunChangesNothing) {
+  RunOptions options;
+  options.folder = Folder("dry_resumed");
+  options.interrupt_at = 4;
+  ASSERT_NE(RunInChild(options), 0);
+  const std::string metrics = options.folder + "/metrics.jsonl";
+  ASSERT_OK_AND_ASSIGN(const std::string before, ReadFile(metrics));
+  options.interrupt_at = kNever;
+  options.resume = options.dry_run = true;
+  ASSERT_EQ(RunInChild(options), 0);
+  EXPECT_EQ(ReadFile(metrics).value(), before);
+  options.dry_run = false;
+  ASSERT_EQ(RunInChild(options), 0);
+  EXPECT_TRUE(End(options.folder) == Uninterrupted());
+}
+
+TEST(TrainerTest, BestMetricMustBeOneThatValidationGives) {
+  for (const bool dry_run : {false, true}) {
+    RunOptions options;
+    options.folder = Folder("metric");
+    options.best_metric = "mean_io";
+    options.dry_run = dry_run;
+    options.kill_at = 0;  // no step is taken
+    EXPECT_THAT(
+        RunHere(options),
+        StatusIs(absl::StatusCode::kInvalidArgument,
+                 AllOf(HasSubstr("train.best_metric: "),
+                       HasSubstr("no 'mean_io'; did you mean 'mean_iou"),
+                       HasSubstr("mean_iou, pixel_accuracy"))));
+    EXPECT_FALSE(fs::exists(options.folder));
+  }
+}
+
+TEST(TrainerTest, WhatLibTorchSaysComesWithStepAndImages) {
+  RunOptions options;
+  options.folder = Folder("throws");
+  options.throw_at = 2;
+  std::string message;
+  EXPECT_NE(RunInChild(options, &message), 0);
+  EXPECT_THAT(message, MatchesRegex("step 3, phase main: matmul: sizes differ; "
+                                    "the batch's images: [^,]+(, [^,]+){3}"));
+  options.folder = Folder("throws_known");
+  options.text = "Expected more than 1 value per channel when training, got ..";
+  EXPECT_NE(RunInChild(options, &message), 0);
+  EXPECT_THAT(message, AllOf(HasSubstr("step 3, phase main: batch normal"),
+                             HasSubstr("raise train.batch_size"),
+                             HasSubstr("the batch's images: ")));
+}
+
+TEST(TrainerTest, AFailedStartDoesNotHoldItsFolder) {
+  RunOptions options;
+  options.folder = Folder("failed");
+  options.batch_size = 21;  // of 20 images
+  std::string message;
+  EXPECT_NE(RunInChild(options, &message), 0);
+  EXPECT_THAT(message, HasSubstr("20 samples do not fill a batch of 21"));
+  EXPECT_FALSE(fs::exists(options.folder));
+  options.batch_size = 4;
+  options.throw_at = 1;
+  EXPECT_NE(RunInChild(options), 0);
+  EXPECT_TRUE(fs::exists(options.folder + "/config.yaml"));
+  options.throw_at = kNever;
+  options.kill_at = 2;  // before the first checkpoint
+  EXPECT_NE(RunInChild(options), 0);
+  options.kill_at = kNever;
+  EXPECT_EQ(RunInChild(options, &message), 0) << message;
+  EXPECT_TRUE(End(options.folder) == Uninterrupted());
+  ASSERT_OK_AND_ASSIGN(const std::vector<nlohmann::json> records,
+                       ReadJsonLines(options.folder + "/metrics.jsonl"));
+  EXPECT_EQ(records.front()["step"], 1);
+  EXPECT_EQ(records.size(), 18u + 3u);
+}
+
+TEST(TrainerTest, ARunInUseIsRefused) {
+  RunOptions options;
+  options.folder = Folder("used");
+  fs::create_directories(options.folder);
+  ASSERT_OK_AND_ASSIGN(const FolderLock lock,
+                       FolderLock::Take(options.folder, "--work_dir"));
+  std::string message;
+  EXPECT_NE(RunInChild(options, &message), 0);
+  EXPECT_THAT(message, HasSubstr("used: is in use by process"));
+}
+
+TEST(TrainerTest, ALongerRunGoesOnAndRecordsIt) {
+  RunOptions options;
+  options.folder = Folder("longer");
+  options.config_text = "train:\n  steps: 18\n";
+  ASSERT_EQ(RunInChild(options), 0);
+  options.resume = true;
+  options.steps = 20;
+  options.config_text = "train:\n  steps: 20\n";
+  ASSERT_EQ(RunInChild(options), 0);
+  EXPECT_TRUE(fs::exists(options.folder + "/checkpoints/step-20"));
+  EXPECT_EQ(ReadFile(options.folder + "/config.yaml").value(),
+            options.config_text);
+  EXPECT_THAT(ReadFile(options.folder + "/log.txt").value(),
+              AllOf(HasSubstr("from step 18 on, train.steps: 18 -> 20"),
+                    HasSubstr("schedule (poly) follows the new length")));
+}
+
+TEST(TrainerTest, ValidationWithoutANumberIsSaidOnce) {
+  RunOptions options;
+  options.folder = Folder("nan");
+  options.metric_factor = std::nan("");
+  ASSERT_EQ(RunInChild(options), 0);
+  ASSERT_OK_AND_ASSIGN(const std::string log,
+                       ReadFile(options.folder + "/log.txt"));
+  std::vector<std::string> warnings;
+  for (const absl::string_view line : absl::StrSplit(log, '\n')) {
+    if (absl::StartsWith(line, "warning: ")) warnings.emplace_back(line);
+  }
+  EXPECT_THAT(warnings,
+              ElementsAre(HasSubstr("step 7: validation gives no number for "
+                                    "mean_iou; are all pixels"),
+                          HasSubstr("no validation gave a number for "
+                                    "train.best_metric (mean_iou)")));
+}
+
+TEST(TrainerTest, AMetricThatStaysIsSaidOnce) {
+  RunOptions options;
+  options.folder = Folder("plateau");
+  options.best_metric = "pixel_accuracy";
+  options.steps = 50;  // seven validations and the last
+  ASSERT_EQ(RunInChild(options), 0);
+  ASSERT_OK_AND_ASSIGN(const std::string log,
+                       ReadFile(options.folder + "/log.txt"));
+  const std::string warning =
+      "warning: step 35: val/pixel_accuracy was exactly 0.5 in the last 5";
+  EXPECT_THAT(log, HasSubstr(warning));
+  EXPECT_EQ(log.find("warning: "), log.rfind("warning: "));
 }
 
 TEST(TrainerTest, ARunIsNotOverwritten) {

@@ -12,6 +12,7 @@
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
 #include "common/io/file.h"
+#include "common/io/folder_lock.h"
 #include "common/reproduction/protocol.h"
 #include "common/reproduction/results.h"
 #include "common/reproduction/strict_json.h"
@@ -286,6 +287,8 @@ absl::Status Runner::RunOne(const Experiment& e, int64_t seed) {
 absl::Status Runner::RunAll() {
   std::error_code error;
   fs::create_directories(options_.work_dir, error);
+  SEG_ASSIGN_OR_RETURN(const FolderLock lock,
+                       FolderLock::Take(options_.work_dir, "--work_dir"));
   std::vector<std::string> ignored;
   for (const std::string& path :
        {options_.paper_dir + "/results", options_.paper_dir + "/RESULTS.md",

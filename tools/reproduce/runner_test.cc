@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/io/file.h"
+#include "common/io/folder_lock.h"
 #include "common/reproduction/claims.h"
 #include "common/reproduction/results.h"
 #include "common/reproduction/table.h"
@@ -263,6 +264,15 @@ TEST_F(RunnerTest, StartsAfreshWhereNoCheckpointWasLeft) {
   ASSERT_OK(Run());
   EXPECT_THAT(Calls(), ElementsAre("train base 0 fresh", "train base 0 fresh",
                                    "eval base 0"));
+}
+
+TEST_F(RunnerTest, AWorkFolderInUseIsRefused) {
+  fs::create_directories(options_.work_dir);
+  ASSERT_OK_AND_ASSIGN(const FolderLock lock,
+                       FolderLock::Take(options_.work_dir, "--work_dir"));
+  EXPECT_THAT(Run(), StatusIs(absl::StatusCode::kAlreadyExists,
+                              HasSubstr("is in use by process")));
+  EXPECT_THAT(Calls(), IsEmpty());
 }
 
 TEST_F(RunnerTest, AFailureSparesWhatDoesNotDependOnIt) {

@@ -18,11 +18,10 @@ extern char** environ;
 namespace seg {
 namespace {
 
-volatile sig_atomic_t interrupted = 0;
 volatile pid_t child = 0;
 
 void Forward(int signal) {
-  interrupted = 1;
+  NoteInterrupt();
   if (child > 0) kill(child, signal);
 }
 
@@ -118,9 +117,5 @@ void ForwardSignals() {
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
 }
-
-bool Interrupted() { return interrupted != 0; }
-
-void ClearInterrupted() { interrupted = 0; }
 
 }  // namespace seg

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/base/interrupt.h"
 
 namespace seg {
 
@@ -31,8 +32,6 @@ absl::StatusOr<ProcessEnd> RunProcess(const Process& process);
 // From now on SIGINT and SIGTERM set Interrupted() and go on to the child
 // (once each), which may save its work; this program lives on.
 void ForwardSignals();
-bool Interrupted();
-void ClearInterrupted();  // for tests
 
 }  // namespace seg
 

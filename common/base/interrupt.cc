@@ -1,21 +1,21 @@
-#include "common/training/interrupt.h"
+#include "common/base/interrupt.h"
 
 #include <csignal>
 
 namespace seg {
 namespace {
 
-volatile std::sig_atomic_t interrupted = 0;
+volatile std::sig_atomic_t is_interrupted = 0;
 
 void OnSignal(int signal) {
-  interrupted = 1;
+  NoteInterrupt();
   std::signal(signal, SIG_DFL);
 }
 
 }  // namespace
 
 InterruptScope::InterruptScope() {
-  interrupted = 0;
+  ClearInterrupted();
   std::signal(SIGINT, OnSignal);
   std::signal(SIGTERM, OnSignal);
 }
@@ -25,6 +25,10 @@ InterruptScope::~InterruptScope() {
   std::signal(SIGTERM, SIG_DFL);
 }
 
-bool Interrupted() { return interrupted != 0; }
+bool Interrupted() { return is_interrupted != 0; }
+
+void NoteInterrupt() { is_interrupted = 1; }
+
+void ClearInterrupted() { is_interrupted = 0; }
 
 }  // namespace seg

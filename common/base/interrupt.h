@@ -1,6 +1,6 @@
 // SIGINT and SIGTERM as a flag that a loop looks at.
-#ifndef COMMON_TRAINING_INTERRUPT_H_
-#define COMMON_TRAINING_INTERRUPT_H_
+#ifndef COMMON_BASE_INTERRUPT_H_
+#define COMMON_BASE_INTERRUPT_H_
 
 namespace seg {
 
@@ -16,6 +16,11 @@ class InterruptScope {
 
 bool Interrupted();
 
+// Sets Interrupted(); for a signal handler of one's own, where it may be
+// called.
+void NoteInterrupt();
+void ClearInterrupted();  // for tests
+
 }  // namespace seg
 
-#endif  // COMMON_TRAINING_INTERRUPT_H_
+#endif  // COMMON_BASE_INTERRUPT_H_

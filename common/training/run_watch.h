@@ -1,0 +1,37 @@
+// What a run should say of its own scalars: that validation gives the metric
+// that the best checkpoint is chosen by, and that some scalars say nothing.
+#ifndef COMMON_TRAINING_RUN_WATCH_H_
+#define COMMON_TRAINING_RUN_WATCH_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "common/training/scalar_watch.h"
+#include "common/training/task.h"
+#include "common/training/train_config.h"
+
+namespace seg {
+
+// Usage error when validation gives `metrics` without config.best_metric: names
+// the nearest and all that there are.
+absl::Status CheckBestMetric(const Metrics& metrics, const TrainConfig& config);
+
+// Warns, once for each name, of scalars that are not finite, of a loss that is
+// exactly the same each time it is logged, and of a best metric that validation
+// always gives alike.
+class RunWatch {
+ public:
+  // A scalar of training, as it is logged.
+  void Train(int64_t step, const std::string& name, double value);
+  void Validation(int64_t step, const Metrics& metrics,
+                  const TrainConfig& config);
+
+ private:
+  static constexpr int64_t kPlateau = 5;  // equal values in a row
+  ScalarWatch watch_{kPlateau};
+};
+
+}  // namespace seg
+
+#endif  // COMMON_TRAINING_RUN_WATCH_H_

@@ -1,0 +1,39 @@
+#include "common/training/step_error.h"
+
+#include <string>
+
+#include "absl/strings/match.h"
+
+namespace seg {
+namespace {
+
+struct Known {
+  const char* part;  // of LibTorch's text
+  const char* explanation;
+};
+
+constexpr char kNoMemory[] =
+    "the memory does not suffice for this step; lower train.batch_size, or the "
+    "size of the training images (data.augment.crop_height and crop_width, "
+    "data.resize_height and resize_width)";
+
+constexpr Known kKnown[] = {
+    {"Expected more than 1 value per channel",
+     "batch normalisation needs two values a channel or more, and one image "
+     "that shrinks to a map of 1 x 1 gives one; raise train.batch_size, or the "
+     "size of the training images (data.augment.crop_height and crop_width, "
+     "data.resize_height and resize_width)"},
+    {"out of memory", kNoMemory},
+    {"can't allocate memory", kNoMemory},
+};
+
+}  // namespace
+
+std::string ExplainStepError(const std::string& what) {
+  for (const Known& known : kKnown) {
+    if (absl::StrContains(what, known.part)) return known.explanation;
+  }
+  return what;
+}
+
+}  // namespace seg
