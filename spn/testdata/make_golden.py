@@ -139,9 +139,9 @@ class SceneGuidance(nn.Module):
     self.output = conv3(256, gates)
 
   def forward(self, rgb):
-    shape = (1, 3, 1, 1)
-    mean = torch.tensor((0.485, 0.456, 0.406)).double().view(shape)
-    std = torch.tensor((0.229, 0.224, 0.225)).double().view(shape)
+    shape, x64 = (1, 3, 1, 1), torch.float64
+    mean = torch.tensor((0.485, 0.456, 0.406), dtype=x64).view(shape)
+    std = torch.tensor((0.229, 0.224, 0.225), dtype=x64).view(shape)
     conv3_3, conv4_3, conv5_3, pool5 = self.pyramid.vgg16((rgb / 255 - mean) /
                                                           std)
     y = F.relu(self.deepest(pool5))
