@@ -92,6 +92,28 @@ for file in empty cut text; do
 done
 expect 1 "nowhere.png" "$predict" --checkpoint=run --input=nowhere.png
 
+# A folder is done as far as it can be; names that clash are found before.
+mkdir -p photos/day1
+cp packs/p/images/a.png photos/a.png
+cp packs/p/images/a.png photos/day1/a.png
+cp text photos/bad.png
+cp text photos/._a.png
+"$predict" --checkpoint=run --input=photos --out=photo_labels >out 2>err
+[[ $? == 1 ]] || fail "predict on a folder with a bad file: not exit 1"
+[[ $(tail -1 err) == *"1 of 3 images failed"*"photos/bad.png" ]] ||
+  fail "no list of what failed in: $(tail -1 err)"
+[[ -s photo_labels/a.png && -s photo_labels/day1/a.png ]] ||
+  fail "predict stopped at the bad file"
+rm photos/bad.png
+cp packs/p/images/a.png photos/a.JPG
+expect 1 "has the same name" "$predict" --checkpoint=run --input=photos \
+  --out=clash
+cp packs/p/images/a.png photos/day1/a_state-2.png
+rm photos/a.JPG
+expect 1 "a_state-2.png" "$predict" --checkpoint=run --input=photos \
+  --out=clash predict.states=true
+[[ ! -e clash ]] || fail "a clash was found after the first picture"
+
 # Weights.
 model=run/checkpoints/last/model.safetensors
 head -c 2000 $model >cut.safetensors
