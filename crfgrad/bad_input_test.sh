@@ -11,6 +11,8 @@ grey=iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAAAAADhZOFXAAAADklEQVR42mNghAIGyhgACUgAQUh
 seven=iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAAAAADhZOFXAAAADklEQVR42mNghwIGyhgAP0gBwYKodpAAAAAASUVORK5CYII=
 wide=iVBORw0KGgoAAAANSUhEUgAAAAkAAAAICAAAAAAOpoppAAAADklEQVR42mNghAEGqrAAC5AASShAHx0AAAAASUVORK5CYII=
 deep=iVBORw0KGgoAAAANSUhEUgAAAAgAAAAIEAAAAACx9D0UAAAAEElEQVR42mNg1EGFDAMjAAD4RgtB9E6l/wAAAABJRU5ErkJggg==
+# Grey, the values 0 and 255.
+binary=iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAAAAADhZOFXAAAAEUlEQVR42mNgAIL/QMBAGQMAPEQf4XZV0ScAAAAASUVORK5CYII=
 put() { base64 -d <<<"$1" >"$2"; }
 
 mkdir -p packs/p/images packs/p/masks
@@ -113,6 +115,13 @@ rm photos/a.JPG
 expect 1 "a_state-2.png" "$predict" --checkpoint=run --input=photos \
   --out=clash predict.states=true
 [[ ! -e clash ]] || fail "a clash was found after the first picture"
+
+# Masks of 0 and 255: training says so at its start.
+cp -r packs/p packs/binary
+for id in a b; do put "$binary" packs/binary/masks/$id.png; done
+expect 0 "" "$train" --work_dir=binary "${small[@]}" data.pack=binary
+grep -q "warning: .*the only class is 0 (ground), the other pixels are 255" err ||
+  fail "no warning of masks of 0 and 255"
 
 # Weights.
 model=run/checkpoints/last/model.safetensors
