@@ -43,6 +43,21 @@ for name in a a_overlay a_samples a_entropy a_variance; do
   [[ -s labels/$name.png ]] || fail "predict wrote no labels/$name.png"
 done
 
+# What only this paper writes may not hit an input's labels, either.
+mkdir -p photos/day1
+cp packs/p/images/a.png photos/a.png
+cp packs/p/images/a.png photos/day1/a.png
+printf 'no image' >photos/day1/bad.jpg
+"$predict" --checkpoint=run --input=photos --out=photo_labels \
+  predict.samples=2 >out 2>err
+[[ $? == 1 && $(tail -1 err) == *"1 of 3 images failed"*"day1/bad.jpg" ]] ||
+  fail "predict on a folder with a bad file: $(tail -1 err)"
+[[ -s photo_labels/day1/a_samples.png ]] || fail "no day1/a_samples.png"
+cp packs/p/images/a.png photos/a_samples.png
+expect 1 "a_samples.png" "$predict" --checkpoint=run --input=photos \
+  --out=clash predict.samples=2
+[[ ! -e clash ]] || fail "a clash was found after the first picture"
+
 # Configuration.
 expect 2 "unknown key 'model.typ'; did you mean 'model.type'?" \
   "$train" model.typ=cvae

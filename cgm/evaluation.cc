@@ -16,6 +16,7 @@
 #include "common/base/status_macros.h"
 #include "common/datasets/random.h"
 #include "common/inference/evaluate.h"
+#include "common/metrics/arg_max.h"
 #include "common/metrics/confusion_matrix.h"
 #include "common/metrics/energy_distance.h"
 
@@ -24,7 +25,8 @@ namespace cgm {
 namespace {
 
 constexpr int64_t kBatch = 32;
-constexpr double kLeastProbability = 1e-7;  // authors' code
+constexpr int64_t kBatchPixels = int64_t{1} << 23;  // bounds the memory
+constexpr double kLeastProbability = 1e-7;          // authors' code
 
 absl::Status CheckDataset(const Dataset& dataset) {
   if (dataset.size() > 0 && dataset.info().has_masks) return absl::OkStatus();
@@ -34,14 +36,20 @@ absl::Status CheckDataset(const Dataset& dataset) {
                                : ": has no masks to evaluate against"));
 }
 
-// Samples first, first + 1, .. of one size, at most kBatch.
+// Samples first, first + 1, .. of one size: at most kBatch of them and, unless
+// it is one alone, kBatchPixels.
 absl::StatusOr<Batch> ReadBatch(const Dataset& dataset, int64_t first,
                                 c10::Device device) {
   Batch batch;
   std::vector<at::Tensor> images, masks;
   for (int64_t i = first; i < std::min(first + kBatch, dataset.size()); ++i) {
     SEG_ASSIGN_OR_RETURN(const Sample sample, dataset.Get(i));
-    if (!images.empty() && sample.image.sizes() != images[0].sizes()) break;
+    const int64_t pixels = sample.image.size(1) * sample.image.size(2);
+    const int64_t count = static_cast<int64_t>(images.size());
+    if (count > 0 && (sample.image.sizes() != images[0].sizes() ||
+                      (count + 1) * pixels > kBatchPixels)) {
+      break;
+    }
     batch.ids.push_back(sample.id);
     images.push_back(sample.image);
     masks.push_back(sample.mask);
@@ -236,8 +244,7 @@ absl::StatusOr<std::vector<PathScores>> ScorePaths(
     const std::vector<at::Tensor> outputs =
         PredictBatch(predict, batch, absl::StrJoin(batch.ids, ", "));
     for (size_t k = 0; k < names.size(); ++k) {
-      confusions[k].Add(outputs[k].argmax(1).to(at::kCPU),
-                        batch.masks.to(at::kCPU));
+      confusions[k].Add(ArgMaxLabels(outputs[k]), batch.masks.to(at::kCPU));
       const Overlap overlap(outputs[k].select(1, foreground).gt(0.5), truth,
                             valid);
       iou[k] += overlap.Iou().sum().item<double>();

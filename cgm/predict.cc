@@ -76,6 +76,7 @@ absl::Status Predict(const seg::MainArgs& args) {
           "predict.samples: the run's model.type is ",
           predictor.model()->config().type, ", which does not sample")));
     }
+    options.endings = {"_samples.png", "_entropy.png", "_variance.png"};
     options.after_image = [&](const std::string& prefix,
                               const seg::Sample& sample,
                               const std::vector<at::Tensor>& /*outputs*/) {

@@ -5,6 +5,7 @@
 
 #include "absl/strings/match.h"
 #include "common/base/status_macros.h"
+#include "common/io/file.h"
 #include "common/training/checkpoint.h"
 
 namespace seg {
@@ -32,7 +33,7 @@ absl::StatusOr<Restored> Restore(const MainArgs& args) {
   restored.models.push_back(std::move(first));
   for (const std::string& member : restored.config.inference.ensemble) {
     RestoredRun run = restored.run;
-    SEG_ASSIGN_OR_RETURN(run.checkpoint, FindCheckpoint(member));
+    SEG_ASSIGN_OR_RETURN(run.checkpoint, FindCheckpoint(ExpandHome(member)));
     SEG_ASSIGN_OR_RETURN(Model model, Load(restored.config, run));
     restored.models.push_back(std::move(model));
   }

@@ -9,6 +9,7 @@
 #include "cgm/task.h"
 #include "common/base/status_macros.h"
 #include "common/config/main.h"
+#include "common/datasets/label_census.h"
 #include "common/datasets/open.h"
 #include "common/training/resume.h"
 #include "common/training/trainer.h"
@@ -28,6 +29,7 @@ absl::Status Train(seg::MainArgs args) {
   SEG_ASSIGN_OR_RETURN(const auto train, open("train"));
   SEG_ASSIGN_OR_RETURN(const auto val, open("val"));
   SEG_ASSIGN_OR_RETURN(const auto report, open(config.report_split));
+  SEG_RETURN_IF_ERROR(seg::WarnOfTrainingLabels(*train));
   absl::Status status = seg::cgm::CheckClasses(config, train->info());
   if (!status.ok()) return seg::UsageError(status);
 

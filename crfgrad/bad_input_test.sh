@@ -11,6 +11,8 @@ grey=iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAAAAADhZOFXAAAADklEQVR42mNghAIGyhgACUgAQUh
 seven=iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAAAAADhZOFXAAAADklEQVR42mNghwIGyhgAP0gBwYKodpAAAAAASUVORK5CYII=
 wide=iVBORw0KGgoAAAANSUhEUgAAAAkAAAAICAAAAAAOpoppAAAADklEQVR42mNghAEGqrAAC5AASShAHx0AAAAASUVORK5CYII=
 deep=iVBORw0KGgoAAAANSUhEUgAAAAgAAAAIEAAAAACx9D0UAAAAEElEQVR42mNg1EGFDAMjAAD4RgtB9E6l/wAAAABJRU5ErkJggg==
+# Grey, the values 0 and 255.
+binary=iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAAAAADhZOFXAAAAEUlEQVR42mNgAIL/QMBAGQMAPEQf4XZV0ScAAAAASUVORK5CYII=
 put() { base64 -d <<<"$1" >"$2"; }
 
 mkdir -p packs/p/images packs/p/masks
@@ -102,6 +104,35 @@ for file in empty cut text; do
   expect 1 "$file" "$predict" --checkpoint=run --input=$file --out=labels
 done
 expect 1 "nowhere.png" "$predict" --checkpoint=run --input=nowhere.png
+
+# A folder is done as far as it can be; names that clash are found before.
+mkdir -p photos/day1
+cp packs/p/images/a.png photos/a.png
+cp packs/p/images/a.png photos/day1/a.png
+cp text photos/bad.png
+cp text photos/._a.png
+"$predict" --checkpoint=run --input=photos --out=photo_labels >out 2>err
+[[ $? == 1 ]] || fail "predict on a folder with a bad file: not exit 1"
+[[ $(tail -1 err) == *"1 of 3 images failed"*"photos/bad.png" ]] ||
+  fail "no list of what failed in: $(tail -1 err)"
+[[ -s photo_labels/a.png && -s photo_labels/day1/a.png ]] ||
+  fail "predict stopped at the bad file"
+rm photos/bad.png
+cp packs/p/images/a.png photos/a.JPG
+expect 1 "has the same name" "$predict" --checkpoint=run --input=photos \
+  --out=clash
+cp packs/p/images/a.png photos/day1/a_state-2.png
+rm photos/a.JPG
+expect 1 "a_state-2.png" "$predict" --checkpoint=run --input=photos \
+  --out=clash predict.states=true
+[[ ! -e clash ]] || fail "a clash was found after the first picture"
+
+# Masks of 0 and 255: training says so at its start.
+cp -r packs/p packs/binary
+for id in a b; do put "$binary" packs/binary/masks/$id.png; done
+expect 0 "" "$train" --work_dir=binary "${small[@]}" data.pack=binary
+grep -q "warning: .*the only class is 0 (ground), the other pixels are 255" err ||
+  fail "no warning of masks of 0 and 255"
 
 # Weights.
 model=run/checkpoints/last/model.safetensors

@@ -31,6 +31,9 @@ absl::Status Predict(const seg::MainArgs& args) {
       return seg::UsageError(absl::InvalidArgumentError(
           "predict.states: needs model.inference=crfgrad"));
     }
+    for (int64_t t = 0; t <= restored.config.crf.iterations; ++t) {
+      options.endings.push_back(absl::StrCat("_state-", t, ".png"));
+    }
     options.after_image = [&](const std::string& prefix,
                               const seg::Sample& sample,
                               const std::vector<at::Tensor>& /*outputs*/) {

@@ -8,6 +8,7 @@
 #include "common/backbones/pretrained.h"
 #include "common/base/status_macros.h"
 #include "common/config/main.h"
+#include "common/datasets/label_census.h"
 #include "common/datasets/open.h"
 #include "common/training/resume.h"
 #include "common/training/trainer.h"
@@ -37,6 +38,7 @@ absl::Status Train(seg::MainArgs args) {
       seg::OpenLabelledDataset(train_data, args.data_root, "train"));
   SEG_ASSIGN_OR_RETURN(const auto val, open("val"));
   SEG_ASSIGN_OR_RETURN(const auto report, open(config.report_split));
+  SEG_RETURN_IF_ERROR(seg::WarnOfTrainingLabels(*train));
 
   torch::manual_seed(args.seed);
   seg::crfgrad::Model model(config, train->info().num_classes());

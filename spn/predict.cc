@@ -77,6 +77,7 @@ absl::Status Predict(const seg::MainArgs& args) {
           absl::StrCat("predict.affinity: expected [x, y], got ",
                        config.affinity.size(), " numbers")));
     }
+    options.endings = {"_affinity.png", "_gates.png"};
     options.after_image = [&](const std::string& prefix,
                               const seg::Sample& sample,
                               const std::vector<at::Tensor>& /*outputs*/) {

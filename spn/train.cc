@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
 #include "common/config/main.h"
+#include "common/datasets/label_census.h"
 #include "common/datasets/open.h"
 #include "common/training/resume.h"
 #include "common/training/trainer.h"
@@ -45,6 +46,7 @@ absl::Status Train(seg::MainArgs args) {
   SEG_ASSIGN_OR_RETURN(const auto train, open("train"));
   SEG_ASSIGN_OR_RETURN(const auto val, open("val"));
   SEG_ASSIGN_OR_RETURN(const auto report, open(config.report_split));
+  SEG_RETURN_IF_ERROR(seg::WarnOfTrainingLabels(*train));
 
   torch::manual_seed(args.seed);
   seg::spn::Model model(config, train->info());

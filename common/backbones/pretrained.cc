@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/runfiles.h"
 #include "common/config/main.h"
+#include "common/io/file.h"
 
 namespace seg {
 namespace {
@@ -14,7 +15,9 @@ template <class Network>
 absl::Status Load(const std::string& weights, const std::string& backbone,
                   Network* network) {
   if (weights.empty()) return absl::OkStatus();
-  if (weights != "imagenet") return LoadBackboneWeights(*network, weights);
+  if (weights != "imagenet") {
+    return LoadBackboneWeights(*network, ExpandHome(weights));
+  }
   if (!absl::StartsWith(backbone, "efficientnet_lite")) {
     return UsageError(absl::InvalidArgumentError(absl::StrCat(
         "weights: imagenet weights come with efficientnet_lite0, 1 and 2; for ",

@@ -7,6 +7,8 @@
 #include <cstring>
 #include <mutex>
 
+#include "common/base/printable.h"
+
 namespace seg {
 namespace {
 
@@ -26,7 +28,8 @@ bool StderrIsTerminal() {
   return is_terminal;
 }
 
-void WriteLine(const std::string& line) {
+void WriteLine(const std::string& message) {
+  const std::string line = PrintableLines(message);
   Sink& sink = TheSink();
   const std::lock_guard<std::mutex> lock(sink.mutex);
   if (sink.line_open) std::fputs("\r\033[K", stderr);

@@ -1,6 +1,7 @@
 // The project's log: one line a call, to stderr and, once set, to a file.
 //
-// stdout is never written: it belongs to results. (LibTorch defines LOG and
+// stdout is never written: it belongs to results. Bytes that are no text are
+// escaped (printable.h). (LibTorch defines LOG and
 // CHECK macros of its own, so neither glog nor absl/log can live beside it.)
 #ifndef COMMON_BASE_LOG_H_
 #define COMMON_BASE_LOG_H_

@@ -4,13 +4,16 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <numeric>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
@@ -152,11 +155,36 @@ void CollectChanges(const json& before, const json& after,
   }
 }
 
+// An override's value. A shell has no comments in a word: what would be one in
+// YAML (a folder called "run #3") belongs to the text.
+struct OverrideValue {
+  json value;
+  std::string written;  // as a plain scalar; empty where it is quoted or a list
+};
+
+absl::StatusOr<OverrideValue> ParseOverrideValue(const std::string& text,
+                                                 const std::string& name) {
+  OverrideValue out;
+  SEG_ASSIGN_OR_RETURN(out.value, ParseYaml(text, name));
+  const std::string plain(absl::StripAsciiWhitespace(text));
+  if (out.value.is_structured() || plain.empty() || plain == "~" ||
+      plain == "null" || plain[0] == '"' || plain[0] == '\'') {
+    return out;
+  }
+  out.written = plain;
+  if (out.value.is_string() || out.value.is_null()) out.value = plain;
+  return out;
+}
+
 class Merger {
  public:
+  // `written`: see ParseYaml.
   Merger(const json& defaults, const std::vector<KeyRule>& rules,
-         std::string name)
-      : root_(defaults), rules_(rules), name_(std::move(name)) {}
+         std::string name, const std::map<std::string, std::string>& written)
+      : root_(defaults),
+        rules_(rules),
+        name_(std::move(name)),
+        written_(written) {}
 
   // Checks `value` against the default at `path` and lays it over `*target`.
   absl::Status Merge(const json& defaults, const json& value,
@@ -215,7 +243,13 @@ class Merger {
                          const std::string& path, json* target) const {
     bool fits = false;
     if (defaults.is_boolean()) fits = value.is_boolean();
-    if (defaults.is_string()) fits = value.is_string();
+    if (defaults.is_string()) {
+      const auto text = written_.find(path);
+      if (!value.is_string() && !value.is_null() && text != written_.end()) {
+        return MergeLeaf(defaults, json(text->second), path, target);
+      }
+      fits = value.is_string();
+    }
     if (defaults.is_number_float()) fits = value.is_number();
     if (defaults.is_number_integer()) fits = value.is_number_integer();
     if (!fits) return WrongType(path, TypeName(defaults), value);
@@ -253,6 +287,7 @@ class Merger {
   const json& root_;
   const std::vector<KeyRule>& rules_;
   const std::string name_;
+  const std::map<std::string, std::string>& written_;
 };
 
 }  // namespace
@@ -299,9 +334,10 @@ absl::StatusOr<json> MergeConfig(const json& defaults,
                                  const std::string& name,
                                  const std::vector<std::string>& overrides) {
   json merged = defaults;
-  SEG_ASSIGN_OR_RETURN(const json file, ParseYaml(text, name));
-  SEG_RETURN_IF_ERROR(
-      Merger(defaults, rules, name).Merge(defaults, file, "", &merged));
+  std::map<std::string, std::string> written;
+  SEG_ASSIGN_OR_RETURN(const json file, ParseYaml(text, name, &written));
+  SEG_RETURN_IF_ERROR(Merger(defaults, rules, name, written)
+                          .Merge(defaults, file, "", &merged));
   for (const std::string& override_text : overrides) {
     if (!IsUtf8(override_text)) {
       return absl::InvalidArgumentError(
@@ -312,17 +348,22 @@ absl::StatusOr<json> MergeConfig(const json& defaults,
       return absl::InvalidArgumentError(absl::StrCat(
           OverrideName(override_text), ": expected key.path=value"));
     }
-    SEG_ASSIGN_OR_RETURN(json value, ParseYaml(override_text.substr(equals + 1),
-                                               OverrideName(override_text)));
-    const std::vector<std::string> parts =
-        absl::StrSplit(override_text.substr(0, equals), '.');
+    SEG_ASSIGN_OR_RETURN(OverrideValue parsed,
+                         ParseOverrideValue(override_text.substr(equals + 1),
+                                            OverrideName(override_text)));
+    json value = std::move(parsed.value);
+    const std::string key = override_text.substr(0, equals);
+    written.clear();
+    if (!parsed.written.empty()) written[key] = parsed.written;
+    const std::vector<std::string> parts = absl::StrSplit(key, '.');
     for (auto part = parts.rbegin(); part != parts.rend(); ++part) {
       json parent = json::object();
       parent[*part] = std::move(value);
       value = std::move(parent);
     }
-    SEG_RETURN_IF_ERROR(Merger(defaults, rules, OverrideName(override_text))
-                            .Merge(defaults, value, "", &merged));
+    SEG_RETURN_IF_ERROR(
+        Merger(defaults, rules, OverrideName(override_text), written)
+            .Merge(defaults, value, "", &merged));
   }
   return merged;
 }
@@ -341,7 +382,10 @@ absl::Status BindError(const json& defaults, const json& tree,
                        const std::string& reason, const std::string& name) {
   return absl::InvalidArgumentError(
       absl::StrCat(name, ": ", ListWithoutDefault(defaults, tree, ""), ": ",
-                   absl::Utf8SafeCHexEscape(reason)));
+                   absl::Utf8SafeCHexEscape(reason),
+                   absl::StrContains(reason, "type must be string")
+                       ? "; quote what reads as a number or true/false"
+                       : ""));
 }
 
 }  // namespace config_internal

@@ -21,6 +21,7 @@
 #define COMMON_CONFIG_CONFIG_H_
 
 #include <limits>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -57,8 +58,11 @@ std::string NearestName(const std::vector<std::string>& names,
 // into JSON. Scalars follow YAML 1.2's core schema: null, booleans, integers,
 // floats (.inf and .nan too), else strings; quoted scalars are strings. `name`
 // is the file for messages. Errors: kInvalidArgument with line and reason.
-absl::StatusOr<nlohmann::json> ParseYaml(const std::string& text,
-                                         const std::string& name);
+// `written`, when given, receives by dotted key how each scalar is written that
+// reads as a number or a boolean, lists aside: "007" for a 7.
+absl::StatusOr<nlohmann::json> ParseYaml(
+    const std::string& text, const std::string& name,
+    std::map<std::string, std::string>* written = nullptr);
 
 // The inverse, for printing: block style, keys sorted, one leaf a line. Parsing
 // the text gives an equal tree.
@@ -67,8 +71,10 @@ std::string ToYaml(const nlohmann::json& tree);
 // Lays `text` and then each override `key.path=value` (value in YAML) over the
 // tree `defaults`. Errors, all kInvalidArgument: unknown key (names the nearest
 // valid one), wrong leaf type (path, expected, got), value outside its rule
-// (path, allowed range). Integers are taken where a float is expected; nothing
-// else is converted. The elements of a list follow its first default element.
+// (path, allowed range). Integers are taken where a float is expected, and
+// where a string is expected a number or a boolean as it is written (a pack may
+// be called 2024); nothing else is converted. In an override " #" begins no
+// comment. The elements of a list follow its first default element.
 // A message is one line: what the text holds is quoted, and cut where long.
 absl::StatusOr<nlohmann::json> MergeConfig(
     const nlohmann::json& defaults, const std::vector<KeyRule>& rules,

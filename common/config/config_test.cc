@@ -99,8 +99,8 @@ TEST(ParseConfigTest, LeafTypesAreNotConverted) {
   EXPECT_THAT(Parse("steps: '3'"), StatusIs(kInvalid, HasSubstr("a string")));
   EXPECT_THAT(Parse("flip: 1"),
               StatusIs(kInvalid, HasSubstr("expected true or false")));
-  EXPECT_THAT(Parse("mode: 1"),
-              StatusIs(kInvalid, HasSubstr("expected a string")));
+  EXPECT_THAT(Parse("mode: ~"),
+              StatusIs(kInvalid, HasSubstr("expected a string, got nothing")));
   EXPECT_THAT(Parse("mode: [fast]"), StatusIs(kInvalid, HasSubstr("a list")));
   EXPECT_THAT(Parse("optimizer: 3"),
               StatusIs(kInvalid, HasSubstr("expected a section")));
@@ -108,6 +108,44 @@ TEST(ParseConfigTest, LeafTypesAreNotConverted) {
               StatusIs(kInvalid, HasSubstr("optimizer.milestones")));
   EXPECT_THAT(Parse("- 1"), StatusIs(kInvalid, HasSubstr("the document")));
   EXPECT_OK(Parse("optimizer: {lr: 1}"));  // an integer is a number
+}
+
+struct NamesConfig {
+  std::string pack = "camvid";
+  std::vector<std::string> names;
+  static std::vector<KeyRule> Rules() { return {}; }
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(NamesConfig, pack, names)
+
+TEST(ParseConfigTest, AStringThatReadsAsANumberStaysAsItIsWritten) {
+  for (const std::string text :
+       {"2024", "007", "1e3", "1.50", "-0", "true", ".5", "run #3", "#1",
+        "a  b", "2024 #2", "~/data", "null #1"}) {
+    NamesConfig config;
+    ASSERT_OK(ParseConfig("", "f", {"pack=" + text}, &config)) << text;
+    EXPECT_EQ(config.pack, text);
+    // Saved with the run and read again it is the same.
+    NamesConfig again;
+    ASSERT_OK(ParseConfig(ToYaml(nlohmann::json(config)), "f", {}, &again));
+    EXPECT_EQ(again.pack, text);
+  }
+  NamesConfig config;
+  ASSERT_OK(ParseConfig("pack: 007   # a comment", "f", {}, &config));
+  EXPECT_EQ(config.pack, "007");
+  ASSERT_OK(ParseConfig("", "f", {"pack='8 #'"}, &config));
+  EXPECT_EQ(config.pack, "8 #");
+  for (const char* nothing : {"pack=", "pack=~", "pack=null"}) {
+    EXPECT_THAT(ParseConfig("", "f", {nothing}, &config),
+                StatusIs(kInvalid, HasSubstr("expected a string")));
+  }
+  EXPECT_THAT(
+      ParseConfig("", "f", {"names=[1, 2]"}, &config),
+      StatusIs(kInvalid, AllOf(HasSubstr("names"),
+                               HasSubstr("quote what reads as a number"))));
+  // A choice stays one.
+  EXPECT_THAT(Parse("mode: 1"),
+              StatusIs(kInvalid, HasSubstr("mode: must be one of fast, slow; "
+                                           "got '1'")));
 }
 
 TEST(ParseConfigTest, RangesAndChoices) {
@@ -196,9 +234,16 @@ TEST(ParseYamlTest, RefusesWhatConfigurationsDoNotNeed) {
 
 TEST(ParseYamlTest, RefusesWhatIsNotText) {
   for (const char* text :
-       {"a: \xff", "'\xc3': 1", "a: \xed\xa0\x80", "\xff\xfe"}) {
+       {"a: \xff", "'\xc3': 1", "a: \xed\xa0\x80", "\xff\xff"}) {
     EXPECT_THAT(ParseYaml(text, "t"),
                 StatusIs(kInvalid, HasSubstr("t: is not UTF-8 text")));
+  }
+  // What Windows calls Unicode, with its mark and without.
+  for (const std::string& text :
+       {std::string("\xff\xfe"), std::string("a\0:\0", 4)}) {
+    EXPECT_THAT(ParseYaml(text, "t"),
+                StatusIs(kInvalid, AllOf(HasSubstr("t: is text in UTF-16"),
+                                         HasSubstr("iconv"))));
   }
   // yaml-cpp alone would take 0x04 for the end of the file.
   EXPECT_THAT(

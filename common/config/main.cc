@@ -24,6 +24,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "common/base/printable.h"
 #include "common/base/runfiles.h"
 #include "common/io/file.h"
 #include "common/memory/keep_freed_memory.h"
@@ -161,26 +162,27 @@ MainArgs ReadFlags(const std::string& paper, std::vector<std::string> overrides,
                    const std::set<std::string>& given) {
   MainArgs args;
   args.paper = paper;
-  args.config = absl::GetFlag(FLAGS_config);
+  args.config = ExpandHome(absl::GetFlag(FLAGS_config));
   args.data_root = absl::GetFlag(FLAGS_data_root);
   if (args.data_root.empty()) {
     const char* root = std::getenv("SEG_DATA_ROOT");
     if (root != nullptr) args.data_root = root;
   }
+  args.data_root = ExpandHome(args.data_root);
   args.device = absl::GetFlag(FLAGS_device);
   args.seed = absl::GetFlag(FLAGS_seed);
   args.seed_given = given.count("seed") > 0;
   args.threads = absl::GetFlag(FLAGS_threads);
   args.print_config = absl::GetFlag(FLAGS_print_config);
   args.overrides = std::move(overrides);
-  args.work_dir = absl::GetFlag(FLAGS_work_dir);
+  args.work_dir = ExpandHome(absl::GetFlag(FLAGS_work_dir));
   args.resume = absl::GetFlag(FLAGS_resume);
-  args.init_from = absl::GetFlag(FLAGS_init_from);
+  args.init_from = ExpandHome(absl::GetFlag(FLAGS_init_from));
   args.dry_run = absl::GetFlag(FLAGS_dry_run);
-  args.checkpoint = absl::GetFlag(FLAGS_checkpoint);
+  args.checkpoint = ExpandHome(absl::GetFlag(FLAGS_checkpoint));
   args.split = absl::GetFlag(FLAGS_split);
-  args.input = absl::GetFlag(FLAGS_input);
-  args.out = absl::GetFlag(FLAGS_out);
+  args.input = ExpandHome(absl::GetFlag(FLAGS_input));
+  args.out = ExpandHome(absl::GetFlag(FLAGS_out));
   args.json = absl::GetFlag(FLAGS_json);
   args.probabilities = absl::GetFlag(FLAGS_probabilities);
   args.overlay = absl::GetFlag(FLAGS_overlay);
@@ -213,10 +215,8 @@ absl::Status CheckArgs(const MainArgs& args, Command command) {
 
 int Report(const std::string& program, const absl::Status& status) {
   if (status.ok() || status.GetPayload(kStopPayload).has_value()) return 0;
-  // An error is one line, also where LibTorch writes several.
-  std::string line(status.message());
-  std::replace(line.begin(), line.end(), '\n', ' ');
-  std::fprintf(stderr, "%s: %s\n", program.c_str(), line.c_str());
+  std::fprintf(stderr, "%s: %s\n", Printable(program).c_str(),
+               Printable(status.message()).c_str());
   if (status.code() == absl::StatusCode::kCancelled) return kExitInterrupted;
   return status.GetPayload(kUsagePayload).has_value() ? kExitUsage
                                                       : kExitFailed;
@@ -228,7 +228,10 @@ absl::Status RunGuarded(
   try {
     return body(args);
   } catch (const c10::Error& e) {
-    return absl::InternalError(e.what_without_backtrace());
+    // An error is one line, where LibTorch writes several.
+    std::string line = e.what_without_backtrace();
+    std::replace(line.begin(), line.end(), '\n', ' ');
+    return absl::InternalError(line);
   } catch (const std::exception& e) {
     return absl::InternalError(e.what());
   }

@@ -359,5 +359,47 @@ TEST(ResolveDeviceTest, WhatRunsOnTheCpuOnlyIsNotSentElsewhere) {
                        HasSubstr("TheOperator has no CUDA kernel")));
 }
 
+TEST(RunMainTest, TildeIsTheHomeInEveryPath) {
+  const auto body = [](const MainArgs& args) {
+    for (const std::string& path :
+         {args.config, args.data_root, args.work_dir, args.init_from}) {
+      std::printf("%s\n", path.c_str());
+    }
+    return absl::OkStatus();
+  };
+  setenv("HOME", "/h", 1);
+  EXPECT_EQ(RunProgram(Command::kTrain,
+                       {"--config=~/c", "--data_root=~/d", "--work_dir=~/w",
+                        "--init_from=~/i"},
+                       body)
+                .out,
+            "/h/c\n/h/d\n/h/w\n/h/i\n");
+  const auto predict = [](const MainArgs& args) {
+    std::printf("%s %s %s", args.checkpoint.c_str(), args.input.c_str(),
+                args.out.c_str());
+    return absl::OkStatus();
+  };
+  EXPECT_EQ(RunProgram(Command::kPredict,
+                       {"--checkpoint=~/r", "--input=~", "--out=./~"}, predict)
+                .out,
+            "/h/r /h ./~");
+}
+
+TEST(RunMainTest, NoRawByteReachesTheTerminal) {
+  const auto body = [](const MainArgs& args) {
+    LogWarning(args.data_root + ": odd");
+    return absl::NotFoundError(args.data_root + "\n: not there");
+  };
+  const Outcome outcome =
+      RunProgram(Command::kTrain, {"--data_root=caf\xE9\x1B[31m"}, body);
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_EQ(outcome.err,
+            "warning: caf\\xe9\\x1b[31m: odd\n"
+            "toy: caf\\xe9\\x1b[31m\\n: not there\n");
+  const Outcome usage = RunProgram(Command::kTrain, {"--o\xFFps"}, body);
+  EXPECT_EQ(usage.exit_code, 2);
+  EXPECT_THAT(usage.err, HasSubstr("unknown flag --o\\xffps"));
+}
+
 }  // namespace
 }  // namespace seg

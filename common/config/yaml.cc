@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <limits>
+#include <map>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/config/config.h"
+#include "common/io/file.h"
 #include "common/io/quote.h"
 #include "common/io/utf8.h"
 #include "yaml-cpp/eventhandler.h"
@@ -67,7 +69,9 @@ json PlainScalar(const std::string& text) {
 // merge duplicate keys and recurse without limit.)
 class TreeBuilder : public YAML::EventHandler {
  public:
-  explicit TreeBuilder(std::string name) : name_(std::move(name)) {}
+  // `written`: see ParseYaml; may be null.
+  TreeBuilder(std::string name, std::map<std::string, std::string>* written)
+      : name_(std::move(name)), written_(written) {}
 
   const absl::Status& status() const { return status_; }
   json Take() { return std::move(root_); }
@@ -112,6 +116,7 @@ class TreeBuilder : public YAML::EventHandler {
       return Fail(mark, absl::StrCat("number ", Quote(value),
                                      " is too large; infinity is .inf"));
     }
+    if (scalar.is_number() || scalar.is_boolean()) Note(value);
     Add(scalar);
   }
 
@@ -168,6 +173,17 @@ class TreeBuilder : public YAML::EventHandler {
     if (status_.ok()) Add(std::move(value));
   }
 
+  // Keeps how the scalar to be added is written.
+  void Note(const std::string& text) {
+    if (written_ == nullptr) return;
+    std::string path;
+    for (const Frame& frame : stack_) {
+      if (!frame.value.is_object()) return;
+      absl::StrAppend(&path, path.empty() ? "" : ".", frame.key);
+    }
+    (*written_)[path] = text;
+  }
+
   void Add(json value) {
     if (stack_.empty()) {
       root_ = std::move(value);
@@ -180,6 +196,7 @@ class TreeBuilder : public YAML::EventHandler {
   }
 
   std::string name_;
+  std::map<std::string, std::string>* written_;
   absl::Status status_;
   json root_;
   std::vector<Frame> stack_;
@@ -262,16 +279,17 @@ void Emit(const json& tree, size_t indent, std::string* out) {
 
 }  // namespace
 
-absl::StatusOr<json> ParseYaml(const std::string& text,
-                               const std::string& name) {
+absl::StatusOr<json> ParseYaml(const std::string& text, const std::string& name,
+                               std::map<std::string, std::string>* written) {
+  SEG_RETURN_IF_ERROR(WithPath(CheckNotUtf16(text), name));
   SEG_RETURN_IF_ERROR(CheckCharacters(text, name));
-  TreeBuilder builder(name);
+  TreeBuilder builder(name, written);
   try {
     std::istringstream stream(text);
     YAML::Parser parser(stream);
     if (!parser.HandleNextDocument(builder)) return json(nullptr);
     SEG_RETURN_IF_ERROR(builder.status());
-    TreeBuilder second(name);
+    TreeBuilder second(name, nullptr);
     if (parser.HandleNextDocument(second)) {
       return absl::InvalidArgumentError(
           absl::StrCat(name, ": holds more than one document"));

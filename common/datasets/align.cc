@@ -202,6 +202,7 @@ Sample WarpSample(const Sample& sample, const Similarity& to_square,
 absl::StatusOr<std::map<std::string, FacePoints>> ReadLandmarks(
     const std::string& path) {
   SEG_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+  SEG_RETURN_IF_ERROR(WithPath(CheckNotUtf16(text), path));
   std::map<std::string, FacePoints> all;
   int64_t number = 0;
   for (const absl::string_view line : absl::StrSplit(text, '\n')) {

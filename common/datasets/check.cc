@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "common/datasets/label_census.h"
 #include "common/datasets/pack.h"
 
 namespace seg {
@@ -47,6 +48,9 @@ class Checker {
   void Problem(std::string line) {
     report_.problems.push_back(std::move(line));
   }
+  void Warning(std::string line) {
+    report_.warnings.push_back(std::move(line));
+  }
   void Note(std::string line) { report_.notes.push_back(std::move(line)); }
 
   void ReadInfo() {
@@ -61,6 +65,7 @@ class Checker {
       report_.info.has_masks =
           fs::is_directory(fs::path(report_.folder) / "masks", error);
     }
+    all_ = LabelCensus(report_.info);
     report_.class_pixels.assign(report_.info.num_classes(), 0);
     report_.class_images.assign(report_.info.num_classes(), 0);
   }
@@ -82,17 +87,21 @@ class Checker {
         Problem(Message(entries.status()));
         continue;
       }
+      const size_t list = lists_.size();
+      lists_.push_back({path, name, LabelCensus(report_.info)});
       std::map<std::string, int64_t> line_of;
       const bool exclusive = name == "train" || name == "val" || name == "test";
-      for (const auto& [id, line] : *entries) {
-        const std::string here = absl::StrCat(path, ":", line);
-        const auto [in_list, fresh] = line_of.emplace(id, line);
+      for (const SplitEntry& entry : *entries) {
+        const std::string& id = entry.id;
+        const std::string here = absl::StrCat(path, ":", entry.line);
+        const auto [in_list, fresh] = line_of.emplace(id, entry.line);
         if (!fresh) {
           Problem(absl::StrCat(here, ": the ID '", id, "' is already in line ",
                                in_list->second));
           continue;
         }
         ids_.insert(id);
+        lists_of_[id].push_back(list);
         listed_at_.emplace(id, here);
         if (!exclusive) continue;
         const auto [other, first] = owner.emplace(id, here);
@@ -197,18 +206,14 @@ class Checker {
     }
     ++report_.masks;
     if (!info_ok_) return;
-    std::array<int64_t, 256> count{};
-    const uint8_t* p = mask->data_ptr<uint8_t>();
-    for (int64_t i = 0; i < mask->numel(); ++i) ++count[p[i]];
+    const std::array<int64_t, 256> count = CountLabels(*mask);
+    all_.Add(count);
+    for (const size_t list : lists_of_[id]) lists_[list].census.Add(count);
     std::vector<std::string> unknown;
     for (int64_t label = 0; label < 256; ++label) {
       if (count[label] == 0) continue;
-      if (label < report_.info.num_classes()) {
-        report_.class_pixels[label] += count[label];
-        ++report_.class_images[label];
-      } else if (label == report_.info.ignore_label) {
-        report_.ignore_pixels += count[label];
-      } else {
+      if (label >= report_.info.num_classes() &&
+          label != report_.info.ignore_label) {
         unknown.push_back(absl::StrCat(label, " (", count[label], " pixels)"));
       }
     }
@@ -230,19 +235,58 @@ class Checker {
       report_.largest = {heights_.back(), widths_.back()};
     }
     if (report_.masks == 0 || !info_ok_) return;
-    std::vector<std::string> absent;
-    for (int64_t c = 0; c < report_.info.num_classes(); ++c) {
-      if (report_.class_pixels[c] > 0) continue;
-      absent.push_back(absl::StrCat(c, " (", report_.info.class_names[c], ")"));
+    report_.class_pixels = all_.class_pixels;
+    report_.class_images = all_.class_masks;
+    report_.ignore_pixels = all_.void_pixels;
+    if (all_.void_masks > 0) {
+      Note(absl::StrCat(all_.void_masks, " of ", all_.masks,
+                        " masks hold nothing but ", all_.ignore_label,
+                        ", the ignore label"));
     }
-    if (!absent.empty()) {
-      Note(absl::StrCat("classes that occur in no mask: ",
-                        absl::StrJoin(absent, ", ")));
+    JudgeMasks();
+  }
+
+  // What the masks say as a whole: of every list whether it is all void, of
+  // `train` (else of all) whether it can teach the classes.
+  void JudgeMasks() {
+    const std::string masks = (fs::path(report_.folder) / "masks").string();
+    const auto judge = [&](const std::string& where,
+                           const LabelCensus& census) {
+      LabelFindings findings = JudgeLabels(census, report_.info, masks);
+      for (const std::string& line : findings.errors) {
+        Problem(absl::StrCat(where, ": ", line));
+      }
+      for (const std::string& line : findings.warnings) {
+        Warning(absl::StrCat(where, ": ", line));
+      }
+    };
+    bool has_train = false;
+    for (const List& list : lists_) {
+      const bool is_train = list.name == "train" && list.census.masks > 0;
+      has_train = has_train || is_train;
+      const bool all_void =
+          list.census.masks > 0 && list.census.void_masks == list.census.masks;
+      if (is_train || all_void) {
+        judge(absl::StrCat(list.path, ": the ", list.census.masks, " masks"),
+              list.census);
+      }
+    }
+    if (!has_train) {
+      judge(absl::StrCat(masks, ": the ", all_.masks, " masks"), all_);
     }
   }
 
+  struct List {
+    std::string path;
+    std::string name;
+    LabelCensus census;
+  };
+
   PackReport report_;
   bool info_ok_ = false;
+  std::vector<List> lists_;
+  std::map<std::string, std::vector<size_t>> lists_of_;  // by ID
+  LabelCensus all_{DatasetInfo()};
   std::set<std::string> ids_;
   std::map<std::string, std::string> listed_at_;
   std::vector<int64_t> heights_;
@@ -261,6 +305,9 @@ std::string FormatReport(const PackReport& report) {
       report.info.title.empty() ? report.info.name : report.info.title, "\n");
   for (const std::string& line : report.problems) {
     absl::StrAppend(&out, "problem: ", line, "\n");
+  }
+  for (const std::string& line : report.warnings) {
+    absl::StrAppend(&out, "warning: ", line, "\n");
   }
   for (const std::string& line : report.notes) {
     absl::StrAppend(&out, "note: ", line, "\n");
@@ -293,12 +340,18 @@ std::string FormatReport(const PackReport& report) {
                           report.info.ignore_label, "(ignore)",
                           percent(report.ignore_pixels, total));
   }
-  const size_t n = report.problems.size();
-  absl::StrAppend(&out,
-                  n == 0 ? std::string("OK")
-                         : absl::StrCat(n, n == 1 ? " problem" : " problems"),
-                  "\n");
-  return out;
+  const auto count = [](size_t n, const char* what) {
+    return absl::StrCat(n, " ", what, n == 1 ? "" : "s");
+  };
+  if (!report.problems.empty()) {
+    absl::StrAppend(&out, count(report.problems.size(), "problem"));
+  } else {
+    absl::StrAppend(&out, "OK");
+    if (!report.warnings.empty()) {
+      absl::StrAppend(&out, ", ", count(report.warnings.size(), "warning"));
+    }
+  }
+  return out + "\n";
 }
 
 nlohmann::json ReportToJson(const PackReport& report) {
@@ -320,6 +373,7 @@ nlohmann::json ReportToJson(const PackReport& report) {
           {"name", report.info.name},
           {"ok", report.problems.empty()},
           {"problems", report.problems},
+          {"warnings", report.warnings},
           {"notes", report.notes},
           {"splits", splits},
           {"images", report.images},

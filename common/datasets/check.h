@@ -23,8 +23,11 @@ struct PackReport {
   // One line each: file, reason. A pack without problems can be opened, and
   // every sample of every split can be read.
   std::vector<std::string> problems;
-  // Worth a look, not wrong: empty lists, unlisted images, absent classes,
-  // equal pictures under two IDs.
+  // What is probably not meant, but can be trained on: classes that no mask, or
+  // no mask of the list `train`, has.
+  std::vector<std::string> warnings;
+  // Worth a look, not wrong: empty lists, unlisted images, masks without a
+  // class, equal pictures under two IDs.
   std::vector<std::string> notes;
   std::vector<SplitSummary> splits;
   int64_t images = 0;  // decoded
@@ -40,11 +43,14 @@ struct PackReport {
 // Reads every file of the pack once. Never fails: what goes wrong is a problem
 // of the report. Problems: dataset.yaml; lists (IDs that leave the pack, twice
 // in a list, in two of train, val, test); images and masks that are missing,
-// corrupt, ambiguous or of different sizes; labels outside the classes.
+// corrupt, ambiguous or of different sizes; labels outside the classes; masks
+// from which nothing can be learned (label_census.h): a list whose masks are
+// all void, or only one class of several in `train` (without such a list, in
+// all masks), as where 0 and 255 are written for two classes.
 PackReport CheckPack(const std::string& folder);
 
-// The report for people: problems, notes, then tables of splits, sizes and
-// class shares. Ends with "OK" or "N problems".
+// The report for people: problems, warnings, notes, then tables of splits,
+// sizes and class shares. Ends with "OK", "OK, N warnings" or "N problems".
 std::string FormatReport(const PackReport& report);
 
 nlohmann::json ReportToJson(const PackReport& report);

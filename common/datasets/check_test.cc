@@ -104,17 +104,85 @@ TEST(CheckPackTest, NotesWhatIsOddButNotWrong) {
   pack.WriteSample("free", 6, 5, 0);  // the picture of s0 again
   pack.WriteSample("v", 6, 5, 9);
   pack.WriteText("val.txt", "v\n");
-  for (const char* id : {"s0", "s1", "free", "v"}) {
-    pack.WriteMaskFile(std::string("masks/") + id + ".png",
-                       at::zeros({6, 5}, at::kByte));
+  const at::Tensor ids = at::zeros({6, 5}, at::kByte);
+  ids[0].fill_(1);
+  for (const char* id : {"s0", "free", "v"}) {
+    pack.WriteMaskFile(std::string("masks/") + id + ".png", ids);
   }
+  pack.WriteMaskFile("masks/s1.png", at::full({6, 5}, 255, at::kByte));
   const PackReport report = CheckPack(pack.folder());
   EXPECT_THAT(report.problems, IsEmpty());
+  EXPECT_THAT(report.warnings,
+              ElementsAre(AllOf(HasSubstr("train.txt: the 2 masks: class 2 "
+                                          "(right) occurs nowhere"))));
   EXPECT_THAT(
       report.notes,
       UnorderedElementsAre(HasSubstr("1 images are in no list, e.g. free"),
                            HasSubstr("s0.png: the same picture as"),
-                           HasSubstr("occur in no mask: 1 (left), 2 (right)")));
+                           HasSubstr("1 of 4 masks hold nothing but 255")));
+  EXPECT_THAT(FormatReport(report), EndsWith("OK, 1 warning\n"));
+  EXPECT_EQ(ReportToJson(report)["warnings"].size(), 1u);
+}
+
+TEST(CheckPackTest, MasksThatMeanSomethingElse) {
+  const auto masks_of = [](const PackFixture& pack, const at::Tensor& mask,
+                           int64_t from, int64_t to) {
+    for (int64_t i = from; i < to; ++i) {
+      pack.WriteMaskFile("masks/s" + std::to_string(i) + ".png", mask);
+    }
+  };
+  at::Tensor binary = at::zeros({6, 5}, at::kByte);
+  binary.slice(0, 3).fill_(255);
+  {
+    const PackFixture pack("binary");  // 0 and 255 for two classes
+    pack.WriteWhole(3, 6, 5);
+    pack.WriteText("dataset.yaml",
+                   "classes: [{id: 0, name: ground}, {id: 1, name: road}]\n");
+    masks_of(pack, binary, 0, 3);
+    EXPECT_THAT(
+        CheckPack(pack.folder()).problems,
+        ElementsAre(AllOf(
+            HasSubstr("train.txt: the 3 masks: the only class is 0 (ground), "
+                      "the other pixels are 255, which is void"),
+            HasSubstr("class 1 (road) occurs nowhere"),
+            HasSubstr("convert_masks -- " + pack.Path("masks")))));
+    // Without a list of that name all masks are judged.
+    std::filesystem::rename(pack.Path("train.txt"), pack.Path("some.txt"));
+    EXPECT_THAT(CheckPack(pack.folder()).problems,
+                ElementsAre(HasSubstr("masks: the 3 masks: the only class")));
+  }
+  {
+    const PackFixture pack("void");  // a split that is all void
+    pack.WriteWhole(4, 6, 5);
+    masks_of(pack, at::full({6, 5}, 255, at::kByte), 2, 4);
+    pack.WriteText("train.txt", "s0\ns1\n");
+    pack.WriteText("val.txt", "s2\ns3\n");
+    EXPECT_THAT(CheckPack(pack.folder()).problems,
+                ElementsAre(HasSubstr("val.txt: the 2 masks: every pixel is "
+                                      "255, which is void")));
+  }
+  {
+    const PackFixture pack("colour");
+    pack.WriteWhole(2, 6, 5);
+    pack.WriteImageFile("masks/s1.png", at::full({3, 6, 5}, 200, at::kByte));
+    EXPECT_THAT(CheckPack(pack.folder()).problems,
+                ElementsAre(AllOf(HasSubstr("s1.png: mask is a colour PNG"),
+                                  HasSubstr("//tools:convert_masks"))));
+  }
+  {
+    const PackFixture pack("rare");  // a class that train lacks and val has
+    pack.WriteWhole(2, 6, 5);
+    at::Tensor two = at::zeros({6, 5}, at::kByte);
+    two[0].fill_(1);
+    masks_of(pack, two, 0, 1);
+    pack.WriteText("train.txt", "s0\n");
+    pack.WriteText("val.txt", "s1\n");
+    const PackReport report = CheckPack(pack.folder());
+    EXPECT_THAT(report.problems, IsEmpty());
+    EXPECT_THAT(report.warnings,
+                ElementsAre(HasSubstr("train.txt: the 1 masks: class 2 "
+                                      "(right) occurs nowhere")));
+  }
 }
 
 TEST(CheckPackTest, SurvivesWithoutLegend) {

@@ -32,6 +32,7 @@ std::string LabelPath(const std::string& folder, const std::string& id,
 absl::StatusOr<std::vector<std::string>> ReadHelenList(
     const std::string& path) {
   SEG_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+  SEG_RETURN_IF_ERROR(WithPath(CheckNotUtf16(text), path));
   std::vector<std::string> ids;
   std::set<std::string> seen;
   int64_t number = 0;

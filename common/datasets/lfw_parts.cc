@@ -31,6 +31,7 @@ constexpr int64_t kMaxInteger = 1000000;
 // Whole numbers between blanks or commas.
 absl::StatusOr<std::vector<int64_t>> ReadIntegers(const std::string& path) {
   SEG_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+  SEG_RETURN_IF_ERROR(WithPath(CheckNotUtf16(text), path));
   std::vector<int64_t> out;
   int64_t line = 1;
   for (size_t i = 0; i < text.size();) {

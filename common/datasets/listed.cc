@@ -65,6 +65,7 @@ absl::StatusOr<std::vector<TableRow>> ReadTable(const std::string& path,
                                                 size_t columns,
                                                 const std::string& what) {
   SEG_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+  SEG_RETURN_IF_ERROR(WithPath(CheckNotUtf16(text), path));
   std::vector<TableRow> rows;
   int64_t number = 0;
   for (const absl::string_view line : absl::StrSplit(text, '\n')) {

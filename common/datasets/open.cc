@@ -24,6 +24,7 @@
 #include "common/datasets/synthetic/strands.h"
 #include "common/datasets/views.h"
 #include "common/datasets/voc.h"
+#include "common/io/file.h"
 
 namespace seg {
 namespace {
@@ -127,8 +128,10 @@ bool IsPath(const std::string& name) {
   return absl::StrContains(name, "/") || name == ".";
 }
 
-// The folder that `name` means, or nothing where there is none.
-std::string FindFolder(const std::string& name, const std::string& data_root) {
+// The folder that `given` means ("~/" is the user's home), or nothing where
+// there is none.
+std::string FindFolder(const std::string& given, const std::string& data_root) {
+  const std::string name = ExpandHome(given);
   if (name.empty()) return "";
   if (IsPath(name) && IsFolder(name)) return name;
   if (!data_root.empty() && name[0] != '/' &&

@@ -15,9 +15,10 @@ namespace seg {
 // resized, samples cached, in this order and as `config` says.
 //   config.pack: "synthetic:scenes", "synthetic:faces", "synthetic:ambiguous"
 //     or "synthetic:digits" (then `data_root` is not used), a folder name under
-//     `data_root`, or a path (absolute, or with a slash in it). Behind
-//     "voc2012:", "sbd:" or "helen:" a folder of that official format, found by
-//     the same rule; "voc2012:A+B" is VOC in A and SBD in B (voc.h, helen.h).
+//     `data_root`, or a path (absolute, or with a slash in it; "~/" is the
+//     home). Behind "voc2012:", "sbd:" or "helen:" a folder of that official
+//     format, found by the same rule; "voc2012:A+B" is VOC in A and SBD in B
+//     (voc.h, helen.h).
 //   split: "train", "val", "test", or any NAME with a NAME.txt in the pack;
 //     "all" is every image of the pack, in the order of the ids, when there is
 //     no all.txt. Official formats have the splits of their lists.

@@ -4,12 +4,14 @@
 #include <array>
 #include <filesystem>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "ATen/ATen.h"
 #include "absl/status/status.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/status_macros.h"
@@ -20,8 +22,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kImageExtensions[] = {".jpg", ".jpeg", ".png",
-                                            ".JPG", ".JPEG", ".PNG"};
+constexpr const char* kImageExtensions[] = {".jpg", ".jpeg", ".png"};
+
+constexpr char kCutHint[] =
+    " (what follows ' #' in the line is a comment, as no picture is called "
+    "like "
+    "the whole line)";
 
 std::string Join(const std::string& folder, const std::string& name) {
   return (fs::path(folder) / name).string();
@@ -44,6 +50,42 @@ std::string BadId(const std::string& id) {
     begin = end + 1;
   }
   return "";
+}
+
+// `extension` in every mixture of cases but the lower one: ".PNG" first.
+std::vector<std::string> OtherCases(const std::string& extension) {
+  const size_t letters = extension.size() - 1;
+  std::vector<std::string> cases;
+  for (size_t bits = (size_t{1} << letters) - 1; bits > 0; --bits) {
+    cases.push_back(extension);
+    for (size_t i = 0; i < letters; ++i) {
+      char& c = cases.back()[i + 1];
+      if (bits >> i & 1) c = absl::ascii_toupper(c);
+    }
+  }
+  return cases;
+}
+
+// The line without blanks around it. A comment begins at the line's start or
+// behind a blank, unless a picture beside the list has the whole line as its
+// ID: then it is that ID.
+std::string IdOfLine(const std::string& folder, const std::string& line,
+                     bool* cut) {
+  std::string id(absl::StripAsciiWhitespace(line));
+  size_t comment = 0;
+  while (comment < id.size() &&
+         (id[comment] != '#' ||
+          (comment > 0 && id[comment - 1] != ' ' && id[comment - 1] != '\t'))) {
+    ++comment;
+  }
+  *cut = comment < id.size();
+  if (!*cut) return id;
+  const bool is_picture = BadId(id).empty() && FindImage(folder, id).ok();
+  if (!is_picture) {
+    id = std::string(absl::StripAsciiWhitespace(id.substr(0, comment)));
+  }
+  *cut = !is_picture;
+  return id;
 }
 
 class PackDataset : public Dataset {
@@ -81,23 +123,19 @@ bool IsFile(const std::string& path) {
 absl::StatusOr<std::vector<SplitEntry>> ReadSplitFile(
     const std::string& path, std::vector<std::string>* bad_lines) {
   SEG_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+  SEG_RETURN_IF_ERROR(WithPath(CheckNotUtf16(text), path));
+  const std::string folder = fs::path(path).parent_path().string();
   std::vector<SplitEntry> entries;
   int64_t line = 0;
   size_t begin = text.compare(0, 3, "\xEF\xBB\xBF") == 0 ? 3 : 0;  // UTF-8 mark
   while (begin < text.size()) {
     ++line;
     const size_t end = std::min(text.find('\n', begin), text.size());
-    std::string id = text.substr(begin, end - begin);
+    SplitEntry entry;
+    entry.line = line;
+    const std::string& id = entry.id =
+        IdOfLine(folder, text.substr(begin, end - begin), &entry.cut);
     begin = end + 1;
-    // A comment starts at the line's start or after a blank.
-    for (size_t i = 0; i < id.size(); ++i) {
-      if (id[i] == '#' && (i == 0 || id[i - 1] == ' ' || id[i - 1] == '\t')) {
-        id.resize(i);
-        break;
-      }
-    }
-    id.erase(0, std::min(id.find_first_not_of(" \t\r"), id.size()));
-    id.erase(id.find_last_not_of(" \t\r") + 1);
     if (id.empty()) continue;
     const std::string reason = BadId(id);
     if (!reason.empty()) {
@@ -107,7 +145,7 @@ absl::StatusOr<std::vector<SplitEntry>> ReadSplitFile(
       bad_lines->push_back(message);
       continue;
     }
-    entries.push_back({id, line});
+    entries.push_back(std::move(entry));
   }
   return entries;
 }
@@ -150,7 +188,12 @@ absl::StatusOr<std::vector<std::string>> ListImageIds(
   for (const fs::recursive_directory_iterator end; !error && it != end;
        it.increment(error)) {
     const fs::path& path = it->path();
-    const std::string extension = path.extension().string();
+    if (path.filename().string()[0] == '.') {  // ".thumbnails", "._a.jpg"
+      it.disable_recursion_pending();
+      continue;
+    }
+    const std::string extension =
+        absl::AsciiStrToLower(path.extension().string());
     if (std::find(std::begin(kImageExtensions), std::end(kImageExtensions),
                   extension) == std::end(kImageExtensions)) {
       continue;
@@ -171,8 +214,17 @@ absl::StatusOr<std::string> FindImage(const std::string& folder,
                                       const std::string& id) {
   const std::string stem = Join(folder, "images/" + id);
   std::vector<std::string> found;
-  for (const char* extension : kImageExtensions) {
+  const auto look = [&](const std::string& extension) {
     if (IsFile(stem + extension)) found.push_back(stem + extension);
+  };
+  for (const std::string extension : kImageExtensions) {
+    look(extension);
+    look(absl::AsciiStrToUpper(extension));
+  }
+  // ".Jpg" and the like cost 26 looks more.
+  for (const char* extension : kImageExtensions) {
+    if (!found.empty()) break;
+    for (const std::string& other : OtherCases(extension)) look(other);
   }
   if (found.size() == 1) return found[0];
   if (found.empty()) {
@@ -187,7 +239,16 @@ absl::StatusOr<std::string> FindImage(const std::string& folder,
 }
 
 std::string MaskPath(const std::string& folder, const std::string& id) {
-  return Join(folder, "masks/" + id + ".png");
+  return FindInAnyCase(Join(folder, "masks/" + id), ".png");
+}
+
+std::string FindInAnyCase(const std::string& stem,
+                          const std::string& extension) {
+  if (IsFile(stem + extension)) return stem + extension;
+  for (const std::string& other : OtherCases(extension)) {
+    if (IsFile(stem + other)) return stem + other;
+  }
+  return stem + extension;
 }
 
 absl::Status CheckLabels(const std::string& path, const at::Tensor& mask,
@@ -237,6 +298,7 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenPack(
   const std::string list = Join(folder, split + ".txt");
   std::vector<std::string> ids;
   std::map<std::string, int64_t> line_of;
+  std::set<std::string> cut;  // IDs before a comment
   if (split.empty() || !BadId(split).empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
         folder, ": split '", split, "' is not a name like train or val"));
@@ -264,6 +326,7 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenPack(
                          "' is already in line ", it->second));
       }
       ids.push_back(entry.id);
+      if (entry.cut) cut.insert(entry.id);
     }
   }
   for (const std::string& id : ids) {
@@ -274,7 +337,8 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenPack(
     const absl::StatusOr<std::string> image = FindImage(folder, id);
     if (!image.ok()) {
       return absl::Status(image.status().code(),
-                          absl::StrCat(where(), image.status().message()));
+                          absl::StrCat(where(), image.status().message(),
+                                       cut.count(id) > 0 ? kCutHint : ""));
     }
     if (info.has_masks && !IsFile(MaskPath(folder, id))) {
       return absl::NotFoundError(absl::StrCat(

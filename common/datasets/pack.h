@@ -3,7 +3,9 @@
 //   images/ID.jpg|jpeg|png  8-bit pictures
 //   masks/ID.png            class ids, of the picture's size (optional)
 //   train.txt, NAME.txt     one ID a line; blank lines and # comments allowed
-// An ID may contain folders ("seq1/frame0003") but never leaves the pack.
+// Extensions may be in any case. An ID may contain folders ("seq1/frame0003")
+// but never leaves the pack. In a line "ID # text" the text is a comment,
+// unless a picture is called like the whole line. Hidden files are no pictures.
 //
 // dataset.yaml:
 //   name: camvid                  default: the folder's name
@@ -42,11 +44,13 @@ absl::StatusOr<DatasetInfo> ParsePackInfo(const std::string& text,
 struct SplitEntry {
   std::string id;
   int64_t line = 0;  // from 1
+  bool cut = false;  // the line goes on with a comment
 };
 
-// Reads a split list. Errors: unreadable file, an ID that leaves the pack; with
-// `bad_lines` the latter are appended there and left out instead. Duplicates
-// are not looked for here.
+// Reads a split list; pictures, where they decide about a comment, are looked
+// for beside it. Errors: unreadable file, UTF-16, an ID that leaves the pack;
+// with `bad_lines` the latter are appended there and left out instead.
+// Duplicates are not looked for here.
 absl::StatusOr<std::vector<SplitEntry>> ReadSplitFile(
     const std::string& path, std::vector<std::string>* bad_lines = nullptr);
 
@@ -59,12 +63,16 @@ std::vector<std::string> ListSplits(const std::string& folder);
 absl::StatusOr<std::vector<std::string>> ListImageIds(
     const std::string& folder);
 
-// FOLDER/images/ID.{jpg,jpeg,png} that exists (upper case too). NotFound names
-// the candidates; FailedPrecondition when there are several.
+// FOLDER/images/ID.{jpg,jpeg,png} that exists, in any case. NotFound names the
+// candidates; FailedPrecondition when there are several.
 absl::StatusOr<std::string> FindImage(const std::string& folder,
                                       const std::string& id);
-// FOLDER/masks/ID.png.
+// FOLDER/masks/ID.png, or with ".PNG", ".Png" .. where that is the file.
 std::string MaskPath(const std::string& folder, const std::string& id);
+
+// STEM + EXTENSION, or with the extension in another case where that is a file.
+std::string FindInAnyCase(const std::string& stem,
+                          const std::string& extension);
 
 // Whether `path` is a regular file.
 bool IsFile(const std::string& path);

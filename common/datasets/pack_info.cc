@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/base/printable.h"
 #include "common/base/status_macros.h"
 #include "common/config/config.h"
 #include "common/datasets/pack.h"
@@ -158,7 +159,8 @@ absl::StatusOr<DatasetInfo> ParsePackInfo(const std::string& text,
   DatasetInfo info;
   const Json name = tree.value("name", Json(folder_name));
   if (!name.is_string() || name.get<std::string>().empty()) {
-    return Bad(path, "name", "a name", name);
+    return Bad(path, "name",
+               "a name (quote it if it reads as a number or true/false)", name);
   }
   info.name = name.get<std::string>();
   const Json title = tree.value("title", Json(""));
@@ -200,7 +202,8 @@ absl::StatusOr<DatasetInfo> ReadPackInfo(const std::string& folder) {
   }
   SEG_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
   if (!root.has_filename()) root = root.parent_path();  // "dir/" -> "dir"
-  return ParsePackInfo(text, path, root.filename().string());
+  // The name of a folder may be any bytes; that of a data set goes into JSON.
+  return ParsePackInfo(text, path, Printable(root.filename().string()));
 }
 
 }  // namespace seg

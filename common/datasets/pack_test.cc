@@ -75,7 +75,8 @@ TEST(ParsePackInfoTest, RefusesWithFileKeyAndReason) {
       {"- 1\n", "p/dataset.yaml: "},
       {"name: x\n", "classes: expected at least one"},
       {c + "colour: 1\n", "unknown key 'colour', expected one of name, title"},
-      {c + "name: [1]\n", "name: expected a name, got [1]"},
+      {c + "name: [1]\n", "name: expected a name (quote it"},
+      {c + "name: 2024\n", "or true/false), got 2024"},
       {c + "title: 3\n", "title: expected one line of text, got 3"},
       {c + "has_masks: maybe\n", "has_masks: expected true or false"},
       {c + "ignore_label: 1\n", "ignore_label: expected a value in 2..255"},
@@ -124,6 +125,49 @@ TEST(ReadSplitFileTest, ToleratesBlanksCommentsAndLineEnds) {
   EXPECT_EQ(entries[2].id, "x#3");
   EXPECT_EQ(entries[3].id, "last");
   EXPECT_EQ(entries[3].line, 7);
+}
+
+TEST(ReadSplitFileTest, AHashInTheNameOfAPictureBeginsNoComment) {
+  const PackFixture pack;
+  pack.WriteYaml();
+  for (const char* id : {"run #3", "#5", "a # b # c", "run"}) {
+    pack.WriteSample(id, 4, 5, 1);
+  }
+  pack.WriteText("train.txt",
+                 "run #3\n#5\na # b # c\r\nrun # a comment\n# all comment\n"
+                 "gone #7\n");
+  ASSERT_OK_AND_ASSIGN(const auto entries,
+                       ReadSplitFile(pack.Path("train.txt")));
+  std::vector<std::string> ids;
+  for (const SplitEntry& entry : entries) ids.push_back(entry.id);
+  EXPECT_THAT(ids, ElementsAre("run #3", "#5", "a # b # c", "run", "gone"));
+  // Where neither is a picture, the message says what was cut.
+  EXPECT_THAT(OpenPack(pack.folder(), "train"),
+              StatusIs(kNotFound,
+                       AllOf(HasSubstr("train.txt:6"), HasSubstr("images/gone"),
+                             HasSubstr("is a comment"))));
+  pack.WriteText("train.txt", "run #3\n#5\na # b # c\nrun # a comment\n");
+  ASSERT_OK_AND_ASSIGN(const auto set, OpenPack(pack.folder(), "train"));
+  ASSERT_EQ(set->size(), 4);
+  for (int64_t i = 0; i < 4; ++i) EXPECT_OK(set->Get(i).status());
+}
+
+TEST(ReadSplitFileTest, Utf16IsNamedWithTheRemedy) {
+  const PackFixture pack;
+  const std::string little("\xFF\xFEs\0000\0\n\0", 8);
+  const std::string big("\xFE\xFF\0s\0000\0\n", 8);
+  const std::string bare("s\0000\0\n\0", 6);
+  for (const std::string& text : {little, big, bare}) {
+    pack.WriteText("train.txt", text);
+    EXPECT_THAT(
+        ReadSplitFile(pack.Path("train.txt")),
+        StatusIs(kInvalid, AllOf(HasSubstr("train.txt: is text in UTF-16"),
+                                 HasSubstr("iconv -f UTF-16 -t UTF-8"))));
+    pack.WriteText("dataset.yaml", text);
+    EXPECT_THAT(
+        ReadPackInfo(pack.folder()),
+        StatusIs(kInvalid, HasSubstr("dataset.yaml: is text in UTF-16")));
+  }
 }
 
 TEST(ReadSplitFileTest, RefusesIdsThatLeaveThePack) {
@@ -201,6 +245,42 @@ TEST(OpenPackTest, GreyAndJpegAndUpperCaseImagesWork) {
     ASSERT_OK_AND_ASSIGN(const Sample sample, set->Get(i));
     EXPECT_EQ(sample.image.size(0), 3);
   }
+}
+
+TEST(OpenPackTest, ExtensionsInAnyCaseAndNoHiddenFiles) {
+  const PackFixture pack;
+  pack.WriteWhole(4, 6, 5);
+  const auto rename = [&](const char* from, const char* to) {
+    std::filesystem::rename(pack.Path(from), pack.Path(to));
+  };
+  rename("images/s0.png", "images/s0.Png");
+  rename("masks/s0.png", "masks/s0.PNG");
+  rename("images/s1.png", "images/s1.pNG");
+  rename("masks/s1.png", "masks/s1.Png");
+  pack.WriteImageFile("images/s2.jpg", at::zeros({3, 6, 5}, at::kByte));
+  rename("images/s2.jpg", "images/s2.Jpg");
+  std::filesystem::remove(pack.Path("images/s2.png"));
+  rename("images/s3.png", "images/s3.JPEG");  // content counts
+  for (const char* name : {"images/._s0.png", "images/.thumbs/x.png"}) {
+    pack.WriteText(name, "no picture");
+  }
+  for (const char* split : {"train", "all"}) {
+    ASSERT_OK_AND_ASSIGN(const auto set, OpenPack(pack.folder(), split));
+    ASSERT_EQ(set->size(), 4) << split;
+    for (int64_t i = 0; i < 4; ++i) {
+      EXPECT_EQ(set->id(i), "s" + std::to_string(i));
+      ASSERT_OK_AND_ASSIGN(const Sample sample, set->Get(i));
+      EXPECT_TRUE(sample.mask.defined());
+    }
+  }
+}
+
+TEST(OpenPackTest, AFolderOfAnyBytesGivesANameThatIsText) {
+  const PackFixture pack("caf\xE9");
+  pack.WriteText("dataset.yaml",
+                 "classes: [{id: 0, name: a}, {id: 1, name: b}]\n");
+  ASSERT_OK_AND_ASSIGN(const DatasetInfo info, ReadPackInfo(pack.folder()));
+  EXPECT_EQ(info.name, "caf\\xe9");
 }
 
 TEST(OpenPackTest, WithoutMasks) {
@@ -365,6 +445,29 @@ TEST(FirstSampleTest, IsADataSetOfOne) {
   ASSERT_OK_AND_ASSIGN(const Sample sample, first->Get(0));
   EXPECT_EQ(sample.id, all->id(0));
   EXPECT_FALSE(first->Get(1).ok());
+}
+
+TEST(OpenDatasetTest, TildeIsTheHome) {
+  const PackFixture pack("home/data/tiny");
+  pack.WriteWhole(2, 6, 5);
+  const std::string data =
+      std::filesystem::path(pack.folder()).parent_path().string();
+  const std::string home = std::filesystem::path(data).parent_path().string();
+  const char* old = std::getenv("HOME");
+  const std::string saved = old == nullptr ? "" : old;
+  setenv("HOME", home.c_str(), 1);
+  EXPECT_EQ(ExpandHome("~"), home);
+  EXPECT_EQ(ExpandHome("~/data"), data);
+  for (const char* other : {"", "./~", "~other/x", "a/~", "/x"}) {
+    EXPECT_EQ(ExpandHome(other), other);
+  }
+  EXPECT_OK(OpenDataset(Config("~/data/tiny"), "", "train").status());
+  // Of an official format too: found, though it is not what it says.
+  EXPECT_THAT(OpenDataset(Config("helen:~/data/tiny"), "", "train"),
+              StatusIs(kNotFound, HasSubstr(data + "/tiny/exemplars.txt")));
+  unsetenv("HOME");
+  EXPECT_EQ(ExpandHome("~/data"), "~/data");
+  setenv("HOME", saved.c_str(), 1);
 }
 
 TEST(OpenDatasetTest, SyntheticSplitsAreDisjointAndSized) {

@@ -10,6 +10,7 @@
 #include "common/base/status_macros.h"
 #include "common/datasets/pack.h"
 #include "common/datasets/transforms.h"
+#include "common/io/file.h"
 #include "common/io/image.h"
 #include "common/io/npy.h"
 
@@ -78,13 +79,13 @@ absl::StatusOr<at::Tensor> ReadProbabilities(const std::string& folder,
                                              const std::string& id,
                                              const DatasetInfo& info,
                                              ImageSize size) {
-  const std::string stem = absl::StrCat(folder, "/", id);
-  for (const char* ending : {".npy", "_probabilities.npy"}) {
-    if (IsFile(stem + ending)) {
-      return ReadSoft(stem + ending, info.num_classes(), size);
-    }
+  const std::string stem = absl::StrCat(ExpandHome(folder), "/", id);
+  for (const char* ending : {"", "_probabilities"}) {
+    const std::string path = FindInAnyCase(stem + ending, ".npy");
+    if (IsFile(path)) return ReadSoft(path, info.num_classes(), size);
   }
-  if (IsFile(stem + ".png")) return ReadHard(stem + ".png", info, size);
+  const std::string labels = FindInAnyCase(stem, ".png");
+  if (IsFile(labels)) return ReadHard(labels, info, size);
   return absl::NotFoundError(absl::StrCat(
       stem, ".npy: not found, nor ", stem, "_probabilities.npy, nor ", stem,
       ".png; data.probabilities names a folder with one of them for each "

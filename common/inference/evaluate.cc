@@ -15,6 +15,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/base/status_macros.h"
+#include "common/datasets/transforms.h"
+#include "common/datasets/views.h"
+#include "common/metrics/arg_max.h"
 #include "common/metrics/boundary_iou.h"
 
 namespace seg {
@@ -27,8 +30,18 @@ double Median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-at::Tensor Labels(const at::Tensor& output) {
-  return output[0].argmax(0).to(at::kCPU, at::kByte);
+at::Tensor Labels(const at::Tensor& output) { return ArgMaxLabels(output[0]); }
+
+// Longer side of the pictures in a report. Larger ones would make it many
+// megabytes, and its encoding take longer than the network.
+constexpr int64_t kReportSide = 1024;
+
+ImageSize ReportSize(const at::Tensor& image) {
+  DataConfig config;
+  const ImageSize size = {image.size(1), image.size(2)};
+  if (std::max(size.height, size.width) <= kReportSide) return size;
+  config.resize_longer = kReportSide;
+  return ResizedSize(config, size);
 }
 
 std::string Percent(double fraction) {
@@ -118,6 +131,7 @@ absl::StatusOr<EvaluateResult> Evaluate(const Dataset& dataset,
       const at::Tensor labels = Labels(outputs[k]);
       ConfusionMatrix own(info.num_classes(), info.ignore_label);
       own.Add(labels, sample.mask);
+      if (k == 0) result.void_pixels += sample.mask.numel() - own.total();
       result.outputs[k].image_mean_iou.push_back(own.MeanIou());
       result.outputs[k].confusion.Merge(own);
       boundaries[k].Add(labels, sample.mask);
@@ -222,21 +236,27 @@ absl::Status FillReport(const Dataset& dataset, const EvaluateResult& result,
     SEG_ASSIGN_OR_RETURN(const Sample sample, dataset.Get(i));
     const std::vector<at::Tensor> outputs =
         PredictSample(predict, sample, device);
+    // Shrunk first: drawn over, a picture of 12 megapixels takes seconds.
+    const ImageSize size = ReportSize(sample.image);
+    const at::Tensor image = ResizeImage(sample.image, size.height, size.width);
+    const at::Tensor truth = ResizeMask(sample.mask, size.height, size.width);
+    std::vector<at::Tensor> labels;
+    for (const at::Tensor& output : outputs) {
+      labels.push_back(ResizeMask(Labels(output), size.height, size.width));
+    }
     ReportPicture picture;
     picture.title = sample.id;
-    picture.panels.push_back({"image", sample.image});
+    picture.panels.push_back({"image", image});
     picture.panels.push_back(
-        {"truth",
-         BlendMask(sample.image, sample.mask, result.info.palette, overlay)});
-    for (size_t o = outputs.size(); o-- > 0;) {
+        {"truth", BlendMask(image, truth, result.info.palette, overlay)});
+    for (size_t o = labels.size(); o-- > 0;) {
       picture.panels.push_back(
-          {result.outputs[o].name, BlendMask(sample.image, Labels(outputs[o]),
-                                             result.info.palette, overlay)});
+          {result.outputs[o].name,
+           BlendMask(image, labels[o], result.info.palette, overlay)});
     }
     picture.panels.push_back(
         {"difference",
-         DifferenceImage(sample.image, sample.mask, Labels(outputs[0]),
-                         result.info.ignore_label)});
+         DifferenceImage(image, truth, labels[0], result.info.ignore_label)});
     const double iou = result.outputs[0].image_mean_iou[i];
     if (paired) {
       picture.group = best ? "Most improved" : "Most worsened";

@@ -47,6 +47,7 @@ struct EvaluateResult {
   std::vector<std::string> ids;
   std::vector<double> boundary_radii;
   std::vector<OutputResult> outputs;
+  int64_t void_pixels = 0;            // with the ignore label, over all masks
   double milliseconds_per_image = 0;  // median of PredictFn, wall clock
 };
 
@@ -82,7 +83,8 @@ std::string ToTable(const EvaluateResult& result);
 // Facts, per-class bars, confusion and pictures of the main output. With two or
 // more outputs the pictures are the `pictures` images that gain most and lose
 // most against the second one, each shown as image, truth, both predictions and
-// the difference; with one output the best and the worst.
+// the difference; with one output the best and the worst. A picture whose
+// longer side is above 1,024 is shown at 1,024.
 absl::Status FillReport(const Dataset& dataset, const EvaluateResult& result,
                         const PredictFn& predict, c10::Device device,
                         int64_t pictures, ReportData* report);

@@ -20,7 +20,8 @@ using ::testing::HasSubstr;
 // Grey images whose brightness is their label: 0 dark, 1 bright.
 class ToyDataset : public Dataset {
  public:
-  explicit ToyDataset(int64_t size) : size_(size) {
+  explicit ToyDataset(int64_t size, int64_t scale = 1)
+      : size_(size), scale_(scale) {
     info_.name = "toy";
     info_.class_names = {"dark", "bright"};
     info_.palette = {{{0, 0, 0}}, {{255, 0, 0}}};
@@ -36,6 +37,9 @@ class ToyDataset : public Dataset {
     sample.mask = at::zeros({6, 8}, at::kByte);
     sample.mask.slice(1, 4, 8).fill_(1);
     sample.mask.slice(0, 5, 6).fill_(255);  // the last row is ignored
+    sample.mask = sample.mask.repeat_interleave(scale_, 0)
+                      .repeat_interleave(scale_, 1)
+                      .contiguous();
     const at::Tensor grey = sample.mask.eq(1).to(at::kByte) * 200;
     sample.image = grey.unsqueeze(0).repeat({3, 1, 1});
     return sample;
@@ -45,6 +49,7 @@ class ToyDataset : public Dataset {
 
  private:
   int64_t size_;
+  int64_t scale_;
 };
 
 // The first output is right; the second calls every pixel dark.
@@ -111,6 +116,31 @@ TEST(EvaluateTest, ReportShowsGainsAgainstTheSecondOutput) {
   EXPECT_EQ(report.pictures[0].group, "Most improved");
   EXPECT_THAT(report.pictures[0].caption, HasSubstr("+75.00 against dark"));
   EXPECT_EQ(report.confusion[0][0], 4 * 20);
+}
+
+TEST(EvaluateTest, ReportShrinksLargePictures) {
+  const ToyDataset dataset(2, /*scale=*/200);  // 1600x1200
+  ASSERT_OK_AND_ASSIGN(const EvaluateResult result,
+                       Evaluate(dataset, Predict, Options()));
+  ReportData report;
+  ASSERT_OK(FillReport(dataset, result, Predict, c10::kCPU, 1, &report));
+  ASSERT_EQ(report.pictures.size(), 2u);
+  for (const ReportPicture& picture : report.pictures) {
+    ASSERT_EQ(picture.panels.size(), 5u);
+    for (const ReportPanel& panel : picture.panels) {
+      EXPECT_EQ(panel.rgb.sizes(), at::IntArrayRef({3, 768, 1024}))
+          << panel.label;
+    }
+    // Shrunk together: above the ignored sixth the right prediction looks like
+    // the truth.
+    const auto above = [&](size_t panel) {
+      return picture.panels[panel].rgb.slice(1, 0, 630);
+    };
+    EXPECT_TRUE(at::equal(above(1), above(3)));
+    EXPECT_FALSE(at::equal(above(1), above(2)));
+  }
+  // The scores are those of the full size.
+  EXPECT_EQ(result.outputs[0].confusion.total(), 2 * 1000 * 1600);
 }
 
 TEST(EvaluateTest, NothingToEvaluateIsAnError) {

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "common/config/main.h"
 #include "common/datasets/dataset.h"
 #include "common/inference/evaluate.h"
@@ -15,30 +14,33 @@
 
 namespace seg {
 
-// The image files that --input means: a file, all .jpg, .jpeg and .png of a
-// folder (sorted), or a glob. kNotFound names the input.
-absl::StatusOr<std::vector<std::string>> ListInputs(const std::string& input);
-
 struct PredictOptions {
   c10::Device device = c10::kCPU;
   TilingOptions tiling;
-  // A folder with the class probabilities of each input, by its name without
-  // extension (common/datasets/probabilities.h). Empty: none.
+  // A folder with the class probabilities of each input, by its name
+  // (common/datasets/probabilities.h). Empty: none.
   std::string probabilities;
-  // Called after each image with its stem-based output prefix ("OUT/NAME") and
-  // the sample, for what only one paper writes. May be empty.
+  // Called after each image with its output prefix ("OUT/NAME") and the sample,
+  // for what only one paper writes: files PREFIX + one of `endings`. May be
+  // empty.
   std::function<absl::Status(const std::string& prefix, const Sample& sample,
                              const std::vector<at::Tensor>& outputs)>
       after_image;
+  std::vector<std::string> endings;  // "_affinity.png"
 };
 
-// For each input NAME.ext writes into --out (default "predictions"):
+// For each input NAME.ext (inputs.h: NAME keeps the folders below --input)
+// writes into --out (default "predictions"):
 //   NAME.png               palette PNG of the arg-max of the first output
 //   NAME_overlay.png       with --overlay: labels drawn over the image
 //   NAME_probabilities.npy with --probabilities: float32 [L,H,W], >= 0, sum 1
 // and one line a file to stdout. A folder that another program predicts into is
-// refused (usage). Two inputs of one name are an error, and so is
-// an input that its own labels would replace. Stops at the first error.
+// refused (usage). Two inputs of one name are an error, and so is an input that
+// would be replaced: both are found before the first picture.
+//
+// A picture that cannot be read, predicted or written is named in a warning,
+// and the others are done; the error at the end lists them. Only a full disk
+// ends it at once.
 absl::Status RunPredict(const MainArgs& args, const DatasetInfo& info,
                         const PredictFn& predict,
                         const PredictOptions& options);

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "common/datasets/pack_fixture.h"
 #include "common/io/file.h"
 #include "common/testing/status_matchers.h"
 
@@ -90,6 +91,41 @@ TEST_F(RunEvalTest, APaperAddsToEachOutput) {
   EXPECT_THAT(report, HasSubstr("Most improved"));
   args_.json = true;
   EXPECT_EQ(nlohmann::json::parse(Stdout())["own"], 3);
+}
+
+TEST_F(RunEvalTest, WarnsOfMasksThatMeanSomethingElse) {
+  const PackFixture pack;  // 0 and 255 for two classes
+  pack.WriteWhole(2, 32, 32);
+  pack.WriteText("dataset.yaml",
+                 "name: binary\n"
+                 "classes: [{id: 0, name: ground}, {id: 1, name: road}]\n");
+  at::Tensor mask = at::zeros({32, 32}, at::kByte);
+  for (const char* name : {"masks/s0.png", "masks/s1.png"}) {
+    pack.WriteMaskFile(name, mask.masked_fill(at::rand({32, 32}) < 0.5, 255));
+  }
+  command_.data.pack = pack.folder();
+  command_.outputs = {"first"};
+  command_.predict = [](const Batch& batch) {
+    return std::vector<at::Tensor>{at::rand({1, 2, 32, 32})};
+  };
+  args_.split = "train";
+  const auto stderr_of = [&] {
+    testing::internal::CaptureStderr();
+    Stdout();
+    return testing::internal::GetCapturedStderr();
+  };
+  EXPECT_THAT(stderr_of(),
+              HasSubstr("warning: binary, split train: the only class is 0 "
+                        "(ground), the other pixels are 255, which is void"));
+  mask.fill_(255);
+  for (const char* name : {"masks/s0.png", "masks/s1.png"}) {
+    pack.WriteMaskFile(name, mask);
+  }
+  EXPECT_THAT(stderr_of(), HasSubstr("every pixel is 255"));
+  mask[0].fill_(0);
+  mask[1].fill_(1);
+  pack.WriteMaskFile("masks/s0.png", mask);
+  EXPECT_EQ(stderr_of(), "");
 }
 
 TEST_F(RunEvalTest, AnUnknownSplitIsAnError) {

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
+#include <cstdlib>
 #include <limits>
 #include <system_error>
 #include <utility>
@@ -137,6 +138,26 @@ absl::StatusOr<std::string> ReadFilePrefix(const std::string& path,
 
 absl::StatusOr<std::string> ReadFile(const std::string& path) {
   return ReadFilePrefix(path, std::numeric_limits<int64_t>::max());
+}
+
+std::string ExpandHome(const std::string& path) {
+  if (path.empty() || path[0] != '~') return path;
+  if (path.size() > 1 && path[1] != '/') return path;  // "~name"
+  const char* home = std::getenv("HOME");
+  if (home == nullptr || *home == '\0') return path;
+  return home + path.substr(1);
+}
+
+absl::Status CheckNotUtf16(const std::string& bytes) {
+  const bool marked = bytes.compare(0, 2, "\xFF\xFE") == 0 ||
+                      bytes.compare(0, 2, "\xFE\xFF") == 0;
+  // Without a mark: one of the first two bytes of any Latin text is zero.
+  const bool zero =
+      bytes.size() >= 2 && (bytes[0] == '\0') != (bytes[1] == '\0');
+  if (!marked && !zero) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "is text in UTF-16, expected UTF-8; save it as UTF-8, or convert it: "
+      "iconv -f UTF-16 -t UTF-8 OLD > NEW");
 }
 
 absl::Status SyncFolder(const std::string& path) {

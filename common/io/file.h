@@ -31,6 +31,15 @@ absl::StatusOr<std::string> ReadFilePrefix(const std::string& path,
 absl::Status WriteFileAtomically(const std::string& path,
                                  const std::string& bytes);
 
+// `path` with a leading "~" or "~/" replaced by the user's home folder ($HOME).
+// A shell does this for a word of its own, but not in --data_root=~/data or
+// data.pack=~/data, nor does anyone in a file. "./~" is a file of that name.
+std::string ExpandHome(const std::string& path);
+
+// InvalidArgument, with the remedy, for the bytes of a text in UTF-16 (what
+// some editors on Windows call Unicode).
+absl::Status CheckNotUtf16(const std::string& bytes);
+
 // Syncs a folder, so that the names in it survive a power cut.
 absl::Status SyncFolder(const std::string& path);
 

@@ -169,11 +169,12 @@ absl::StatusOr<Pixels> Decode(absl::string_view bytes, bool to_rgb,
   if (!to_rgb && (shape.color_type & PNG_COLOR_MASK_ALPHA)) {
     return absl::InvalidArgumentError(
         "mask has an alpha channel, expected a palette or grey PNG of class "
-        "ids");
+        "ids; bazel run //tools:convert_masks makes one of it");
   }
   if (!to_rgb && shape.color_type == PNG_COLOR_TYPE_RGB) {
     return absl::InvalidArgumentError(
-        "mask is a colour PNG, expected a palette or grey PNG of class ids");
+        "mask is a colour PNG, expected a palette or grey PNG of class ids; "
+        "bazel run //tools:convert_masks makes one of it");
   }
   int passes = 1;
   if (!StartRows(&codec, to_rgb, &shape, &passes)) return PngError(codec);

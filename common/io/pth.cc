@@ -76,7 +76,9 @@ class TensorMaker {
 
 absl::StatusOr<TensorMap> ParsePth(const std::string& bytes) {
   SEG_ASSIGN_OR_RETURN(const PthFile file, ParsePthFile(bytes));
-  TensorMaker maker(file, bytes.size());
+  size_t size = bytes.size();
+  for (const std::string& member : file.inflated) size += member.size();
+  TensorMaker maker(file, size);
   TensorMap tensors;
   for (const auto& name : file.names) {
     absl::StatusOr<at::Tensor> tensor = maker.Make(name.second);

@@ -11,11 +11,13 @@
 // non-empty dict, gives that dict alone, without the key in the names. A file
 // that is one tensor gives the name "tensor".
 //
-// Refused besides: compressed, encrypted or big-endian files, TorchScript,
-// offsets and sizes outside the file or their storage, negative strides, and
-// tensors with more elements than their storage (expanded views). Allocations:
-// storages, at most the size of the file in all; copies of non-contiguous
-// tensors, at most that again; bookkeeping as said in pickle_reader.h.
+// Refused besides: encrypted or big-endian files, TorchScript, offsets and
+// sizes outside the file or their storage, negative strides, and tensors with
+// more elements than their storage (expanded views). Deflated members (an
+// archive packed anew) are read. Allocations: storages, at most the size of the
+// file in all; deflated members at most MaxInflated (pth_index.h), twice;
+// copies of non-contiguous tensors, at most the storages again; bookkeeping as
+// said in pickle_reader.h.
 #ifndef SEGPAPERS_COMMON_IO_PTH_H_
 #define SEGPAPERS_COMMON_IO_PTH_H_
 

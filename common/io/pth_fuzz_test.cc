@@ -11,16 +11,19 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto file = seg::ParsePthFile(bytes);
   if (!file.ok()) return 0;
   if (!seg::LooksLikePth(bytes)) std::abort();
-  // What is promised: storages lie in the input and together are no larger;
-  // the first and the last element of each tensor lie in its storage, and no
-  // tensor has more elements than that.
+  // What is promised: storages lie in the input or in `inflated`, and together
+  // are no larger than these; the first and the last element of each tensor lie
+  // in its storage, and no tensor has more elements than that.
   size_t total = 0;
+  size_t inflated = 0;
+  for (const std::string& member : file->inflated) inflated += member.size();
+  if (inflated > seg::MaxInflated(size)) std::abort();
   static volatile unsigned sink;
   for (const absl::string_view storage : file->storages) {
     total += storage.size();
     for (const char c : storage) sink = static_cast<uint8_t>(c);
   }
-  if (total > size) std::abort();
+  if (total > size + inflated) std::abort();
   for (const auto& name : file->names) {
     const seg::PickleTensor& tensor = file->tensors.at(name.second);
     const auto capacity =

@@ -35,10 +35,37 @@ absl::StatusOr<PthFile> NameAll(Pickle* pickle) {
   return file;
 }
 
+// Unpacks the members of one archive that are asked for, within the bound.
+class Unpacker {
+ public:
+  explicit Unpacker(uint64_t file_size) : left_(MaxInflated(file_size)) {}
+
+  absl::StatusOr<absl::string_view> Read(const ZipEntry& entry) {
+    if (!entry.deflated) return entry.content;
+    if (entry.size > left_) {
+      return Invalid(
+          "compressed members unpack to more than 16 times the file; save it "
+          "again with torch.save, which does not compress");
+    }
+    left_ -= entry.size;
+    SEG_ASSIGN_OR_RETURN(std::string bytes, InflateZipEntry(entry));
+    inflated_.push_back(std::move(bytes));
+    return absl::string_view(inflated_.back());
+  }
+
+  std::deque<std::string> Take() { return std::move(inflated_); }
+
+ private:
+  uint64_t left_;
+  std::deque<std::string> inflated_;  // keeps its elements' places
+};
+
 absl::StatusOr<PthFile> ParseZipped(absl::string_view bytes) {
   SEG_ASSIGN_OR_RETURN(const ZipIndex entries, ParseZip(bytes));
+  Unpacker unpacker(bytes.size());
   // NAME/data.pkl, NAME/data/0, ...: NAME is that of the file when saved.
-  absl::string_view prefix, program;
+  absl::string_view prefix;
+  const ZipEntry* program_entry = nullptr;
   for (const auto& entry : entries) {
     const size_t slash = entry.first.find('/');
     if (slash == absl::string_view::npos) continue;
@@ -51,33 +78,41 @@ absl::StatusOr<PthFile> ParseZipped(absl::string_view bytes) {
     if (rest != "data.pkl") continue;
     if (!prefix.empty()) return Invalid("zip has two data.pkl");
     prefix = entry.first.substr(0, slash + 1);
-    program = entry.second;
+    program_entry = &entry.second;
   }
   if (prefix.empty()) {
     return Invalid("zip has no data.pkl, expected what torch.save writes");
   }
   const auto order = entries.find(absl::StrCat(prefix, "byteorder"));
-  if (order != entries.end() && order->second != "little") {
-    return Invalid(absl::StrCat("byte order is ", Quote(order->second),
-                                ", only \"little\" is supported"));
+  if (order != entries.end()) {
+    SEG_ASSIGN_OR_RETURN(const absl::string_view name,
+                         unpacker.Read(order->second));
+    if (name != "little") {
+      return Invalid(absl::StrCat("byte order is ", Quote(name),
+                                  ", only \"little\" is supported"));
+    }
   }
+  SEG_ASSIGN_OR_RETURN(const absl::string_view program,
+                       unpacker.Read(*program_entry));
   SEG_ASSIGN_OR_RETURN(Pickle pickle, ParsePickle(program));
   SEG_ASSIGN_OR_RETURN(PthFile file, NameAll(&pickle));
   for (const auto& name : file.names) {
     const int32_t index = file.tensors[name.second].storage;
     const PickleStorage& storage = pickle.storages[index];
+    if (file.storages[index].data() != nullptr) continue;  // of another tensor
     const auto entry = entries.find(absl::StrCat(prefix, "data/", storage.key));
     if (entry == entries.end()) {
       return Invalid(absl::StrCat("zip has no storage ", Quote(storage.key),
                                   " for tensor ", Quote(name.first)));
     }
-    if (static_cast<int64_t>(entry->second.size()) != storage.bytes) {
+    if (entry->second.size != static_cast<uint64_t>(storage.bytes)) {
       return Invalid(absl::StrCat("storage ", Quote(storage.key), " has ",
-                                  entry->second.size(), " bytes, expected ",
+                                  entry->second.size, " bytes, expected ",
                                   storage.bytes));
     }
-    file.storages[index] = entry->second;
+    SEG_ASSIGN_OR_RETURN(file.storages[index], unpacker.Read(entry->second));
   }
+  file.inflated = unpacker.Take();
   return file;
 }
 
@@ -163,7 +198,11 @@ absl::StatusOr<PthFile> ParseLegacy(absl::string_view bytes) {
     missing.erase(found);
   }
   if (!rest.empty()) {
-    return Invalid(absl::StrCat(rest.size(), " bytes follow the storages"));
+    return Invalid(absl::StrCat(
+        rest.size(),
+        " bytes follow the storages; they are none of torch.save: "
+        "cut the file to its first ",
+        bytes.size() - rest.size(), " bytes (truncate -s), or save it again"));
   }
   return file;
 }

@@ -9,10 +9,12 @@
 #include <vector>
 
 #include "ATen/ATen.h"
+#include "absl/strings/str_cat.h"
 #include "common/io/file.h"
 #include "common/io/pickle_builder.h"
 #include "common/io/safetensors.h"
 #include "common/io/zip_builder.h"
+#include "common/io/zip_index.h"
 #include "common/testing/status_matchers.h"
 
 namespace seg {
@@ -132,6 +134,76 @@ TEST(PthTest, ReadsHandMadeFiles) {
     ASSERT_THAT(tensors, ElementsAre(Key("w")));
     EXPECT_TRUE(at::equal(tensors.at("w"), expected));
   }
+}
+
+// `archive`, packed anew with every member deflated.
+std::string Deflated(const std::string& archive) {
+  std::vector<ZipPart> parts;
+  const ZipIndex index = ParseZip(archive).value();
+  for (const auto& entry : index) {
+    parts.push_back(
+        Part(std::string(entry.first), std::string(entry.second.content)));
+    parts.back().deflate = true;
+  }
+  return BuildZip(parts);
+}
+
+TEST(PthTest, ReadsDeflatedMembers) {
+  for (const char* name : {"types_zip", "views_zip", "module_zip"}) {
+    const std::string path = std::string(kFolder) + name + ".pth";
+    ASSERT_OK_AND_ASSIGN(const std::string bytes, ReadFile(path));
+    ASSERT_OK_AND_ASSIGN(const TensorMap expected, ParsePth(bytes));
+    ASSERT_OK_AND_ASSIGN(const TensorMap tensors, ParsePth(Deflated(bytes)));
+    ASSERT_EQ(tensors.size(), expected.size());
+    for (const auto& entry : expected) {
+      EXPECT_EQ(tensors.at(entry.first).scalar_type(),
+                entry.second.scalar_type());
+      EXPECT_TRUE(at::equal(tensors.at(entry.first).to(at::kComplexDouble),
+                            entry.second.to(at::kComplexDouble)))
+          << name << " " << entry.first;
+    }
+  }
+  // As a zip program of another kind writes it (testdata/make_pth_goldens.py).
+  ASSERT_OK_AND_ASSIGN(const TensorMap repacked,
+                       ReadPth(std::string(kFolder) + "module_repacked.pth"));
+  ASSERT_OK_AND_ASSIGN(const TensorMap expected,
+                       ReadPth(std::string(kFolder) + "module_zip.pth"));
+  for (const auto& entry : expected) {
+    EXPECT_TRUE(at::equal(repacked.at(entry.first), entry.second));
+  }
+}
+
+TEST(PthTest, RefusesDeflatedFilesThatLieOrBurst) {
+  const std::string body = p::Dict({p::Str("w"), Six(0, {6}, {1})});
+  const std::string good = Deflated(Zipped(body));
+  EXPECT_OK(ParsePth(good));
+  for (size_t n = 0; n < good.size(); ++n) {
+    ASSERT_FALSE(ParsePth(good.substr(0, n)).ok()) << n;
+  }
+  std::string changed = good;
+  for (size_t i = 0; i < good.size(); ++i) {
+    changed[i] = static_cast<char>(good[i] ^ 0x21);
+    const absl::StatusOr<TensorMap> tensors = ParsePth(changed);
+    if (tensors.ok()) {
+      for (const auto& entry : *tensors) ASSERT_LE(entry.second.nbytes(), 24u);
+    }
+    changed[i] = good[i];
+  }
+  // 96 MiB of zeros in 100 kB, as large as the pickle says: a bomb.
+  const int64_t bytes = int64_t{96} << 20;
+  ZipPart bomb = Part("m/data/0", std::string(bytes, '\0'));
+  bomb.deflate = true;
+  ExpectRefused(
+      BuildZip(
+          {Part("m/data.pkl",
+                p::Program(p::Tensor(p::Storage("FloatStorage", "0", bytes / 4),
+                                     0, {bytes / 4}, {1}))),
+           bomb}),
+      "unpack to more than 16 times the file");
+  // A member that the pickle expects to be smaller is not unpacked.
+  ExpectRefused(
+      BuildZip({Part("m/data.pkl", p::Program(Six(0, {6}, {1}))), bomb}),
+      "has 100663296 bytes, expected 24");
 }
 
 TEST(PthTest, SharedStoragesShareMemory) {
@@ -283,7 +355,12 @@ TEST(PthTest, RefusesBadLegacyFiles) {
              p::List({p::Str("0"), p::Str("0")}), SixTail() + SixTail()),
       "does not match the storages");
   ExpectRefused(Legacy(body, keys, SixTail(7)), "has 7 elements, expected 6");
-  ExpectRefused(Legacy(body, keys, SixTail() + "x"), "1 bytes follow");
+  const std::string whole = Legacy(body, keys, SixTail());
+  ExpectRefused(whole + "x",
+                absl::StrCat("1 bytes follow the storages; they are none of "
+                             "torch.save: cut the file to its first ",
+                             whole.size(), " bytes"));
+  ExpectRefused(Zipped(body) + "x", "other bytes follow the archive");
   ExpectRefused(Legacy(body, keys, ""), "leaves the file");
   ExpectRefused(
       Legacy(p::Tensor(p::Storage("FloatStorage", "0", 1LL << 60), 0, {6}, {1}),

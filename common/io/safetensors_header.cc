@@ -255,9 +255,10 @@ absl::StatusOr<RawTensor> CheckEntry(const HeaderReader::Entry& entry,
   return tensor;
 }
 
-// The tensors must cover the data exactly, each byte once.
+// The tensors must cover the data exactly, each byte once. `data_at`: where in
+// the file it begins.
 absl::Status CheckCover(std::vector<HeaderReader::Entry>* entries,
-                        int64_t data_size) {
+                        int64_t data_at, int64_t data_size) {
   std::sort(entries->begin(), entries->end(),
             [](const HeaderReader::Entry& a, const HeaderReader::Entry& b) {
               return a.offsets != b.offsets ? a.offsets < b.offsets
@@ -276,8 +277,11 @@ absl::Status CheckCover(std::vector<HeaderReader::Entry>* entries,
     end = entry.offsets[1];
   }
   if (end != data_size) {
-    return Invalid(absl::StrCat("tensors end at byte ", end, " of ", data_size,
-                                " bytes of data"));
+    return Invalid(
+        absl::StrCat(data_size - end,
+                     " bytes follow the last tensor, where the format has "
+                     "none; cut the file to its first ",
+                     data_at + end, " bytes (truncate -s), or save it again"));
   }
   return absl::OkStatus();
 }
@@ -332,7 +336,8 @@ absl::StatusOr<SafetensorsFile> ParseSafetensorsFile(absl::string_view bytes) {
     }
   }
   absl::Status cover =
-      CheckCover(&reader.entries, static_cast<int64_t>(data.size()));
+      CheckCover(&reader.entries, static_cast<int64_t>(kPrefix + length),
+                 static_cast<int64_t>(data.size()));
   if (!cover.ok()) return cover;
   file.metadata = std::move(reader.metadata);
   return file;

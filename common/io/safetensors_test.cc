@@ -213,8 +213,8 @@ TEST(SafetensorsTest, RefusesHostileOffsets) {
       Entry("a", "U8", "[1]", "[0,1]") + "," + Entry("b", "U8", "[2]", "[2,4]"),
       "hole after byte 1");
   refuses(Entry("a", "U8", "[3]", "[1,4]"), "hole after byte 0");
-  refuses(Entry("a", "U8", "[3]", "[0,3]"), "end at byte 3 of 4");
-  refuses("", "end at byte 0 of 4");
+  refuses(Entry("a", "U8", "[3]", "[0,3]"), "1 bytes follow the last tensor");
+  refuses("", "4 bytes follow the last tensor");
   refuses(
       Entry("a", "U8", "[4]", "[0,4]") + "," + Entry("a", "U8", "[0]", "[4,4]"),
       "duplicate tensor \"a\"");
@@ -231,7 +231,12 @@ TEST(SafetensorsTest, TruncationAtEveryByteIsAnError) {
   for (size_t n = 0; n < bytes.size(); ++n) {
     EXPECT_FALSE(ParseSafetensors(bytes.substr(0, n)).ok()) << n;
   }
-  EXPECT_FALSE(ParseSafetensors(bytes + "x").ok());
+  EXPECT_THAT(ParseSafetensors(bytes + "and more"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr(absl::StrCat(
+                           "8 bytes follow the last tensor, where the format "
+                           "has none; cut the file to its first ",
+                           bytes.size(), " bytes (truncate -s)"))));
   for (size_t i = 0; i < bytes.size(); ++i) {
     std::string changed = bytes;
     changed[i] = static_cast<char>(changed[i] ^ 0x11);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 #include "ATen/ATen.h"
 #include "common/io/file.h"
@@ -14,7 +15,9 @@ namespace seg {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Key;
 using ::testing::StartsWith;
 
 // Written by the format's own library (testdata/make_safetensors_golden.py).
@@ -49,6 +52,44 @@ TEST(WeightsTest, TellsFormatsByContentNotExtension) {
     EXPECT_THAT(ReadWeights(path), StatusIs(absl::StatusCode::kInvalidArgument,
                                             StartsWith(path + ": ")));
   }
+}
+
+TEST(WeightsTest, WrappersBeforeAllNamesAreTakenOff) {
+  const at::Tensor t = at::ones({1});
+  const std::string path = ::testing::TempDir() + "wrapped.safetensors";
+  for (const char* prefix :
+       {"module.", "_orig_mod.", "model.", "net.", "module._orig_mod.",
+        "_orig_mod.module.model.", "model.net."}) {
+    const std::string p = prefix;
+    TensorMap tensors = {{p + "conv.weight", t}, {p + "bn.bias", t}};
+    ASSERT_OK(WriteSafetensors(path, tensors));
+    ASSERT_OK_AND_ASSIGN(const TensorMap read, ReadWeights(path));
+    EXPECT_THAT(read, ElementsAre(Key("bn.bias"), Key("conv.weight")));
+    EXPECT_EQ(StripWrappers(&tensors), prefix);
+  }
+}
+
+TEST(WeightsTest, OtherNamesStayAsTheyAre) {
+  const at::Tensor t = at::ones({1});
+  const std::vector<TensorMap> cases = {
+      {},
+      {{"backbone.a", t}, {"backbone.b", t}},  // no wrapper
+      {{"module.a", t}, {"b", t}},             // not before all
+      {{"module", t}},                         // a whole name
+      {{"module.", t}},                        // nothing behind it
+      {{"modules.a", t}},
+      {{"xmodule.a", t}},
+  };
+  for (const TensorMap& names : cases) {
+    TensorMap tensors = names;
+    EXPECT_EQ(StripWrappers(&tensors), "");
+    EXPECT_EQ(tensors.size(), names.size());
+    for (const auto& entry : names) EXPECT_EQ(tensors.count(entry.first), 1u);
+  }
+  // What is left may itself be called like a wrapper.
+  TensorMap tensors = {{"module.net.a", t}, {"module.b", t}};
+  EXPECT_EQ(StripWrappers(&tensors), "module.");
+  EXPECT_THAT(tensors, ElementsAre(Key("b"), Key("net.a")));
 }
 
 TEST(WeightsTest, RefusesOtherFiles) {

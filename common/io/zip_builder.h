@@ -11,6 +11,7 @@ namespace seg {
 struct ZipPart {
   std::string name;
   std::string content;
+  bool deflate = false;  // then `content` is packed, by method 8
   // Lies, for tests of the reader.
   std::string local_name;  // name in the local header, when not empty
   int method = 0;

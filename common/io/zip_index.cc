@@ -1,7 +1,10 @@
 #include "common/io/zip_index.h"
 
+#include <zlib.h>
+
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -23,6 +26,11 @@ constexpr size_t kCentralSize = 46;
 constexpr size_t kEndSize = 22;
 constexpr size_t kEnd64Size = 56;
 constexpr size_t kLocator64Size = 20;
+constexpr uint64_t kStored = 0;  // compression methods
+constexpr uint64_t kDeflated = 8;
+// Deflate cannot expand more than this (a 258 byte match takes at least two
+// bits).
+constexpr uint64_t kMaxDeflateRatio = 1032;
 constexpr uint64_t kFull16 = 0xFFFF;  // "see the zip64 field"
 constexpr uint64_t kFull32 = 0xFFFFFFFF;
 
@@ -72,7 +80,9 @@ absl::StatusOr<Directory> FindDirectory(absl::string_view bytes) {
   while (bytes.substr(at, 4) != kEndSignature ||
          LoadLittle(bytes, at + 20, 2) != last - at) {
     if (at == first) {
-      return Invalid("no end record found; is the file truncated?");
+      return Invalid(
+          "no end record found; the file is truncated, or other bytes follow "
+          "the archive: copy or save it again");
     }
     --at;
   }
@@ -98,15 +108,16 @@ absl::StatusOr<Directory> FindDirectory(absl::string_view bytes) {
 
 struct Entry {
   absl::string_view name;
-  uint64_t size = 0;
+  uint64_t method = kStored;
+  uint64_t size = 0;    // unpacked
+  uint64_t packed = 0;  // as it lies in the archive
   uint64_t header = 0;  // offset of the local header
   uint64_t end = 0;     // of the content
 };
 
 // Replaces the fields that are full by those of the zip64 extra field.
-absl::Status ReadExtra64(absl::string_view extra, uint64_t* stored,
-                         Entry* entry) {
-  if (entry->size != kFull32 && *stored != kFull32 &&
+absl::Status ReadExtra64(absl::string_view extra, Entry* entry) {
+  if (entry->size != kFull32 && entry->packed != kFull32 &&
       entry->header != kFull32) {
     return absl::OkStatus();
   }
@@ -118,7 +129,7 @@ absl::Status ReadExtra64(absl::string_view extra, uint64_t* stored,
     extra = body.substr(size);
     if (id != 1) continue;
     body = body.substr(0, size);
-    for (uint64_t* field : {&entry->size, stored, &entry->header}) {
+    for (uint64_t* field : {&entry->size, &entry->packed, &entry->header}) {
       if (*field != kFull32) continue;
       if (body.size() < 8) {
         return InvalidEntry(entry->name, "has a short zip64 field");
@@ -138,12 +149,12 @@ absl::StatusOr<Entry> ReadCentral(absl::string_view* rest) {
     return Invalid("directory is damaged");
   }
   const uint64_t flags = LoadLittle(*rest, 8, 2);
-  const uint64_t method = LoadLittle(*rest, 10, 2);
-  uint64_t stored = LoadLittle(*rest, 20, 4);
   const uint64_t name_size = LoadLittle(*rest, 28, 2);
   const uint64_t extra_size = LoadLittle(*rest, 30, 2);
   const uint64_t comment_size = LoadLittle(*rest, 32, 2);
   Entry entry;
+  entry.method = LoadLittle(*rest, 10, 2);
+  entry.packed = LoadLittle(*rest, 20, 4);
   entry.size = LoadLittle(*rest, 24, 4);
   entry.header = LoadLittle(*rest, 42, 4);
   if (rest->size() - kCentralSize < name_size + extra_size + comment_size) {
@@ -153,12 +164,21 @@ absl::StatusOr<Entry> ReadCentral(absl::string_view* rest) {
   const absl::string_view extra =
       rest->substr(kCentralSize + name_size, extra_size);
   rest->remove_prefix(kCentralSize + name_size + extra_size + comment_size);
-  SEG_RETURN_IF_ERROR(ReadExtra64(extra, &stored, &entry));
+  SEG_RETURN_IF_ERROR(ReadExtra64(extra, &entry));
   if (flags & 1) return InvalidEntry(entry.name, "is encrypted");
-  if (method != 0 || stored != entry.size) {
+  if (entry.method != kStored && entry.method != kDeflated) {
     return InvalidEntry(
-        entry.name, absl::StrCat("is compressed (method ", method,
-                                 "), expected stored as torch.save writes it"));
+        entry.name,
+        absl::StrCat("is compressed (method ", entry.method,
+                     "), expected stored, as torch.save writes it, or deflate; "
+                     "unpack the archive and pack it again without "
+                     "compression"));
+  }
+  if (entry.method == kStored ? entry.packed != entry.size
+                              : entry.size / kMaxDeflateRatio > entry.packed) {
+    return InvalidEntry(entry.name,
+                        absl::StrCat("of ", entry.packed,
+                                     " bytes cannot unpack to ", entry.size));
   }
   return entry;
 }
@@ -176,15 +196,15 @@ absl::StatusOr<absl::string_view> FindContent(absl::string_view bytes,
   const uint64_t content = name_at + name_size + extra_size;
   if (!Fits(bytes, name_at, name_size) ||
       bytes.substr(name_at, name_size) != entry->name ||
-      LoadLittle(bytes, entry->header + 8, 2) != 0) {
+      LoadLittle(bytes, entry->header + 8, 2) != entry->method) {
     return InvalidEntry(entry->name, "has two headers that differ");
   }
-  if (!Fits(bytes, content, entry->size)) {
-    return InvalidEntry(entry->name, absl::StrCat("of ", entry->size,
+  if (!Fits(bytes, content, entry->packed)) {
+    return InvalidEntry(entry->name, absl::StrCat("of ", entry->packed,
                                                   " bytes leaves the file"));
   }
-  entry->end = content + entry->size;
-  return bytes.substr(content, entry->size);
+  entry->end = content + entry->packed;
+  return bytes.substr(content, entry->packed);
 }
 
 }  // namespace
@@ -199,7 +219,8 @@ absl::StatusOr<ZipIndex> ParseZip(absl::string_view bytes) {
     SEG_ASSIGN_OR_RETURN(Entry entry, ReadCentral(&rest));
     SEG_ASSIGN_OR_RETURN(const absl::string_view content,
                          FindContent(before, &entry));
-    if (!index.emplace(entry.name, content).second) {
+    const ZipEntry found = {content, entry.method == kDeflated, entry.size};
+    if (!index.emplace(entry.name, found).second) {
       return InvalidEntry(entry.name, "appears twice");
     }
     entries.push_back(entry);
@@ -213,6 +234,41 @@ absl::StatusOr<ZipIndex> ParseZip(absl::string_view bytes) {
     }
   }
   return index;
+}
+
+absl::StatusOr<std::string> InflateZipEntry(const ZipEntry& entry) {
+  std::string out(entry.size, '\0');
+  z_stream stream = {};
+  // Negative: deflate without the wrapper of zlib.
+  if (inflateInit2(&stream, -MAX_WBITS) != Z_OK) {
+    return absl::ResourceExhaustedError("zip: no memory to unpack");
+  }
+  constexpr uint64_t kMost = std::numeric_limits<uInt>::max();
+  uint64_t read = 0, written = 0;
+  int code = Z_OK;
+  // A byte of room more than there is shows what is longer than it says.
+  Bytef spare = 0;
+  while (code == Z_OK) {
+    const uint64_t in = std::min(kMost, entry.content.size() - read);
+    const uint64_t room = std::min(kMost, entry.size - written);
+    stream.next_in = reinterpret_cast<Bytef*>(
+        const_cast<char*>(entry.content.data() + read));
+    stream.avail_in = static_cast<uInt>(in);
+    stream.next_out =
+        room > 0 ? reinterpret_cast<Bytef*>(&out[written]) : &spare;
+    stream.avail_out = room > 0 ? static_cast<uInt>(room) : 1;
+    code = inflate(&stream, Z_NO_FLUSH);
+    read += in - stream.avail_in;
+    if (room == 0 && stream.avail_out == 0) code = Z_DATA_ERROR;
+    if (room > 0) written += room - stream.avail_out;
+  }
+  inflateEnd(&stream);
+  if (code != Z_STREAM_END || read != entry.content.size() ||
+      written != entry.size) {
+    return Invalid(absl::StrCat("an entry does not unpack to its ", entry.size,
+                                " bytes; is the file damaged?"));
+  }
+  return out;
 }
 
 }  // namespace seg

@@ -18,10 +18,22 @@ using ::testing::IsEmpty;
 using ::testing::Pair;
 using ::testing::StartsWith;
 
+// An entry that lies in the archive as it is.
+MATCHER_P(Stored, content, "") {
+  return !arg.deflated && arg.content == content &&
+         arg.size == arg.content.size();
+}
+
 ZipPart Part(const std::string& name, const std::string& content) {
   ZipPart part;
   part.name = name;
   part.content = content;
+  return part;
+}
+
+ZipPart Deflated(const std::string& name, const std::string& content) {
+  ZipPart part = Part(name, content);
+  part.deflate = true;
   return part;
 }
 
@@ -38,12 +50,60 @@ TEST(ZipIndexTest, FindsEntries) {
           BuildZip({Part("a/b", "hello"), Part("empty", ""), Part("c", "x")},
                    zip64, comment);
       ASSERT_OK_AND_ASSIGN(const ZipIndex index, ParseZip(bytes));
-      EXPECT_THAT(index, ElementsAre(Pair("a/b", "hello"), Pair("c", "x"),
-                                     Pair("empty", "")));
+      EXPECT_THAT(index, ElementsAre(Pair("a/b", Stored("hello")),
+                                     Pair("c", Stored("x")),
+                                     Pair("empty", Stored(""))));
     }
   }
   const std::string empty = BuildZip({});
   EXPECT_THAT(ParseZip(empty).value(), IsEmpty());
+}
+
+TEST(ZipIndexTest, UnpacksDeflatedEntries) {
+  std::string noise;
+  for (uint32_t i = 0, x = 1; i < 5000; ++i) {
+    x = x * 1664525 + 1013904223;
+    noise.push_back(static_cast<char>(x >> 24));
+  }
+  for (const bool zip64 : {false, true}) {
+    for (const std::string& content :
+         {std::string(), std::string("x"), std::string(100000, '\0'), noise}) {
+      const std::string bytes =
+          BuildZip({Deflated("a", content), Part("b", "stored")}, zip64);
+      ASSERT_OK_AND_ASSIGN(const ZipIndex index, ParseZip(bytes));
+      const ZipEntry& entry = index.at("a");
+      EXPECT_TRUE(entry.deflated);
+      EXPECT_EQ(entry.size, content.size());
+      EXPECT_EQ(InflateZipEntry(entry).value(), content);
+      EXPECT_THAT(index.at("b"), Stored("stored"));
+    }
+  }
+}
+
+TEST(ZipIndexTest, RefusesDeflatedEntriesThatLie) {
+  const std::string content(2000, 'z');
+  const std::string bytes = BuildZip({Deflated("a", content)});
+  ASSERT_OK_AND_ASSIGN(const ZipIndex index, ParseZip(bytes));
+  const ZipEntry good = index.at("a");
+  for (const uint64_t size : {uint64_t{0}, good.size - 1, good.size + 1}) {
+    ZipEntry entry = good;
+    entry.size = size;
+    EXPECT_THAT(InflateZipEntry(entry),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         HasSubstr("does not unpack to its")));
+  }
+  for (size_t n = 0; n < good.content.size(); ++n) {
+    ZipEntry entry = good;
+    entry.content = good.content.substr(0, n);
+    EXPECT_FALSE(InflateZipEntry(entry).ok()) << n;
+  }
+  // More than deflate can give is seen before anything is allocated.
+  ZipPart part = Part("a", "123");
+  part.method = 8;
+  std::string huge = BuildZip({part});
+  const size_t sizes = huge.find("PK\1\2") + 24;
+  huge[sizes + 3] = 0x7f;
+  ExpectRefused(huge, "\"a\" of 3 bytes cannot unpack to 2130706435");
 }
 
 TEST(ZipIndexTest, RefusesBrokenEntries) {
@@ -54,7 +114,8 @@ TEST(ZipIndexTest, RefusesBrokenEntries) {
       ExpectRefused(BuildZip({Part("a", "1"), part}, zip64), why);
     }
   };
-  broken([](ZipPart* p) { p->method = 8; }, "\"b\" is compressed (method 8)");
+  broken([](ZipPart* p) { p->method = 12; },
+         "\"b\" is compressed (method 12), expected stored");
   broken([](ZipPart* p) { p->flags = 1; }, "\"b\" is encrypted");
   broken([](ZipPart* p) { p->name = "a"; }, "\"a\" appears twice");
   broken([](ZipPart* p) { p->local_name = "c"; }, "two headers that differ");
@@ -145,7 +206,9 @@ TEST(ZipIndexTest, TruncationAtEveryByteIsAnError) {
       changed[i] = static_cast<char>(changed[i] ^ 0xFF);
       const auto index = ParseZip(changed);
       if (!index.ok()) continue;
-      for (const auto& entry : *index) EXPECT_LE(entry.second.size(), 5u);
+      for (const auto& entry : *index) {
+        EXPECT_LE(entry.second.content.size(), 5u);
+      }
     }
   }
 }

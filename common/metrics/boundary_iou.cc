@@ -7,20 +7,34 @@
 #include <limits>
 #include <utility>
 
+#include "common/metrics/boundary_band.h"
 #include "common/metrics/distance_transform.h"
 
 namespace seg {
 namespace {
 
-// [H, W] or [N, H, W] labels as int64 [N, H, W] on the CPU.
-at::Tensor AsBatch(const char* op, const at::Tensor& labels) {
+// [H, W] or [N, H, W] labels as [N, H, W] on the CPU, contiguous: bytes as they
+// are, other integers as int64.
+at::Tensor AsLabels(const char* op, const at::Tensor& labels) {
   TORCH_CHECK(labels.dim() == 2 || labels.dim() == 3, op,
               ": labels must be [H, W] or [N, H, W], got sizes ",
               labels.sizes());
   TORCH_CHECK(at::isIntegralType(labels.scalar_type(), false), op,
               ": labels must be integers, got ", labels.scalar_type());
-  const at::Tensor batch = labels.cpu().to(at::kLong);
+  const bool bytes = labels.scalar_type() == at::kByte;
+  const at::Tensor batch =
+      labels.cpu().to(bytes ? at::kByte : at::kLong).contiguous();
   return batch.dim() == 2 ? batch.unsqueeze(0) : batch;
+}
+
+at::Tensor AsBatch(const char* op, const at::Tensor& labels) {
+  return AsLabels(op, labels).to(at::kLong);
+}
+
+// A view of `values`, which must outlive it.
+at::Tensor AsTensor(std::vector<int64_t>* values) {
+  return at::from_blob(values->data(), {static_cast<int64_t>(values->size())},
+                       at::kLong);
 }
 
 void CheckSizes(const char* op, const at::Tensor& prediction,
@@ -74,15 +88,33 @@ TrimapIou::TrimapIou(int64_t num_classes, TrimapOptions options)
 
 void TrimapIou::Add(const at::Tensor& prediction, const at::Tensor& target) {
   CheckSizes("TrimapIou", prediction, target);
-  const at::Tensor p = AsBatch("TrimapIou", prediction);
-  const at::Tensor t = AsBatch("TrimapIou", target);
+  if (matrices_.empty()) return;
+  const at::Tensor p = AsLabels("TrimapIou", prediction);
+  const at::Tensor t = AsLabels("TrimapIou", target);
   for (int64_t n = 0; n < t.size(0); ++n) {
-    const at::Tensor distance = SquaredDistanceToBoundary(
-        t[n], options_.ignore_label, options_.ignore_is_boundary);
+    at::Tensor p_near, t_near, distance;
+    BoundaryBand band;
+    if (options_.ignore_is_boundary) {
+      // Only the pixels of the widest band are looked at again.
+      band = FindBoundaryBand(
+          t[n], *std::max_element(options_.radii.begin(), options_.radii.end()),
+          options_.ignore_label);
+      const at::Tensor pixels = AsTensor(&band.pixels);
+      p_near = p[n].flatten().index_select(0, pixels);
+      t_near = t[n].flatten().index_select(0, pixels);
+      distance = AsTensor(&band.squared_distances);
+    } else {
+      p_near = p[n];
+      t_near = t[n];
+      distance = SquaredDistanceToBoundary(
+          t_near.to(at::kLong), options_.ignore_label, /*ignore_is_boundary=*/
+          false);
+    }
     for (size_t i = 0; i < matrices_.size(); ++i) {
       // Distances are integers: compare with the integer part of r^2.
       const double squared = std::floor(options_.radii[i] * options_.radii[i]);
-      matrices_[i].Add(p[n], t[n], distance <= static_cast<int64_t>(squared));
+      matrices_[i].Add(p_near, t_near,
+                       distance <= static_cast<int64_t>(squared));
     }
   }
 }

@@ -40,7 +40,8 @@ class TrimapIou {
  public:
   explicit TrimapIou(int64_t num_classes, TrimapOptions options = {});
 
-  // prediction, target: [H, W] or [N, H, W], any integer types.
+  // prediction, target: [H, W] or [N, H, W], any integer types; bytes are read
+  // as they are, others as int64.
   void Add(const at::Tensor& prediction, const at::Tensor& target);
   // Adds the counts of an evaluator with the same classes and radii.
   void Merge(const TrimapIou& other);

@@ -6,7 +6,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <utility>
+#include <vector>
 
+#include "common/metrics/boundary_band.h"
 #include "common/metrics/distance_transform.h"
 #include "common/testing/torch_errors.h"
 
@@ -98,6 +102,71 @@ TEST(TrimapIouTest, DistanceIsToTheNearestOtherLabel) {
     const at::Tensor inside = target == label;
     EXPECT_TRUE(at::equal(distance.masked_select(inside),
                           BruteForceDistance(~inside).masked_select(inside)));
+  }
+}
+
+// A picture of rectangles, noise and ignored pixels.
+at::Tensor RandomLabels(int64_t height, int64_t width, double noise) {
+  at::Tensor labels =
+      at::randint(0, 3, {(height + 6) / 7, (width + 4) / 5}, at::kLong)
+          .repeat_interleave(7, 0)
+          .repeat_interleave(5, 1)
+          .slice(0, 0, height)
+          .slice(1, 0, width);
+  const at::Tensor random = at::rand({height, width});
+  labels = at::where(random < noise, at::randint_like(labels, 0, 3), labels);
+  return labels.masked_fill(random > 1 - noise, 255).contiguous();
+}
+
+TEST(BoundaryBandTest, EqualsTheDistanceTransforms) {
+  at::manual_seed(6);
+  for (const auto& [height, width] : std::vector<std::pair<int64_t, int64_t>>{
+           {1, 1}, {1, 30}, {30, 1}, {23, 41}, {40, 40}}) {
+    for (const double noise : {0.0, 0.02, 0.5}) {
+      const at::Tensor target = RandomLabels(height, width, noise);
+      const at::Tensor distance = SquaredDistanceToBoundary(target, 255, true);
+      for (const double radius : {0.5, 1.0, 2.0, 2.9, 5.0, 16.0, 1e9}) {
+        const at::Tensor near =
+            (distance <= static_cast<int64_t>(std::floor(radius * radius)))
+                .logical_and(distance != kNoSource)
+                .flatten();
+        for (const at::Tensor& labels : {target, target.to(at::kByte)}) {
+          const BoundaryBand band = FindBoundaryBand(labels, radius, 255);
+          EXPECT_TRUE(at::equal(at::tensor(band.pixels, at::kLong),
+                                near.nonzero().flatten()))
+              << height << "x" << width << " radius " << radius;
+          EXPECT_TRUE(at::equal(at::tensor(band.squared_distances, at::kLong),
+                                distance.flatten().masked_select(near)));
+        }
+      }
+    }
+  }
+}
+
+TEST(BoundaryBandTest, EmptyAndRefused) {
+  EXPECT_TRUE(
+      FindBoundaryBand(at::zeros({0, 4}, at::kByte), 2, 255).pixels.empty());
+  EXPECT_THROW(FindBoundaryBand(at::zeros({2, 2}, at::kByte), 0, 255),
+               c10::Error);
+  EXPECT_THROW(FindBoundaryBand(at::zeros({2, 2}), 1, 255), c10::Error);
+  EXPECT_THROW(FindBoundaryBand(at::zeros({4, 2}, at::kByte).t(), 1, 255),
+               c10::Error);
+}
+
+TEST(TrimapIouTest, EveryIntegerTypeGivesTheSameCounts) {
+  at::manual_seed(7);
+  const at::Tensor target = RandomLabels(20, 30, 0.1);
+  const at::Tensor prediction = at::randint(0, 3, {20, 30}, at::kLong);
+  TrimapIou wide(3), narrow(3), mixed(3);
+  wide.Add(prediction, target);
+  narrow.Add(prediction.to(at::kByte), target.to(at::kByte));
+  mixed.Add(prediction.to(at::kInt), target.to(at::kByte));
+  for (size_t i = 0; i < wide.radii().size(); ++i) {
+    EXPECT_GT(wide.confusion(i).total(), 0);
+    for (const TrimapIou* other : {&narrow, &mixed}) {
+      EXPECT_TRUE(
+          at::equal(wide.confusion(i).counts(), other->confusion(i).counts()));
+    }
   }
 }
 

@@ -42,7 +42,7 @@ namespace {
 // The configuration that the flags and the trailing KEY=VALUE mean.
 absl::StatusOr<DataConfig> ReadConfig(const std::vector<std::string>& keys) {
   std::string text;
-  const std::string path = absl::GetFlag(FLAGS_config);
+  const std::string path = ExpandHome(absl::GetFlag(FLAGS_config));
   if (!path.empty()) {
     SEG_ASSIGN_OR_RETURN(const std::string yaml, ReadFile(path));
     SEG_ASSIGN_OR_RETURN(const nlohmann::json tree, ParseYaml(yaml, path));
@@ -101,7 +101,7 @@ absl::Status Browse(const DataConfig& config) {
   ContactSheetOptions options;
   options.columns = absl::GetFlag(FLAGS_columns);
   options.cell = absl::GetFlag(FLAGS_cell);
-  const std::string out = absl::GetFlag(FLAGS_out);
+  const std::string out = ExpandHome(absl::GetFlag(FLAGS_out));
   SEG_RETURN_IF_ERROR(
       WriteImage(out, ContactSheet(samples, dataset->info(), options)));
   std::printf("%s: samples %ld to %ld of %ld\n", out.c_str(),

@@ -6,6 +6,7 @@
 
 #include "absl/flags/flag.h"
 #include "absl/status/status.h"
+#include "common/base/printable.h"
 #include "common/datasets/check.h"
 #include "common/datasets/open.h"
 #include "tools/datasets/tool_flags.h"
@@ -39,7 +40,7 @@ int main(int argc, char** argv) {
     if (as_json) {
       all.push_back(seg::ReportToJson(report));
     } else {
-      std::printf("%s", seg::FormatReport(report).c_str());
+      std::printf("%s", seg::PrintableLines(seg::FormatReport(report)).c_str());
     }
   }
   if (as_json) {

@@ -12,6 +12,8 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/printable.h"
+#include "common/io/file.h"
 
 namespace seg {
 
@@ -83,13 +85,13 @@ void EnterWorkingDirectory() {
 }
 
 std::string DataRoot(const std::string& flag) {
-  if (!flag.empty()) return flag;
+  if (!flag.empty()) return ExpandHome(flag);
   const char* root = std::getenv("SEG_DATA_ROOT");
-  return root == nullptr ? "" : root;
+  return root == nullptr ? "" : ExpandHome(root);
 }
 
 int Fail(int code, const absl::Status& status) {
-  std::fprintf(stderr, "error: %s\n", std::string(status.message()).c_str());
+  std::fprintf(stderr, "error: %s\n", Printable(status.message()).c_str());
   return code;
 }
 

@@ -30,7 +30,8 @@ absl::StatusOr<ToolArgs> ParseToolFlags(int argc, char** argv,
 // `bazel run` was called in.
 void EnterWorkingDirectory();
 
-// `flag`, or the environment's SEG_DATA_ROOT when it is empty.
+// `flag`, or the environment's SEG_DATA_ROOT when it is empty; "~/" is the
+// user's home.
 std::string DataRoot(const std::string& flag);
 
 // One line on stderr; returns `code`.

@@ -3,6 +3,7 @@
 set -u
 check="$PWD/$1"
 browse="$PWD/$2"
+convert="$PWD/$3"
 cd "$TEST_TMPDIR" || exit 1
 unset BUILD_WORKING_DIRECTORY SEG_DATA_ROOT
 failures=0
@@ -44,5 +45,34 @@ printf 'b\n' >>packs/sheets/train.txt
 expect 1 "train.txt:2" "$check" sheets --data_root packs
 expect 2 "there is sheets" "$check" none --data_root=packs
 expect 2 "name a pack" "$check"
+
+# A mask of 0 and 255 for two classes, 8 x 8: refused, converted, taken.
+mkdir -p packs/binary/images packs/binary/masks
+base64 -d >packs/binary/masks/a.png <<<iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAAAAADhZOFXAAAAEUlEQVR42mNgAIL/QMBAGQMAPEQf4XZV0ScAAAAASUVORK5CYII=
+cp packs/binary/masks/a.png packs/binary/images/a.png
+printf 'a\n' >packs/binary/train.txt
+printf 'classes: [{id: 0, name: a}, {id: 1, name: b, color: [255, 255, 255]}]\n' \
+  >packs/binary/dataset.yaml
+expect 1 "convert_masks -- packs/binary/masks --out=NEW_FOLDER 255=1" \
+  "$check" packs/binary
+expect 2 "name the masks" "$convert" packs/binary/masks 255=1
+expect 2 "'255-1': expected FROM=TO" "$convert" packs/binary/masks --out=ids 255-1
+expect 2 "give rules" "$convert" packs/binary/masks --out=ids
+expect 1 "colour 255,255,255 at row 0, column 4 has no rule" \
+  "$convert" packs/binary/masks --out=ids 0,0,0=0
+# The same by its value, and by the colours of the pack.
+expect 0 "1 masks written to ids" "$convert" packs/binary/masks --out=ids 255=1
+expect 0 "1 masks written to by_colour" \
+  "$convert" packs/binary/masks --out=by_colour --colours_of=packs/binary
+for folder in ids by_colour; do
+  cp $folder/a.png packs/binary/masks/a.png
+  expect 0 "OK" "$check" packs/binary
+done
+# "~/" is the home, in flags and in keys; no byte of a name reaches the terminal.
+HOME=$PWD expect 0 "OK" "$check" binary --data_root='~/packs'
+HOME=$PWD expect 0 "samples 0 to 0 of 1" "$browse" --out='~/sheet2.png' \
+  pack='~/packs/binary'
+[[ -s sheet2.png ]] || failures=$((failures + 1))
+expect 2 '\xff\x1b[31m' "$check" $'\xff\x1b[31m'
 
 exit $((failures > 0))

@@ -13,7 +13,9 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "common/base/printable.h"
 #include "common/base/runfiles.h"
+#include "common/io/file.h"
 #include "tools/reproduce/runner.h"
 #include "tools/reproduce/subprocess.h"
 
@@ -39,7 +41,7 @@ constexpr int kExitUsage = 2;
 constexpr int kExitInterrupted = 130;
 
 int Usage(const std::string& message) {
-  std::fprintf(stderr, "reproduce: %s\n", message.c_str());
+  std::fprintf(stderr, "reproduce: %s\n", seg::Printable(message).c_str());
   return kExitUsage;
 }
 
@@ -62,7 +64,8 @@ std::string UnknownFlag(int argc, char** argv) {
 }
 
 std::string Absolute(const std::string& path, const fs::path& base) {
-  return path.empty() ? "" : fs::weakly_canonical(base / path).string();
+  if (path.empty()) return "";
+  return fs::weakly_canonical(base / seg::ExpandHome(path)).string();
 }
 
 std::string Environment(const char* name) {
@@ -143,7 +146,7 @@ int main(int argc, char** argv) {
   const absl::Status status = seg::Reproduce(options);
   if (status.ok()) return 0;
   std::fprintf(stderr, "reproduce: %s\n",
-               std::string(status.message()).c_str());
+               seg::Printable(status.message()).c_str());
   if (absl::IsInvalidArgument(status)) return kExitUsage;
   return absl::IsCancelled(status) ? kExitInterrupted : 1;
 }

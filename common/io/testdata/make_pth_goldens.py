@@ -8,6 +8,7 @@ import collections
 import json
 import os
 import struct
+import zipfile
 
 import torch
 
@@ -71,6 +72,15 @@ def save(name, value, expected=None, layouts=("zip", "legacy"), **options):
         write_expected(path + ".safetensors", flatten(part))
 
 
+def repack(source, target):
+    """The archive packed anew, deflated, as a zip program leaves it."""
+    with zipfile.ZipFile(os.path.join(HERE, source)) as old, zipfile.ZipFile(
+            os.path.join(HERE, target), "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            info = zipfile.ZipInfo(name)  # a date of its own: the same bytes
+            new.writestr(info, old.read(name), zipfile.ZIP_DEFLATED)
+
+
 def main():
     os.makedirs(HERE, exist_ok=True)
     torch.manual_seed(5)
@@ -94,6 +104,7 @@ def main():
         torch.nn.Conv2d(2, 3, 3, bias=False), torch.nn.BatchNorm2d(3),
         torch.nn.Sequential(torch.nn.Linear(3, 2)))
     save("module", module.state_dict())
+    repack("module_zip.pth", "module_repacked.pth")
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1, momentum=0.9)
     for parameter in module.parameters():
         parameter.grad = torch.ones_like(parameter)
