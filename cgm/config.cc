@@ -2,6 +2,8 @@
 
 #include <vector>
 
+#include "common/inference/same_classes.h"
+
 namespace seg {
 namespace cgm {
 
@@ -27,6 +29,7 @@ std::vector<KeyRule> Config::Rules() {
       {"evaluation.omission_block", 0, 16384},
       {"evaluation.omitted", 0, 1},
       {"evaluation.omission_rounds", 0, 1e4},
+      SameClassesRule(),
       {"predict.samples", 0, 1e3},
       {"collapse.kl", 0, 1e6},
       {"collapse.updates", 1, 1e9},

@@ -62,6 +62,10 @@ struct EvaluationConfig {
   int64_t omission_rounds = 10;  // of iterated inference, cvae and hybrid
 };
 
+struct EvalConfig {
+  std::string classes = "by_name";  // or by_order: same_classes.h
+};
+
 struct PredictConfig {
   int64_t samples = 0;  // drawn beside the labels, with entropy and variance
 };
@@ -79,6 +83,7 @@ struct Config {
   CorruptionConfig corruption;
   InferenceConfig inference;
   EvaluationConfig evaluation;
+  EvalConfig eval;
   PredictConfig predict;
   CollapseConfig collapse;
   // Split of the final table and report of `train`.
@@ -106,12 +111,14 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(EvaluationConfig, foreground,
                                                 generative, likelihood_samples,
                                                 energy_samples, omission_block,
                                                 omitted, omission_rounds)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(EvalConfig, classes)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PredictConfig, samples)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(CollapseConfig, kl, updates)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Config, data, train, model,
                                                 corruption, inference,
-                                                evaluation, predict, collapse,
-                                                report_split, report_pictures)
+                                                evaluation, eval, predict,
+                                                collapse, report_split,
+                                                report_pictures)
 
 }  // namespace cgm
 }  // namespace seg

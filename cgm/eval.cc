@@ -11,7 +11,6 @@
 #include "cgm/score_table.h"
 #include "common/base/status_macros.h"
 #include "common/config/main.h"
-#include "common/datasets/open.h"
 #include "common/inference/run_eval.h"
 
 namespace {
@@ -19,20 +18,11 @@ namespace {
 absl::Status Eval(const seg::MainArgs& args) {
   SEG_ASSIGN_OR_RETURN(seg::cgm::Restored restored, seg::cgm::Restore(args));
   const seg::cgm::Config& config = restored.config;
-  SEG_ASSIGN_OR_RETURN(
-      const auto data,
-      seg::OpenDataset(config.data, args.data_root, args.split));
-  const int64_t classes = restored.run.info.num_classes();
-  if (data->info().num_classes() != classes) {
-    return seg::UsageError(absl::InvalidArgumentError(
-        absl::StrCat(data->info().name, ": has ", data->info().num_classes(),
-                     " classes, the model was trained on ", classes,
-                     "; map them by data.map and data.class_names")));
-  }
   seg::cgm::Predictor predictor(restored.models, config.inference);
   seg::EvalCommand command;
   command.run = restored.run;
   command.data = config.data;
+  command.classes = config.eval.classes;
   command.config = config;
   command.outputs = predictor.Names();
   command.predict = [&](const seg::Batch& batch) {

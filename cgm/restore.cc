@@ -5,8 +5,10 @@
 
 #include "absl/strings/match.h"
 #include "common/base/status_macros.h"
+#include "common/inference/same_classes.h"
 #include "common/io/file.h"
 #include "common/training/checkpoint.h"
+#include "common/training/run_folder.h"
 
 namespace seg {
 namespace cgm {
@@ -34,6 +36,13 @@ absl::StatusOr<Restored> Restore(const MainArgs& args) {
   for (const std::string& member : restored.config.inference.ensemble) {
     RestoredRun run = restored.run;
     SEG_ASSIGN_OR_RETURN(run.checkpoint, FindCheckpoint(ExpandHome(member)));
+    const std::string folder = RunOfCheckpoint(run.checkpoint);
+    if (!folder.empty()) {  // of a file alone the classes are not known
+      SEG_ASSIGN_OR_RETURN(run.info, ReadClasses(folder));
+      run.info.name = "inference.ensemble: " + member;
+      SEG_RETURN_IF_ERROR(UsageError(CheckSameClasses(
+          restored.run.info, run.info, {}, restored.config.eval.classes)));
+    }
     SEG_ASSIGN_OR_RETURN(Model model, Load(restored.config, run));
     restored.models.push_back(std::move(model));
   }

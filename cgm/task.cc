@@ -8,7 +8,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "cgm/corruption.h"
-#include "cgm/inference.h"
 #include "cgm/objective.h"
 #include "cgm/score_table.h"
 #include "common/base/log.h"
@@ -22,6 +21,7 @@ CgmTask::CgmTask(const Config& config, Model model,
     : EvaluatedTask(std::move(options)),
       config_(config),
       model_(std::move(model)),
+      predictor_({model_}, config.inference),
       watch_(config.collapse) {}
 
 std::vector<Phase> CgmTask::Phases() {
@@ -59,29 +59,27 @@ absl::StatusOr<Metrics> CgmTask::Measure(const Dataset& dataset) {
 }
 
 std::vector<at::Tensor> CgmTask::Predict(const Batch& batch) {
-  return Predictor({model_}, config_.inference).Predict(batch);
+  return predictor_.Predict(batch);
 }
 
 std::vector<std::string> CgmTask::OutputNames() const {
-  return Predictor({model_}, config_.inference).Names();
+  return predictor_.Names();
 }
 
-void CgmTask::AddToTable(const EvaluateResult& /*result*/, std::string* table) {
-  if (!config_.evaluation.generative) return;
-  const absl::StatusOr<GenerativeScores> scores =
-      ScoreGenerative(*options().report, model_, config_, options().device);
-  if (!scores.ok()) {
-    LogWarning(absl::StrCat("likelihoods: ", scores.status().message()));
-    return;
-  }
-  const absl::StatusOr<std::vector<PathScores>> paths = ScorePaths(
-      *options().report, [this](const Batch& batch) { return Predict(batch); },
-      OutputNames(), config_.evaluation.foreground, options().device);
-  if (!paths.ok()) {
-    LogWarning(absl::StrCat("paths: ", paths.status().message()));
-    return;
-  }
-  absl::StrAppend(table, "\n", ScoreTable(*paths, *scores));
+absl::Status CgmTask::AddToTable(const EvaluateResult& /*result*/,
+                                 std::string* table) {
+  if (!config_.evaluation.generative) return absl::OkStatus();
+  SEG_ASSIGN_OR_RETURN(
+      const GenerativeScores scores,
+      ScoreGenerative(*options().report, model_, config_, options().device));
+  SEG_ASSIGN_OR_RETURN(
+      const std::vector<PathScores> paths,
+      ScorePaths(
+          *options().report,
+          [this](const Batch& batch) { return Predict(batch); }, OutputNames(),
+          config_.evaluation.foreground, options().device));
+  absl::StrAppend(table, "\n", ScoreTable(paths, scores));
+  return absl::OkStatus();
 }
 
 }  // namespace cgm

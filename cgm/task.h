@@ -10,6 +10,7 @@
 #include "cgm/collapse_watch.h"
 #include "cgm/config.h"
 #include "cgm/evaluation.h"
+#include "cgm/inference.h"
 #include "cgm/model.h"
 #include "common/inference/evaluated_task.h"
 
@@ -32,11 +33,13 @@ class CgmTask : public EvaluatedTask {
   absl::StatusOr<Metrics> Measure(const Dataset& dataset) override;
   std::vector<at::Tensor> Predict(const Batch& batch) override;
   std::vector<std::string> OutputNames() const override;
-  void AddToTable(const EvaluateResult& result, std::string* table) override;
+  absl::Status AddToTable(const EvaluateResult& result,
+                          std::string* table) override;
 
  private:
   Config config_;
   Model model_;
+  Predictor predictor_;
   CollapseWatch watch_;
 };
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "common/backbones/fcn.h"
+#include "common/inference/same_classes.h"
 
 namespace seg {
 namespace crfgrad {
@@ -28,6 +29,7 @@ std::vector<KeyRule> Config::Rules() {
       {"loss.epsilon", 1e-12, 0.5},
       {"loss.unary", 0, 1e6},
       {"loss.unary_steps", 0, 1e12},
+      SameClassesRule(),
       {"eval.speck_area", 1, 1e12},
       {"predict.max_pixels", 1, 1e12},
       {"predict.tile", 64, 1e6},

@@ -56,6 +56,7 @@ struct LossConfig {
 };
 
 struct EvalConfig {
+  std::string classes = "by_name";  // or by_order: same_classes.h
   // Also measure energy, mean IoU and specks after each iteration.
   bool convergence = false;
   int64_t speck_area = 50;  // pixels; smaller false regions are specks
@@ -96,8 +97,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(GroupConfig, backbone_lr,
                                                 crf_weight_decay)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(LossConfig, type, epsilon,
                                                 unary, unary_steps)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(EvalConfig, convergence,
-                                                speck_area)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(EvalConfig, classes,
+                                                convergence, speck_area)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PredictConfig, max_pixels, tile,
                                                 overlap, states)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Config, data, train, model, crf,

@@ -15,6 +15,7 @@ absl::Status Eval(const seg::MainArgs& args) {
   seg::EvalCommand command;
   command.run = restored.run;
   command.data = restored.config.data;
+  command.classes = restored.config.eval.classes;
   command.config = restored.config;
   command.outputs = restored.model->OutputNames();
   command.predict = [&](const seg::Batch& batch) {

@@ -5,6 +5,7 @@
 
 #include "common/backbones/fcn.h"
 #include "common/backbones/feature_pyramid.h"
+#include "common/inference/same_classes.h"
 
 namespace seg {
 namespace spn {
@@ -44,6 +45,7 @@ std::vector<KeyRule> Config::Rules() {
       {"groups.guidance_lr", 0, 1e6},
       {"groups.guidance_backbone_lr", 0, 1e6},
       {"groups.head_lr", 0, 1e6},
+      SameClassesRule(),
       {"predict.max_pixels", 1, 1e12},
       {"predict.tile", 64, 1e6},
       {"predict.overlap", 1, 1e6},

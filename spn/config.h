@@ -88,6 +88,10 @@ struct GroupConfig {
   double head_lr = 1.0;
 };
 
+struct EvalConfig {
+  std::string classes = "by_name";  // or by_order: same_classes.h
+};
+
 struct PredictConfig {
   int64_t max_pixels = 1 << 21;  // larger images go through in tiles
   int64_t tile = 1024;
@@ -106,6 +110,7 @@ struct Config {
   PatchConfig patch;
   LossConfig loss;
   GroupConfig groups;
+  EvalConfig eval;
   PredictConfig predict;
   // Split of the final table and report of `train`.
   std::string report_split = "val";
@@ -128,12 +133,13 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(LossConfig, reduction, coarse)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(GroupConfig, coarse_lr,
                                                 guidance_lr,
                                                 guidance_backbone_lr, head_lr)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(EvalConfig, classes)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PredictConfig, max_pixels, tile,
                                                 overlap, affinity, gates)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Config, data, train, coarse,
                                                 refine, dense_crf, patch, loss,
-                                                groups, predict, report_split,
-                                                report_pictures)
+                                                groups, eval, predict,
+                                                report_split, report_pictures)
 
 }  // namespace spn
 }  // namespace seg

@@ -128,9 +128,11 @@ void SpnTask::AddMetrics(const EvaluateResult& result, Metrics* metrics) {
   }
 }
 
-void SpnTask::AddToTable(const EvaluateResult& result, std::string* table) {
+absl::Status SpnTask::AddToTable(const EvaluateResult& result,
+                                 std::string* table) {
   const std::string parts = PartTable(result);
   if (!parts.empty()) absl::StrAppend(table, "\n", parts);
+  return absl::OkStatus();
 }
 
 std::string PartTable(const EvaluateResult& result) {

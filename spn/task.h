@@ -27,7 +27,8 @@ class SpnTask : public EvaluatedTask {
   std::vector<at::Tensor> Predict(const Batch& batch) override;
   std::vector<std::string> OutputNames() const override;
   void AddMetrics(const EvaluateResult& result, Metrics* metrics) override;
-  void AddToTable(const EvaluateResult& result, std::string* table) override;
+  absl::Status AddToTable(const EvaluateResult& result,
+                          std::string* table) override;
 
  private:
   at::Tensor ParserLoss(const at::Tensor& scores, const at::Tensor& masks);

@@ -15,6 +15,7 @@
 #include "absl/strings/strip.h"
 #include "common/base/status_macros.h"
 #include "common/datasets/listed.h"
+#include "common/datasets/no_such_split.h"
 #include "common/datasets/pack.h"
 #include "common/datasets/random.h"
 #include "common/io/file.h"
@@ -60,7 +61,7 @@ absl::StatusOr<std::string> IdOf(const std::string& file,
 }
 
 absl::Status NoSuchSplit(const std::string& folder, const std::string& split) {
-  return absl::NotFoundError(
+  return NoSuchSplitError(
       absl::StrCat(folder, ": no split '", split,
                    "'; CUB has train, val, trainval, test, where val is the "
                    "tenth data.fold of the official training list"));

@@ -12,6 +12,7 @@
 #include "absl/strings/str_split.h"
 #include "common/base/status_macros.h"
 #include "common/datasets/listed.h"
+#include "common/datasets/no_such_split.h"
 #include "common/datasets/pack.h"
 #include "common/datasets/synthetic/faces.h"
 #include "common/io/file.h"
@@ -105,7 +106,7 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenHelen(
                            : split == "test" ? "testing.txt"
                                              : "";
   if (list.empty()) {
-    return absl::NotFoundError(
+    return NoSuchSplitError(
         absl::StrCat(folder, ": no split '", split,
                      "'; HELEN has train (exemplars.txt), val (tuning.txt), "
                      "test (testing.txt)"));

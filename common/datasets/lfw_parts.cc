@@ -15,6 +15,7 @@
 #include "absl/strings/str_format.h"
 #include "common/base/status_macros.h"
 #include "common/datasets/listed.h"
+#include "common/datasets/no_such_split.h"
 #include "common/datasets/pack.h"
 #include "common/datasets/random.h"
 #include "common/io/file.h"
@@ -207,7 +208,7 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenLfwParts(
                            : split == "test" ? "parts_test.txt"
                                              : "";
   if (list.empty()) {
-    return absl::NotFoundError(
+    return NoSuchSplitError(
         absl::StrCat(folder, ": no split '", split,
                      "'; LFW part labels have train (parts_train.txt), val "
                      "(parts_validation.txt), test (parts_test.txt)"));
@@ -258,7 +259,7 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenLfwParts(
 absl::StatusOr<std::shared_ptr<const Dataset>> OpenLfw4(
     const std::string& folder, const std::string& split, int64_t fold) {
   if (split != "train" && split != "val" && split != "test" && split != "all") {
-    return absl::NotFoundError(
+    return NoSuchSplitError(
         absl::StrCat(folder, ": no split '", split,
                      "'; lfw4 has train, val, test of the division "
                      "data.fold, and all"));

@@ -15,6 +15,7 @@
 #include "common/datasets/helen.h"
 #include "common/datasets/lfw_parts.h"
 #include "common/datasets/mapped.h"
+#include "common/datasets/no_such_split.h"
 #include "common/datasets/pack.h"
 #include "common/datasets/probabilities.h"
 #include "common/datasets/synthetic/ambiguous.h"
@@ -75,7 +76,7 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenSynthetic(
     first = 2 * kSplitStride;
     size = s.test;
   } else {
-    return absl::NotFoundError(
+    return NoSuchSplitError(
         absl::StrCat(config.pack, ": no split '", split,
                      "'; synthetic sets have train, val, test"));
   }

@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/status_macros.h"
+#include "common/datasets/no_such_split.h"
 #include "common/io/file.h"
 
 namespace seg {
@@ -308,7 +309,7 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenPack(
   } else {
     if (!IsFile(list)) {
       const std::vector<std::string> splits = ListSplits(folder);
-      return absl::NotFoundError(absl::StrCat(
+      return NoSuchSplitError(absl::StrCat(
           list, ": no such split; ",
           splits.empty()
               ? "the pack has no lists, write one (an ID a line)"

@@ -13,6 +13,7 @@
 #include "absl/strings/str_join.h"
 #include "common/base/status_macros.h"
 #include "common/datasets/listed.h"
+#include "common/datasets/no_such_split.h"
 #include "common/datasets/pack.h"
 #include "common/io/image.h"
 #include "common/io/mat.h"
@@ -120,7 +121,7 @@ absl::StatusOr<std::vector<std::string>> ReadIds(const Places& places,
     return TrainAug(places);
   }
   const std::vector<std::string> splits = ListTextFiles(places.ListFolder());
-  return absl::NotFoundError(absl::StrCat(
+  return NoSuchSplitError(absl::StrCat(
       list, ": no such split; ",
       splits.empty() ? "there is no list at all"
                      : absl::StrCat("there is ", absl::StrJoin(splits, ", ")),

@@ -23,7 +23,9 @@ namespace seg {
 // batch: images (and probabilities, where the data has them) on the network's
 // device; its masks are for networks that are studied with the truth in hand,
 // and absent where a user predicts.
-// returns: one tensor [N,L,H,W] an output; the label is the arg-max over L.
+// returns: one tensor [N,L,H,W] an output: class probabilities, whose sum may
+// differ from one a little (a leaky projection). The label is the arg-max over
+// L; scores of another kind would make `predict --probabilities` wrong.
 using PredictFn = std::function<std::vector<at::Tensor>(const Batch& batch)>;
 
 struct EvaluateOptions {

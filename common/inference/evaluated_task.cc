@@ -14,8 +14,10 @@ EvaluatedTask::EvaluatedTask(EvaluatedTaskOptions options)
 
 void EvaluatedTask::AddMetrics(const EvaluateResult& /*result*/,
                                Metrics* /*metrics*/) {}
-void EvaluatedTask::AddToTable(const EvaluateResult& /*result*/,
-                               std::string* /*table*/) {}
+absl::Status EvaluatedTask::AddToTable(const EvaluateResult& /*result*/,
+                                       std::string* /*table*/) {
+  return absl::OkStatus();
+}
 
 absl::StatusOr<EvaluateResult> EvaluatedTask::EvaluateOn(
     const Dataset& dataset) {
@@ -60,7 +62,7 @@ absl::StatusOr<std::string> EvaluatedTask::Finish(ReportData* report) {
   std::string table =
       absl::StrCat(result.info.name, ", split ", options_.report_split, ", ",
                    result.ids.size(), " images\n", ToTable(result));
-  AddToTable(result, &table);
+  SEG_RETURN_IF_ERROR(AddToTable(result, &table));
   return table;
 }
 

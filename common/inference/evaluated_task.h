@@ -39,7 +39,8 @@ class EvaluatedTask : public Task {
   virtual std::vector<std::string> OutputNames() const = 0;
   // What a paper adds to the metrics and the table. Default: nothing.
   virtual void AddMetrics(const EvaluateResult& result, Metrics* metrics);
-  virtual void AddToTable(const EvaluateResult& result, std::string* table);
+  virtual absl::Status AddToTable(const EvaluateResult& result,
+                                  std::string* table);
 
   const EvaluatedTaskOptions& options() const { return options_; }
 

@@ -15,7 +15,9 @@
 #include "common/base/status_macros.h"
 #include "common/config/config.h"
 #include "common/datasets/label_census.h"
+#include "common/datasets/no_such_split.h"
 #include "common/datasets/open.h"
+#include "common/inference/same_classes.h"
 #include "common/io/json_lines.h"
 #include "common/training/checkpoint.h"
 #include "common/training/run_folder.h"
@@ -67,9 +69,13 @@ int64_t CountParameters(const torch::nn::Module& module) {
 }
 
 absl::Status RunEval(const MainArgs& args, const EvalCommand& command) {
-  SEG_ASSIGN_OR_RETURN(
-      const std::shared_ptr<const Dataset> dataset,
-      OpenLabelledDataset(command.data, args.data_root, args.split));
+  const absl::StatusOr<std::shared_ptr<const Dataset>> opened =
+      OpenLabelledDataset(command.data, args.data_root, args.split);
+  if (IsNoSuchSplit(opened.status())) return UsageError(opened.status());
+  if (!opened.ok()) return opened.status();
+  const std::shared_ptr<const Dataset>& dataset = *opened;
+  SEG_RETURN_IF_ERROR(UsageError(CheckSameClasses(
+      command.run.info, dataset->info(), command.data.map, command.classes)));
   EvaluateOptions options;
   options.outputs = command.outputs;
   options.device = command.run.device;
@@ -78,6 +84,7 @@ absl::Status RunEval(const MainArgs& args, const EvalCommand& command) {
   WarnOfLabels(result, args.split);
   EvalOutput output;
   output.json = ToJson(result);
+  output.json["device"] = command.run.device.str();
   const int64_t peak = TrainingPeakMib(command.run.checkpoint);
   if (peak >= 0) output.json["training_peak_mib"] = peak;
   output.table = absl::StrFormat(

@@ -1,6 +1,6 @@
 // The eval command of every paper: a run and a split in; a table or JSON, and a
-// report, out. To what ToJson(EvaluateResult) gives, the JSON adds
-// "training_peak_mib" of the run.
+// report, out. To what ToJson(EvaluateResult) gives, the JSON adds "device"
+// ("cpu", "cuda:0") and "training_peak_mib" of the run.
 #ifndef COMMON_INFERENCE_RUN_EVAL_H_
 #define COMMON_INFERENCE_RUN_EVAL_H_
 
@@ -30,6 +30,7 @@ struct EvalOutput {
 struct EvalCommand {
   RestoredRun run;
   DataConfig data;
+  std::string classes = "by_name";   // eval.classes: see same_classes.h
   nlohmann::json config;             // resolved, for the report
   std::vector<std::string> outputs;  // names, in the order of `predict`
   PredictFn predict;
@@ -49,6 +50,8 @@ int64_t CountParameters(const torch::nn::Module& module);
 
 // Evaluates on --split; prints the table, or one JSON object with --json;
 // writes OUT/report.html with --out, a folder that is made where it is missing.
+// Errors of usage: a split that the data does not have (the message names those
+// that it has), and data of other classes than the run's.
 absl::Status RunEval(const MainArgs& args, const EvalCommand& command);
 
 }  // namespace seg

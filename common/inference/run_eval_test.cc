@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/datasets/pack_fixture.h"
+#include "common/datasets/no_such_split.h"
 #include "common/io/file.h"
 #include "common/testing/status_matchers.h"
 
@@ -23,6 +24,7 @@ class RunEvalTest : public testing::Test {
     std::filesystem::remove_all(root_);
     std::filesystem::create_directories(root_ + "/run/checkpoints/step-1");
     command_.run.checkpoint = root_ + "/run/checkpoints/step-1";
+    command_.run.info.class_names = {"background", "animal", "lamp", "kite"};
     command_.data.synthetic.test = 2;
     command_.data.synthetic.height = command_.data.synthetic.width = 32;
     command_.config = {{"lr", 0.5}};
@@ -58,6 +60,7 @@ TEST_F(RunEvalTest, PrintsATableOrOneObject) {
   ASSERT_OK(status_);
   EXPECT_EQ(json["metrics"]["mean_iou"], 1.0);
   EXPECT_LT(json["metrics"]["second/mean_iou"], 1.0);
+  EXPECT_EQ(json["device"], "cpu");
   EXPECT_FALSE(json.contains("training_peak_mib"));
 }
 
@@ -129,9 +132,31 @@ TEST_F(RunEvalTest, WarnsOfMasksThatMeanSomethingElse) {
 }
 
 TEST_F(RunEvalTest, AnUnknownSplitIsAnError) {
-  args_.split = "elsewhere";
+  args_.split = "tset";
   EXPECT_EQ(Stdout(), "");
-  EXPECT_THAT(status_.ToString(), HasSubstr("elsewhere"));
+  EXPECT_THAT(status_, StatusIs(absl::StatusCode::kNotFound,
+                                HasSubstr("no split 'tset'; synthetic sets "
+                                          "have train, val, test")));
+  EXPECT_TRUE(IsNoSuchSplit(status_));
+}
+
+TEST_F(RunEvalTest, OtherClassesThanTheRunsAreRefused) {
+  command_.run.info.class_names = {"background", "lamp", "animal", "kite"};
+  EXPECT_EQ(Stdout(), "");
+  EXPECT_THAT(status_, StatusIs(absl::StatusCode::kInvalidArgument,
+                                HasSubstr("set data.map=[0,2,1,3]")));
+  command_.data.map = {0, 2, 1, 3};
+  EXPECT_NE(Stdout(), "");
+  EXPECT_OK(status_);
+  command_.data.map = {};
+  command_.classes = "by_order";
+  EXPECT_NE(Stdout(), "");
+  EXPECT_OK(status_);
+  command_.run.info.class_names.pop_back();
+  EXPECT_EQ(Stdout(), "");
+  EXPECT_THAT(status_,
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("has 4 classes, the model was trained on 3")));
 }
 
 }  // namespace

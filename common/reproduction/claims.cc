@@ -17,6 +17,8 @@ namespace {
 
 using nlohmann::json;
 
+constexpr size_t kSeedsOfAVerdict = 3;  // of ComparePaired
+
 using ValueOfSeed = std::map<int64_t, double>;
 
 // Where a row was measured on some data.
@@ -371,15 +373,27 @@ absl::Status CheckNewVerdict(const Ledger& ledger,
     return absl::NotFoundError(
         absl::StrCat(ledger.file, ": no claim has the id ", claim));
   }
+  const std::vector<double>& differences = now.differences;
+  if (differences.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "claim ", claim, " on ", data, ": expected a difference, got none"));
+  }
+  const bool has_verdict = differences.size() >= kSeedsOfAVerdict;
   const auto contradicts = [&](Verdict recorded) {
-    return recorded != now.verdict && recorded != Verdict::kUndecided &&
-           now.verdict != Verdict::kUndecided;
+    if (recorded == Verdict::kUndecided) return false;
+    if (has_verdict) {
+      return now.verdict != Verdict::kUndecided && now.verdict != recorded;
+    }
+    const bool held = recorded == Verdict::kHeld;
+    return std::none_of(differences.begin(), differences.end(),
+                        [held](double d) { return held ? d > 0 : d < 0; });
   };
   const auto error = [&](Verdict recorded) {
     return absl::FailedPreconditionError(absl::StrCat(
         "claim ", claim, " on ", data, ": on record as ", ToString(recorded),
-        ", measured now as ", ToString(now.verdict), " (differences ",
-        absl::StrJoin(now.differences, ", "), ")"));
+        ", measured now ",
+        has_verdict ? absl::StrCat("as ", ToString(now.verdict)) : "against it",
+        " (differences ", absl::StrJoin(differences, ", "), ")"));
   };
   bool found = false;
   for (const RecordedVerdict& r : known->verdicts) {
@@ -397,6 +411,17 @@ absl::Status CheckNewVerdict(const Ledger& ledger,
         ToString(now.verdict), ": record it in ", ledger.file));
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckNewVerdict(const std::string& paper_dir,
+                             const std::string& claim, const std::string& data,
+                             const std::vector<double>& differences) {
+  SEG_ASSIGN_OR_RETURN(const Ledger ledger,
+                       ReadLedger(paper_dir + "/reported.yaml"));
+  SEG_ASSIGN_OR_RETURN(const std::vector<ClaimVerdict> verdicts,
+                       ReadVerdicts(paper_dir + "/results"));
+  return CheckNewVerdict(ledger, verdicts, claim, data,
+                         JudgeDifferences(differences));
 }
 
 }  // namespace seg

@@ -52,13 +52,24 @@ std::vector<std::string> CheckConsistency(
     const Ledger& ledger, const std::vector<ExperimentResult>& results,
     const std::vector<ClaimVerdict>& verdicts);
 
-// For a reproduction test that measured `now` anew: an error when the verdict
-// on record (by hand, or in `verdicts`) is held and the new one not held, or
-// the other way round, or when nothing is on record.
+// For a reproduction test that measured `now` anew: an error when it
+// contradicts a verdict on record (by hand, or in `verdicts`), or when none is
+// on record.
+//   Three differences or more have a verdict of their own: held contradicts not
+//   held, and the other way round.
+//   One or two have none. They contradict "held" when none of them is above
+//   zero, and "not held" when none is below: a verdict on record means that
+//   every seed had that sign.
+//   Nothing contradicts "undecided".
 absl::Status CheckNewVerdict(const Ledger& ledger,
                              const std::vector<ClaimVerdict>& verdicts,
                              const std::string& claim, const std::string& data,
                              const PairedResult& now);
+
+// The same with the ledger and the verdicts on record of the paper in a folder.
+absl::Status CheckNewVerdict(const std::string& paper_dir,
+                             const std::string& claim, const std::string& data,
+                             const std::vector<double>& differences);
 
 }  // namespace seg
 

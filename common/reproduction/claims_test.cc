@@ -277,6 +277,40 @@ TEST(CheckNewVerdictTest, OnlyTheOppositeContradicts) {
   EXPECT_THAT(CheckNewVerdict(ledger, verdicts, "none", "set",
                               JudgeDifferences({1, 1, 1})),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("no claim")));
+  EXPECT_THAT(
+      CheckNewVerdict(ledger, verdicts, "pair", "set", JudgeDifferences({})),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               HasSubstr("expected a difference")));
+}
+
+// A test trains one seed: it has no verdict, but its sign tells.
+TEST(CheckNewVerdictTest, FewSeedsContradictByTheirSigns) {
+  Ledger ledger = Parsed();
+  const auto check = [&](Verdict recorded, std::vector<double> differences) {
+    for (Claim& claim : ledger.claims) {
+      if (claim.id == "pair") {
+        claim.verdicts = {{"moon", recorded, /*measured_by_test=*/true, ""}};
+      }
+    }
+    return CheckNewVerdict(ledger, {}, "pair", "moon",
+                           JudgeDifferences(differences));
+  };
+  const auto contradicts = [](const std::string& text) {
+    return StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr(text));
+  };
+  EXPECT_OK(check(Verdict::kHeld, {0.1}));
+  EXPECT_OK(check(Verdict::kHeld, {-1, 0.1}));
+  EXPECT_THAT(check(Verdict::kHeld, {-0.1}),
+              contradicts("claim pair on moon: on record as held, measured now "
+                          "against it (differences -0.1)"));
+  EXPECT_THAT(check(Verdict::kHeld, {0}), contradicts("against it"));
+  EXPECT_THAT(check(Verdict::kHeld, {-1, -2}), contradicts("against it"));
+  EXPECT_OK(check(Verdict::kNotHeld, {-0.1}));
+  EXPECT_THAT(check(Verdict::kNotHeld, {0.1}),
+              contradicts("on record as not held, measured now against it"));
+  for (const double difference : {-1, 0, 1}) {
+    EXPECT_OK(check(Verdict::kUndecided, {difference}));
+  }
 }
 
 }  // namespace

@@ -42,9 +42,9 @@
 //       verdicts:                        # optional, by hand
 //         - data: weizmann_horse
 //           verdict: held                # held | not held | undecided
-//           measured_by: results         # or reproduction_test; default
-//           results tried: what was tried where the verdict is against the
-//           paper
+//           measured_by: results         # default; or reproduction_test:
+//                                        # by a test that is always run
+//           tried: what was tried where the verdict is against the paper
 //     - id: cityscapes_better
 //       ...
 //       reason: "data not obtainable: ..."   # a claim nothing was measured for

@@ -209,6 +209,13 @@ absl::StatusOr<Experiment> ParseExperiment(const json& node, std::string where,
       }
     }
   }
+  if (fields.Has("quick")) e.quick = fields.Bool("quick");
+  const Experiment* parent =
+      protocol.Find(e.init_from.empty() ? e.eval_of : e.init_from);
+  if (e.quick && parent != nullptr && !parent->quick) {
+    fields.Fail("quick",
+                absl::StrCat(parent->name, ", which it needs, is not quick"));
+  }
   SEG_RETURN_IF_ERROR(fields.status());
   const json empty = json::array();
   SEG_ASSIGN_OR_RETURN(

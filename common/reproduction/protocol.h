@@ -23,6 +23,7 @@
 //       data: weizmann_horse (random split 150/50/128)
 //       split: test                # optional, default test
 //       answers: [weizmann/fcn8s]  # reported ids
+//       quick: true                # optional: in the full reproduction test
 //     - name: full
 //       config: configs/weizmann_full.yaml
 //       init_from: fcn8s           # weights of the same seed: best, else last
@@ -43,7 +44,8 @@
 // `answers` and `stands_in_for` take ids (the row's metric is looked up in
 // `metrics`) or {row, key, scale}. Keys are JSON pointers ("/" inside a name is
 // written "~1": /metrics/fcn~1mean_iou). An experiment with
-// `eval_of` has no config, overrides or init_from of its own.
+// `eval_of` has no config, overrides or init_from of its own. What a quick
+// experiment starts from or evaluates is quick too.
 #ifndef COMMON_REPRODUCTION_PROTOCOL_H_
 #define COMMON_REPRODUCTION_PROTOCOL_H_
 
@@ -68,6 +70,7 @@ struct Experiment {
   std::vector<std::string> overrides, eval_overrides;
   std::vector<int64_t> seeds;
   std::vector<ProtocolAnswer> answers, stands_in_for;
+  bool quick = false;
 };
 
 // The README's table has at most so many lines.

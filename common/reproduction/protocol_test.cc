@@ -104,6 +104,12 @@ TEST(ParseProtocolTest, ReadsExperiments) {
   EXPECT_EQ(ten->config, "configs/full.yaml");
   EXPECT_EQ(ten->stands_in_for[0].row, "set/a");
   EXPECT_EQ(protocol.Find("none"), nullptr);
+  EXPECT_FALSE(base.quick);
+  ASSERT_OK_AND_ASSIGN(const Protocol quick,
+                       Parse("    config: configs/base.yaml",
+                             "    quick: true\n    config: configs/base.yaml"));
+  EXPECT_TRUE(quick.experiments[0].quick);
+  EXPECT_FALSE(quick.experiments[1].quick);
 }
 
 struct BadCase {
@@ -126,6 +132,10 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"init_from: base", "init_from: bass",
                 "experiments[1] (full): init_from: expected an experiment "
                 "further up (base), got 'bass'"},
+        BadCase{"init_from: base", "init_from: base\n    quick: true",
+                "(full): quick: base, which it needs, is not quick"},
+        BadCase{"init_from: base", "init_from: base\n    quick: 1",
+                "(full): quick: "},
         BadCase{"seeds: [0, 1]\n", "seeds: [0, 7]\n",
                 "seeds: base has no seed 7 to start from"},
         BadCase{"seeds: [0, 1]\n", "seeds: [0, 0]\n", "a seed occurs twice"},

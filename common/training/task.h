@@ -7,7 +7,11 @@
 //   several networks, sampled losses one phase; module() holds the networks and
 //                                    Loss draws from the default generators,
 //                                    which the Trainer seeds by (seed, step)
-//   adversarial training             two phases, {"discriminator", "generator"}
+//   adversarial training             two phases, {"discriminator",
+//   "generator"};
+//                                    a gradient penalty is a term of the
+//                                    discriminator's loss at every k-th step,
+//                                    not a phase
 //   training in stages               Loss looks at `step`, or several Trainers
 //                                    run one after the other
 #ifndef COMMON_TRAINING_TASK_H_

@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <exception>
 #include <filesystem>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -421,7 +422,11 @@ absl::Status Trainer::Loop::Finish() {
   SEG_ASSIGN_OR_RETURN(const std::string table, task_.Finish(&report));
   SEG_ASSIGN_OR_RETURN(const std::vector<json> records,
                        ReadJsonLines(run + "/metrics.jsonl"));
-  report.charts = ChartsFromRecords(records);
+  // The curves come first, then what the task has drawn.
+  std::vector<ReportChart> charts = ChartsFromRecords(records);
+  std::move(report.charts.begin(), report.charts.end(),
+            std::back_inserter(charts));
+  report.charts = std::move(charts);
   report.config_text = options_.config_text;
   report.environment_text = Environment(args_).dump(2);
   const std::string path = run + "/report.html";

@@ -137,7 +137,11 @@ class NetTask : public Task {
         {"pixel_accuracy", 0.5}};
   }
 
-  absl::StatusOr<std::string> Finish(ReportData*) override {
+  absl::StatusOr<std::string> Finish(ReportData* report) override {
+    ReportChart chart;
+    chart.options.title = "what the task drew";
+    chart.series = {{"a line", {0, 1}, {2, 3}}};
+    report->charts.push_back(chart);
     return "body " + std::to_string(calls_[0]) + " head " +
            std::to_string(calls_[1]);
   }
@@ -472,6 +476,16 @@ TEST(TrainerTest, AMetricThatStaysIsSaidOnce) {
       "warning: step 35: val/pixel_accuracy was exactly 0.5 in the last 5";
   EXPECT_THAT(log, HasSubstr(warning));
   EXPECT_EQ(log.find("warning: "), log.rfind("warning: "));
+}
+
+TEST(TrainerTest, TheReportShowsTheCurvesAndTheTasksCharts) {
+  RunOptions options;
+  options.folder = Folder("charts");
+  ASSERT_EQ(RunInChild(options), 0);
+  ASSERT_OK_AND_ASSIGN(const std::string report,
+                       ReadFile(options.folder + "/report.html"));
+  EXPECT_THAT(report, HasSubstr("mean_iou"));
+  EXPECT_THAT(report, HasSubstr("what the task drew"));
 }
 
 TEST(TrainerTest, ARunIsNotOverwritten) {

@@ -3,7 +3,7 @@
 load("//tools:seg.bzl", "seg_cc_test")
 
 def seg_reproduction_full_test(name, paper):
-    """Checks a paper's record and measures one seed anew; run by hand.
+    """Checks a paper's record and measures its quick part anew; run by hand.
 
     Args:
       name: the test, `reproduction_full_test` by convention.
@@ -20,12 +20,13 @@ def seg_reproduction_full_test(name, paper):
         deps = [
             "//common/base:runfiles",
             "//common/reproduction:claims",
-            "//common/reproduction:ledger",
+            "//common/reproduction:paper_record",
             "//common/reproduction:protocol",
             "//common/reproduction:results",
             "//common/reproduction:table",
             "//common/testing:status_matchers",
             "//third_party/abseil",
+            "//tools/reproduce:needed_pack",
             "//tools/reproduce:runner",
         ],
     )

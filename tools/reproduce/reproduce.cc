@@ -113,7 +113,7 @@ int main(int argc, char** argv) {
         return Usage(absl::StrCat(binary,
                                   ": no such program; run this as `bazel run "
                                   "//tools:reproduce`, and list the paper in "
-                                  "tools/reproduce/BUILD"));
+                                  "tools/papers.bzl"));
       }
     }
     options.runfiles_dir = fs::path(options.train_binary)

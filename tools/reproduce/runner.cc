@@ -246,6 +246,11 @@ absl::Status Runner::Evaluate(const Experiment& e, int64_t seed,
         who, "measured on ", data->get<std::string>(),
         ", but protocol.yaml says data: ", e.data, "; name the data there"));
   }
+  const auto device = run.eval.find("device");
+  if (device == run.eval.end() || !device->is_string()) {
+    return absl::InternalError(
+        absl::StrCat(who, "--json must print the \"device\" that it ran on"));
+  }
   run.seed = seed;
   run.train_seconds = e.eval_of.empty() ? trained.seconds : 0;
   run.eval_seconds = end.seconds;
@@ -255,12 +260,7 @@ absl::Status Runner::Evaluate(const Experiment& e, int64_t seed,
   run.dirty = trained.dirty || tree_.dirty();
   run.date = UtcNow();
   run.hardware = hardware_;
-  const bool told =
-      run.eval.contains("device") && run.eval["device"].is_string();
-  run.device = told ? run.eval["device"].get<std::string>()
-               : !options_.device.empty() ? options_.device
-               : hardware_.gpu == "none"  ? "cpu"
-                                          : "auto";
+  run.device = device->get<std::string>();
   return record_.Add(e, std::move(run));
 }
 

@@ -65,7 +65,7 @@ echo "eval $name $seed" >> "$FAKE/calls.txt"
 echo "$*" > "$FAKE/last_eval.txt"
 [ -e "$FAKE/bad_eval" ] && { echo "no json"; exit 0; }
 case $name in base) iou=0.7$seed ;; *) iou=0.8$seed ;; esac
-echo "{\"data\": \"set\","
+echo "{\"data\": \"set\", \"device\": \"cuda:1\","
 echo " \"metrics\": {\"mean_iou\": $iou, \"gain\": 0.1}, \"images\": 4,"
 echo " \"per_class\": {\"horse\": $iou}, \"ms_per_image\": 1.5}"
 )sh";
@@ -190,7 +190,7 @@ TEST_F(RunnerTest, RunsTheProtocolAndRecordsEverything) {
   EXPECT_NEAR(full.answers[0].mean, 81, 1e-9);
   EXPECT_NEAR(full.answers[0].sd, 1, 1e-9);
   EXPECT_EQ(full.runs[1].eval["per_class"]["horse"], 0.81);
-  EXPECT_EQ(full.runs[1].device, "cpu");
+  EXPECT_EQ(full.runs[1].device, "cuda:1");  // as eval says it
   EXPECT_EQ(full.runs[1].commit, "unknown");
   EXPECT_TRUE(full.runs[1].dirty);
   EXPECT_GT(full.runs[1].train_seconds, 0);

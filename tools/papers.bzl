@@ -1,0 +1,7 @@
+"""The papers whose train and eval the tools can run."""
+
+PAPERS = [
+    "cgm",
+    "crfgrad",
+    "spn",
+]
