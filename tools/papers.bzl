@@ -1,4 +1,4 @@
-"""The papers whose train and eval the tools can run."""
+"""The papers whose programs the tools run and pack."""
 
 PAPERS = [
     "cgm",

@@ -113,7 +113,8 @@ class Checker {
       }
       report_.splits.push_back({name, static_cast<int64_t>(line_of.size())});
       if (!line_of.empty()) continue;
-      if (exclusive) {
+      // No training needs test.txt.
+      if (exclusive && name != "test") {
         Problem(absl::StrCat(path,
                              ": the list is empty; write the IDs of its images "
                              "there, an ID a line"));

@@ -86,16 +86,20 @@ TEST(CheckPackTest, SplitsThatTrainingNeeds) {
   pack.WriteWhole(2, 6, 5);
   EXPECT_THAT(CheckPack(pack.folder()).problems,
               ElementsAre(HasSubstr("val.txt: no such list")));
-  for (const char* name : {"train.txt", "val.txt", "test.txt"}) {
+  for (const char* name : {"train.txt", "val.txt"}) {
     pack.WriteText("train.txt", "s0\n");
     pack.WriteText("val.txt", "s1\n");
     pack.WriteText(name, "# nothing yet\n");
     EXPECT_THAT(CheckPack(pack.folder()).problems,
                 ElementsAre(HasSubstr(std::string(name) +
                                       ": the list is empty; write the IDs")));
-    std::filesystem::remove(pack.Path("test.txt"));
   }
-  EXPECT_THAT(CheckPack(pack.folder()).problems, IsEmpty());
+  pack.WriteText("val.txt", "s1\n");
+  pack.WriteText("test.txt", "# nothing yet\n");
+  const PackReport report = CheckPack(pack.folder());
+  EXPECT_THAT(report.problems, IsEmpty());
+  EXPECT_THAT(report.notes,
+              ElementsAre(HasSubstr("test.txt: the list is empty")));
 }
 
 TEST(CheckPackTest, NotesWhatIsOddButNotWrong) {
@@ -141,11 +145,13 @@ TEST(CheckPackTest, MasksThatMeanSomethingElse) {
     masks_of(pack, binary, 0, 3);
     EXPECT_THAT(
         CheckPack(pack.folder()).problems,
-        ElementsAre(AllOf(
-            HasSubstr("train.txt: the 3 masks: the only class is 0 (ground), "
-                      "the other pixels are 255, which is void"),
-            HasSubstr("class 1 (road) occurs nowhere"),
-            HasSubstr("convert_masks -- " + pack.Path("masks")))));
+        ElementsAre(
+            HasSubstr("val.txt: no such list"),
+            AllOf(HasSubstr("train.txt: the 3 masks: the only class is 0 "
+                            "(ground), the other pixels are 255, which is "
+                            "void"),
+                  HasSubstr("class 1 (road) occurs nowhere"),
+                  HasSubstr("convert_masks -- " + pack.Path("masks")))));
     // Without a list of that name all masks are judged.
     std::filesystem::rename(pack.Path("train.txt"), pack.Path("some.txt"));
     EXPECT_THAT(CheckPack(pack.folder()).problems,
@@ -166,7 +172,8 @@ TEST(CheckPackTest, MasksThatMeanSomethingElse) {
     pack.WriteWhole(2, 6, 5);
     pack.WriteImageFile("masks/s1.png", at::full({3, 6, 5}, 200, at::kByte));
     EXPECT_THAT(CheckPack(pack.folder()).problems,
-                ElementsAre(AllOf(HasSubstr("s1.png: mask is a colour PNG"),
+                ElementsAre(HasSubstr("val.txt: no such list"),
+                            AllOf(HasSubstr("s1.png: mask is a colour PNG"),
                                   HasSubstr("//tools:convert_masks"))));
   }
   {

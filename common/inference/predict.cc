@@ -128,8 +128,7 @@ absl::Status RunPredict(const MainArgs& args, const DatasetInfo& info,
     return absl::UnavailableError(
         absl::StrCat(out, ": cannot be made: ", error.message()));
   }
-  const absl::StatusOr<FolderLock> lock =
-      FolderLock::Take(out.string(), "--out");
+  const absl::StatusOr<FolderLock> lock = FolderLock::Take(out, "--out");
   if (absl::IsAlreadyExists(lock.status())) return UsageError(lock.status());
   SEG_RETURN_IF_ERROR(lock.status());
   const PredictFn tiled = [&](const Batch& batch) {

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "common/datasets/pack_fixture.h"
 #include "common/datasets/no_such_split.h"
+#include "common/datasets/pack_fixture.h"
 #include "common/io/file.h"
 #include "common/testing/status_matchers.h"
 
@@ -107,6 +107,7 @@ TEST_F(RunEvalTest, WarnsOfMasksThatMeanSomethingElse) {
     pack.WriteMaskFile(name, mask.masked_fill(at::rand({32, 32}) < 0.5, 255));
   }
   command_.data.pack = pack.folder();
+  command_.run.info.class_names = {"ground", "road"};
   command_.outputs = {"first"};
   command_.predict = [](const Batch& batch) {
     return std::vector<at::Tensor>{at::rand({1, 2, 32, 32})};

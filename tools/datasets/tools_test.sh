@@ -50,7 +50,10 @@ expect 2 "name a pack" "$check"
 mkdir -p packs/binary/images packs/binary/masks
 base64 -d >packs/binary/masks/a.png <<<iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAAAAADhZOFXAAAAEUlEQVR42mNgAIL/QMBAGQMAPEQf4XZV0ScAAAAASUVORK5CYII=
 cp packs/binary/masks/a.png packs/binary/images/a.png
+cp packs/binary/masks/a.png packs/binary/masks/b.png
+cp packs/binary/masks/a.png packs/binary/images/b.png
 printf 'a\n' >packs/binary/train.txt
+printf 'b\n' >packs/binary/val.txt
 printf 'classes: [{id: 0, name: a}, {id: 1, name: b, color: [255, 255, 255]}]\n' \
   >packs/binary/dataset.yaml
 expect 1 "convert_masks -- packs/binary/masks --out=NEW_FOLDER 255=1" \
@@ -61,11 +64,11 @@ expect 2 "give rules" "$convert" packs/binary/masks --out=ids
 expect 1 "colour 255,255,255 at row 0, column 4 has no rule" \
   "$convert" packs/binary/masks --out=ids 0,0,0=0
 # The same by its value, and by the colours of the pack.
-expect 0 "1 masks written to ids" "$convert" packs/binary/masks --out=ids 255=1
-expect 0 "1 masks written to by_colour" \
+expect 0 "2 masks written to ids" "$convert" packs/binary/masks --out=ids 255=1
+expect 0 "2 masks written to by_colour" \
   "$convert" packs/binary/masks --out=by_colour --colours_of=packs/binary
 for folder in ids by_colour; do
-  cp $folder/a.png packs/binary/masks/a.png
+  cp $folder/*.png packs/binary/masks/
   expect 0 "OK" "$check" packs/binary
 done
 # "~/" is the home, in flags and in keys; no byte of a name reaches the terminal.

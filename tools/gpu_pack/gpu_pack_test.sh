@@ -2,7 +2,8 @@
 # Usage: gpu_pack_test.sh GPU_PACK. A pack of one paper trains a step on the
 # LibTorch that a folder in the form of an installed torch names.
 set -u
-pack=$1
+pack=$PWD/$1
+cgm=$PWD/cgm/train
 out=$TEST_TMPDIR/pack
 failed=0
 fail() {
@@ -17,7 +18,7 @@ grep -q "cgm, [0-9]* MB" "$TEST_TMPDIR/log" || fail "$(cat "$TEST_TMPDIR/log")"
 # A torch package as far as `run` looks: the version and the libraries.
 torch=$TEST_TMPDIR/site/torch
 mkdir -p "$torch/lib"
-for library in $(ldd "$out/bin/cgm/train" | sed -n 's/.* => \(\/[^ ]*\) .*/\1/p'); do
+for library in $(ldd "$cgm" | sed -n 's/.* => \(\/[^ ]*\) .*/\1/p'); do
   case $library in
     */libtorch* | */libc10* | */libgomp* | */libcud* | */libcupti*)
       ln -s "$library" "$torch/lib/" ;;
