@@ -26,7 +26,7 @@ expect 2 "model.backbone: must be one of tiny, " "$train" model.backbone=tyni
 # Sizes that the network cannot take, in the user's terms.
 expect 1 "step 1, phase main: batch normalisation needs two values" \
   "$train" --work_dir=other "${small[@]}" train.batch_size=1 \
-  model.backbone=efficientnet_lite0 data.resize_{height,width}=32
+  model.freeze_fcn=false data.resize_{height,width}=8
 [[ $(tail -1 err) == *"raise train.batch_size"*"images: "[ab] ]] ||
   fail "no remedy and image in: $(tail -1 err)"
 expect 1 "packs/p/images/d.png: Fcn: images must be at least 8 x 8 for backbone tiny, got 4 x 4; enlarge" \

@@ -69,7 +69,10 @@ def _precompiled_header_impl(ctx):
     )
     return [
         DefaultInfo(files = depset(headers)),
-        cc_common.merge_cc_infos(cc_infos = [own, libraries]),
+        cc_common.merge_cc_infos(cc_infos = [own, libraries] + [
+            CcInfo(linking_context = dep[CcInfo].linking_context)
+            for dep in ctx.attr.link_deps
+        ]),
     ]
 
 precompiled_header = rule(
@@ -78,6 +81,7 @@ precompiled_header = rule(
         "includes": attr.string_list(),
         "copts": attr.string_list(),
         "deps": attr.label_list(providers = [CcInfo]),
+        "link_deps": attr.label_list(providers = [CcInfo]),
         "_cc_toolchain": attr.label(
             default = "@bazel_tools//tools/cpp:current_cc_toolchain",
         ),
@@ -89,6 +93,8 @@ precompiled_header = rule(
 
     A target that depends on it and is compiled with `-include` of NAME.h starts
     from the parsed headers. GCC takes the .gch only where the flags fit, and
-    says so under -Winvalid-pch otherwise. It hands on what `deps` provide.
+    says so under -Winvalid-pch otherwise. It hands on what `deps` provide,
+    and of `link_deps` only what programs link, so that they change no
+    compiler's command.
     """,
 )

@@ -10,16 +10,16 @@ fail() {
 }
 
 doctor=$1
-allowed=" libc10.so libtorch_cpu.so libgomp.so.1 libcudart.so.13 libcupti.so.13
- libc10_cuda.so libtorch_cuda.so libhwy.so.1 libstdc++.so.6 libm.so.6
- libgcc_s.so.1 libc.so.6 ld-linux-x86-64.so.2 "
+allowed="libc10.so libtorch_cpu.so libgomp.so.1 libcudart.so.13 libcupti.so.13
+libc10_cuda.so libtorch_cuda.so libhwy.so.1 libstdc++.so.6 libm.so.6
+libgcc_s.so.1 libc.so.6 ld-linux-x86-64.so.2"
 for program in "$@"; do
   needed=$(readelf -d "$program" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p')
   for library in libtorch_cuda.so libc10_cuda.so; do
     grep -qx "$library" <<<"$needed" || fail "$program does not need $library"
   done
   for library in $needed; do
-    [[ $allowed =~ [[:space:]]$library[[:space:]] ]] ||
+    tr ' ' '\n' <<<"$allowed" | grep -qxF "$library" ||
       fail "$program needs $library"
   done
 done
