@@ -21,6 +21,10 @@ _PRECOMPILED = [
 ]
 
 def _copts(copts, deps):
+    # GCC takes a precompiled header of another level of optimisation, and under
+    # sanitizers it then crashes.
+    if "-O3" in copts:
+        return SEG_COPTS + copts
     for header in _PRECOMPILED:
         if header in deps:
             path = header[2:] if ":" in header else header[2:] + ":libtorch"
