@@ -7,6 +7,19 @@
 namespace seg {
 namespace cgm {
 
+SEG_DEFINE_CONFIG(ModelConfig, type, classes, width, latent_channels,
+                  multi_scale, noisy_layer, shared_head, guess_scale, alpha,
+                  fused_unpool)
+SEG_DEFINE_CONFIG(CorruptionConfig, type, max_side, block, omitted)
+SEG_DEFINE_CONFIG(InferenceConfig, path, samples, seed, ensemble)
+SEG_DEFINE_CONFIG(EvaluationConfig, foreground, generative, likelihood_samples,
+                  energy_samples, omission_block, omitted, omission_rounds)
+SEG_DEFINE_CONFIG(EvalConfig, classes)
+SEG_DEFINE_CONFIG(PredictConfig, samples)
+SEG_DEFINE_CONFIG(CollapseConfig, kl, updates)
+SEG_DEFINE_CONFIG(Config, data, train, model, corruption, inference, evaluation,
+                  eval, predict, collapse, report_split, report_pictures)
+
 std::vector<KeyRule> Config::Rules() {
   std::vector<KeyRule> rules = {
       OneOf("model.type", {"cnn", "gdnn", "gsnn", "cvae", "hybrid"}),

@@ -98,27 +98,14 @@ struct Config {
   static std::vector<KeyRule> Rules();
 };
 
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ModelConfig, type, classes,
-                                                width, latent_channels,
-                                                multi_scale, noisy_layer,
-                                                shared_head, guess_scale, alpha,
-                                                fused_unpool)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(CorruptionConfig, type,
-                                                max_side, block, omitted)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(InferenceConfig, path, samples,
-                                                seed, ensemble)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(EvaluationConfig, foreground,
-                                                generative, likelihood_samples,
-                                                energy_samples, omission_block,
-                                                omitted, omission_rounds)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(EvalConfig, classes)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PredictConfig, samples)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(CollapseConfig, kl, updates)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Config, data, train, model,
-                                                corruption, inference,
-                                                evaluation, eval, predict,
-                                                collapse, report_split,
-                                                report_pictures)
+SEG_DECLARE_CONFIG(ModelConfig)
+SEG_DECLARE_CONFIG(CorruptionConfig)
+SEG_DECLARE_CONFIG(InferenceConfig)
+SEG_DECLARE_CONFIG(EvaluationConfig)
+SEG_DECLARE_CONFIG(EvalConfig)
+SEG_DECLARE_CONFIG(PredictConfig)
+SEG_DECLARE_CONFIG(CollapseConfig)
+SEG_DECLARE_CONFIG(Config)
 
 }  // namespace cgm
 }  // namespace seg

@@ -9,6 +9,15 @@
 namespace seg {
 namespace crfgrad {
 
+SEG_DEFINE_CONFIG(ModelConfig, backbone, weights, drop_connect_rate, input_size,
+                  inference, freeze_fcn, freeze_batch_norm)
+SEG_DEFINE_CONFIG(GroupConfig, backbone_lr, head_lr, crf_lr, crf_weight_decay)
+SEG_DEFINE_CONFIG(LossConfig, type, epsilon, unary, unary_steps)
+SEG_DEFINE_CONFIG(EvalConfig, classes, convergence, speck_area)
+SEG_DEFINE_CONFIG(PredictConfig, max_pixels, tile, overlap, states)
+SEG_DEFINE_CONFIG(Config, data, train, model, crf, dense_crf, loss, groups,
+                  eval, predict, report_split, report_pictures)
+
 std::string Config::CpuOnly() const {
   if (model.inference == "crfgrad") return "the CRF-Grad layer";
   if (model.inference == "dense_crf") return "the dense CRF";

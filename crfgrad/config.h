@@ -88,23 +88,12 @@ struct Config {
   static std::vector<KeyRule> Rules();
 };
 
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ModelConfig, backbone, weights,
-                                                drop_connect_rate, input_size,
-                                                inference, freeze_fcn,
-                                                freeze_batch_norm)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(GroupConfig, backbone_lr,
-                                                head_lr, crf_lr,
-                                                crf_weight_decay)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(LossConfig, type, epsilon,
-                                                unary, unary_steps)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(EvalConfig, classes,
-                                                convergence, speck_area)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PredictConfig, max_pixels, tile,
-                                                overlap, states)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Config, data, train, model, crf,
-                                                dense_crf, loss, groups, eval,
-                                                predict, report_split,
-                                                report_pictures)
+SEG_DECLARE_CONFIG(ModelConfig)
+SEG_DECLARE_CONFIG(GroupConfig)
+SEG_DECLARE_CONFIG(LossConfig)
+SEG_DECLARE_CONFIG(EvalConfig)
+SEG_DECLARE_CONFIG(PredictConfig)
+SEG_DECLARE_CONFIG(Config)
 
 }  // namespace crfgrad
 }  // namespace seg

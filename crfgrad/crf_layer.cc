@@ -13,6 +13,12 @@
 
 namespace seg {
 namespace crfgrad {
+
+SEG_DEFINE_CONFIG(SpatialConfig, mode, radius, theta, weight, mask_centre, tied)
+SEG_DEFINE_CONFIG(BilateralConfig, mode, theta_position, theta_colour, weight,
+                  support, tied, order)
+SEG_DEFINE_CONFIG(CrfConfig, iterations, step, leak, unary_weight, epsilon,
+                  start, initial, spatial, bilateral)
 namespace {
 
 constexpr int64_t kFeatureDim = 5;  // x, y and three colours

@@ -74,16 +74,9 @@ struct CrfConfig {
   static std::vector<KeyRule> Rules();
 };
 
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(SpatialConfig, mode, radius,
-                                                theta, weight, mask_centre,
-                                                tied)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(BilateralConfig, mode,
-                                                theta_position, theta_colour,
-                                                weight, support, tied, order)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(CrfConfig, iterations, step,
-                                                leak, unary_weight, epsilon,
-                                                start, initial, spatial,
-                                                bilateral)
+SEG_DECLARE_CONFIG(SpatialConfig)
+SEG_DECLARE_CONFIG(BilateralConfig)
+SEG_DECLARE_CONFIG(CrfConfig)
 
 // The learned numbers of the layer, as inference applies them.
 struct CrfFilters {

@@ -10,6 +10,20 @@
 namespace seg {
 namespace spn {
 
+SEG_DEFINE_CONFIG(CoarseConfig, source, network, weights, widths, scale)
+SEG_DEFINE_CONFIG(RefineConfig, type, three_way, normalization, sum_all_gates,
+                  channels, units, form, guidance, guidance_weights,
+                  guidance_widths, output_norm, gate_scale, restrict_to_coarse,
+                  pad_to)
+SEG_DEFINE_CONFIG(PatchConfig, size, per_image, tries)
+SEG_DEFINE_CONFIG(LossConfig, reduction, coarse)
+SEG_DEFINE_CONFIG(GroupConfig, coarse_lr, guidance_lr, guidance_backbone_lr,
+                  head_lr)
+SEG_DEFINE_CONFIG(EvalConfig, classes)
+SEG_DEFINE_CONFIG(PredictConfig, max_pixels, tile, overlap, affinity, gates)
+SEG_DEFINE_CONFIG(Config, data, train, coarse, refine, dense_crf, patch, loss,
+                  groups, eval, predict, report_split, report_pictures)
+
 std::string Config::CpuOnly() const {
   if (refine.type == "spn") return "the spatial propagation";
   if (refine.type == "dense_crf") return "the dense CRF";

@@ -121,25 +121,14 @@ struct Config {
   static std::vector<KeyRule> Rules();
 };
 
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(CoarseConfig, source, network,
-                                                weights, widths, scale)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(
-    RefineConfig, type, three_way, normalization, sum_all_gates, channels,
-    units, form, guidance, guidance_weights, guidance_widths, output_norm,
-    gate_scale, restrict_to_coarse, pad_to)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PatchConfig, size, per_image,
-                                                tries)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(LossConfig, reduction, coarse)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(GroupConfig, coarse_lr,
-                                                guidance_lr,
-                                                guidance_backbone_lr, head_lr)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(EvalConfig, classes)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PredictConfig, max_pixels, tile,
-                                                overlap, affinity, gates)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Config, data, train, coarse,
-                                                refine, dense_crf, patch, loss,
-                                                groups, eval, predict,
-                                                report_split, report_pictures)
+SEG_DECLARE_CONFIG(CoarseConfig)
+SEG_DECLARE_CONFIG(RefineConfig)
+SEG_DECLARE_CONFIG(PatchConfig)
+SEG_DECLARE_CONFIG(LossConfig)
+SEG_DECLARE_CONFIG(GroupConfig)
+SEG_DECLARE_CONFIG(EvalConfig)
+SEG_DECLARE_CONFIG(PredictConfig)
+SEG_DECLARE_CONFIG(Config)
 
 }  // namespace spn
 }  // namespace seg

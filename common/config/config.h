@@ -1,9 +1,9 @@
 // Typed configurations: YAML text -> JSON tree -> plain struct, strictly.
 //
-// A configuration is a plain struct with default values, bound by nlohmann's
-// NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT and checked before binding:
-// keys and leaf types against the tree of the defaults (the macros alone would
-// take 3.7 for an int, true for 1 and wrap 5e9), ranges against KeyRules.
+// A configuration is a plain struct with default values. It is checked before
+// it is bound: keys and leaf types against the tree of the defaults (nlohmann's
+// conversions alone would take 3.7 for an int, true for 1 and wrap 5e9), ranges
+// against KeyRules.
 //
 //   struct DemoConfig {
 //     double lr = 0.01;
@@ -12,7 +12,8 @@
 //       return {{"lr", 0.0, 10.0}, seg::OneOf("mode", {"fast", "slow"})};
 //     }
 //   };
-//   NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DemoConfig, lr, mode)
+//   SEG_DECLARE_CONFIG(DemoConfig)            // in the header
+//   SEG_DEFINE_CONFIG(DemoConfig, lr, mode)   // in the source file
 //
 //   DemoConfig config;
 //   SEG_RETURN_IF_ERROR(seg::ParseConfig(yaml, "demo.yaml", {"lr=0.1"},
@@ -30,6 +31,26 @@
 #include "absl/status/statusor.h"
 #include "common/base/status_macros.h"
 #include "nlohmann/json.hpp"
+
+// Declares the conversions of a struct to and from JSON, in its namespace.
+// (nlohmann's own macros define them inline: every file that includes the
+// header would compile them anew, 10 to 20 s for the configuration of a paper.)
+#define SEG_DECLARE_CONFIG(Type)                         \
+  void to_json(nlohmann::json& tree, const Type& value); \
+  void from_json(const nlohmann::json& tree, Type& value);
+
+// Defines them, in one source file: the struct's fields, one key for each. Keys
+// that a tree lacks keep the struct's default values.
+#define SEG_DEFINE_CONFIG(Type, ...)                                           \
+  void to_json(nlohmann::json& nlohmann_json_j, const Type& nlohmann_json_t) { \
+    NLOHMANN_JSON_EXPAND(NLOHMANN_JSON_PASTE(NLOHMANN_JSON_TO, __VA_ARGS__))   \
+  }                                                                            \
+  void from_json(const nlohmann::json& nlohmann_json_j,                        \
+                 Type& nlohmann_json_t) {                                      \
+    const Type nlohmann_json_default_obj{};                                    \
+    NLOHMANN_JSON_EXPAND(                                                      \
+        NLOHMANN_JSON_PASTE(NLOHMANN_JSON_FROM_WITH_DEFAULT, __VA_ARGS__))     \
+  }
 
 namespace seg {
 

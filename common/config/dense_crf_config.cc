@@ -4,6 +4,9 @@
 
 namespace seg {
 
+SEG_DEFINE_CONFIG(DenseCrfConfig, iterations, spatial_theta, spatial_weight,
+                  theta_position, theta_colour, bilateral_weight)
+
 std::vector<KeyRule> DenseCrfConfig::Rules() {
   return {{"iterations", 0, 1000},     {"spatial_theta", 1e-3, 1e6},
           {"spatial_weight", 0, 1e6},  {"theta_position", 1e-3, 1e6},

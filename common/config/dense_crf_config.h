@@ -24,10 +24,7 @@ struct DenseCrfConfig {
   MeanFieldOptions Options() const;
 };
 
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DenseCrfConfig, iterations,
-                                                spatial_theta, spatial_weight,
-                                                theta_position, theta_colour,
-                                                bilateral_weight)
+SEG_DECLARE_CONFIG(DenseCrfConfig)
 
 }  // namespace seg
 

@@ -63,20 +63,9 @@ struct DataConfig {
   static std::vector<KeyRule> Rules();
 };
 
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(AugmentOptions, crop_height,
-                                                crop_width, scale_min,
-                                                scale_max, scale_per_axis, flip,
-                                                rotation, shift, brightness,
-                                                contrast, saturation, hue)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(SyntheticConfig, height, width,
-                                                train, val, test, seed,
-                                                hidden_quadrants)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DataConfig, pack, fold,
-                                                probabilities, align,
-                                                resize_height, resize_width,
-                                                resize_longer, resize_shorter,
-                                                map, class_names, cache_mb,
-                                                workers, augment, synthetic)
+SEG_DECLARE_CONFIG(AugmentOptions)
+SEG_DECLARE_CONFIG(SyntheticConfig)
+SEG_DECLARE_CONFIG(DataConfig)
 
 }  // namespace seg
 

@@ -6,6 +6,14 @@
 #include <vector>
 
 namespace seg {
+
+SEG_DEFINE_CONFIG(OptimizerConfig, type, lr, momentum, nesterov, beta1, beta2,
+                  epsilon, weight_decay)
+SEG_DEFINE_CONFIG(ScheduleConfig, type, power, gamma, milestones, hold_steps,
+                  decay, decay_steps, warmup_steps)
+SEG_DEFINE_CONFIG(TrainConfig, steps, epochs, batch_size, optimizer, schedule,
+                  clip_norm, log_every, validate_every, checkpoint_every,
+                  keep_checkpoints, best_metric, best_is_max)
 namespace {
 
 constexpr double kMaxSteps = 1e12;

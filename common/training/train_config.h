@@ -59,17 +59,9 @@ struct TrainConfig {
   static std::vector<KeyRule> Rules();
 };
 
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(OptimizerConfig, type, lr,
-                                                momentum, nesterov, beta1,
-                                                beta2, epsilon, weight_decay)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ScheduleConfig, type, power,
-                                                gamma, milestones, hold_steps,
-                                                decay, decay_steps,
-                                                warmup_steps)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(
-    TrainConfig, steps, epochs, batch_size, optimizer, schedule, clip_norm,
-    log_every, validate_every, checkpoint_every, keep_checkpoints, best_metric,
-    best_is_max)
+SEG_DECLARE_CONFIG(OptimizerConfig)
+SEG_DECLARE_CONFIG(ScheduleConfig)
+SEG_DECLARE_CONFIG(TrainConfig)
 
 // The updates of a run whose epochs have `epoch_steps` of them.
 int64_t TotalSteps(const TrainConfig& config, int64_t epoch_steps);

@@ -2,8 +2,9 @@
 # bazel run --config=cuda //tools:gpu_pack -- --out=DIR [--papers=cgm,...]
 #     [--data=PACK,...] [--data_root=DIR]
 # Writes a folder to carry to a machine with a card: programs, configurations,
-# ImageNet weights, the named data packs and `run`, which starts a program on
-# the LibTorch of an installed torch 2.11. At most 60 MB without data.
+# ImageNet weights, what //tools:reproduce needs of each paper's folder, the
+# named data packs and `run`, which starts a program on the LibTorch of an
+# installed torch 2.11. At most 60 MB without data.
 set -eu
 
 usage() {
@@ -46,20 +47,30 @@ for pack in "${data[@]}"; do
     usage "--data: $data_root/$pack is no data pack (no dataset.yaml)"
 done
 
-mkdir -p "$out/bin/tools" "$out/lib" "$out/runfiles/segpapers" "$out/data"
+tree=$out/runfiles/segpapers
+mkdir -p "$out/lib" "$tree/tools" "$out/data"
 program() {
-  cp -L "$own/$1" "$out/bin/$2"
-  chmod u+w "$out/bin/$2"
-  strip "$out/bin/$2"
+  cp -L "$own/$1" "$tree/$2"
+  chmod u+w "$tree/$2"
+  strip "$tree/$2"
 }
 program tools/doctor/doctor tools/doctor
+program tools/reproduce/reproduce tools/reproduce
 for paper in "${papers[@]}"; do
-  mkdir -p "$out/bin/$paper" "$out/runfiles/segpapers/$paper"
+  mkdir -p "$tree/$paper"
   for command in train eval predict; do
     program "$paper/$command" "$paper/$command"
   done
-  cp -rL "$own/$paper/configs" "$out/runfiles/segpapers/$paper/"
+  for path in README.md protocol.yaml reported.yaml configs results; do
+    cp -rL "$own/$paper/$path" "$tree/$paper/"
+  done
 done
+# What results are marked with there, where no git is: the commit, then what was
+# changed since, a line each.
+if [ -n "${BUILD_WORKSPACE_DIRECTORY:-}" ]; then
+  (cd "$BUILD_WORKSPACE_DIRECTORY" && git rev-parse HEAD &&
+    git status --porcelain) >"$tree/COMMIT"
+fi
 # The backbone of the configurations; Lite1 and Lite2 are named by path.
 cp -rL "$runfiles/efficientnet_lite0_weights" "$out/runfiles/"
 # The one library that neither LibTorch nor every Linux brings.

@@ -33,6 +33,12 @@ run cgm/train --device=cpu --work_dir=r train.steps=1 \
   >"$TEST_TMPDIR/log" 2>&1 || fail "train: $(tail -n 5 "$TEST_TMPDIR/log")"
 [ -e r/config.yaml ] || fail "train wrote no run folder"
 
+# Nothing says of which commit this pack is.
+run tools/reproduce cgm --work_dir=w >"$TEST_TMPDIR/log" 2>&1 &&
+  fail "reproduce measures programs of no known commit"
+grep -q "does not know the commit" "$TEST_TMPDIR/log" ||
+  fail "reproduce: $(tail -n 5 "$TEST_TMPDIR/log")"
+
 run cgm/trian >"$TEST_TMPDIR/log" 2>&1
 [ $? = 2 ] || fail "an unknown program is not answered with exit code 2"
 grep -q "cgm/train" "$TEST_TMPDIR/log" || fail "the programs are not listed"

@@ -1,12 +1,15 @@
 #!/bin/bash
-# run PROGRAM [ARGUMENTS]: starts bin/PROGRAM, `cgm/train` say, with the LibTorch
-# of the torch 2.11 that python3 has (or PYTHON, or SEG_LIBTORCH names).
+# run PROGRAM [ARGUMENTS]: starts a program, `cgm/train` say, with the LibTorch of
+# the torch 2.11 that python3 has (or PYTHON, or SEG_LIBTORCH names).
 set -eu
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
-if [ $# = 0 ] || [ ! -x "$here/bin/$1" ]; then
+tree=$here/runfiles/segpapers
+
+if [ $# = 0 ] || [ ! -f "$tree/$1" ] || [ ! -x "$tree/$1" ]; then
   echo "usage: run PROGRAM [ARGUMENTS]; programs:" >&2
-  (cd "$here/bin" && find . -type f | sed 's|^\./|  |' | sort) >&2
+  (cd "$tree" && ls -d tools/* ./*/train ./*/eval ./*/predict |
+    sed 's|^\./||; s|^|  |' | sort) >&2
   exit 2
 fi
 
@@ -35,6 +38,8 @@ done
 export LD_LIBRARY_PATH=$path${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 export RUNFILES_DIR=$here/runfiles
 export SEG_DATA_ROOT=${SEG_DATA_ROOT:-$here/data}
-program=$here/bin/$1
+# Where reproduce finds protocols and writes results.
+export BUILD_WORKSPACE_DIRECTORY=${BUILD_WORKSPACE_DIRECTORY:-$tree}
+program=$tree/$1
 shift
 exec "$program" "$@"

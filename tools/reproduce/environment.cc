@@ -41,6 +41,18 @@ absl::StatusOr<TreeState> ReadTreeState(const std::string& folder,
                                         const std::string& scratch) {
   TreeState state;
   state.commit = "unknown";
+  const std::string written = folder + "/COMMIT";
+  std::error_code error;
+  if (std::filesystem::exists(written, error)) {
+    SEG_ASSIGN_OR_RETURN(const std::string text, ReadFile(written));
+    std::vector<std::string> lines = Lines(text);
+    if (lines.empty()) return state;
+    state.commit = lines[0];
+    for (size_t i = 1; i < lines.size(); ++i) {
+      if (lines[i].size() > 3) state.changes.push_back(lines[i].substr(3));
+    }
+    return state;
+  }
   bool ok = false;
   std::vector<std::string> argv = {"git",         "-C", folder,  "status",
                                    "--porcelain", "--", ":(top)"};

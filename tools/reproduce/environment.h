@@ -18,7 +18,9 @@ struct TreeState {
 
 // The state of the git tree around `folder`. Changes under `ignored` (paths
 // that the measurement itself writes) do not count; files that git ignores
-// neither. `scratch` is a folder for temporary files.
+// neither. A folder that //tools:gpu_pack wrote has a file COMMIT in place of
+// git: the commit, then a line of `git status --porcelain` for each change.
+// `scratch` is a folder for temporary files.
 absl::StatusOr<TreeState> ReadTreeState(const std::string& folder,
                                         const std::vector<std::string>& ignored,
                                         const std::string& scratch);

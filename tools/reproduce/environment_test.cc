@@ -62,6 +62,23 @@ TEST(RunProcessTest, ForwardsSignalsToTheChildAndLivesOn) {
   signal(SIGTERM, SIG_DFL);
 }
 
+TEST(ReadTreeStateTest, TakesTheWordOfAPack) {
+  const std::string scratch = Fresh("scratch");
+  const std::string folder = Fresh("pack");
+  ASSERT_OK(WriteFileAtomically(folder + "/COMMIT", "0123abcd\n"));
+  ASSERT_OK_AND_ASSIGN(TreeState state, ReadTreeState(folder, {}, scratch));
+  EXPECT_EQ(state.commit, "0123abcd");
+  EXPECT_FALSE(state.dirty());
+  ASSERT_OK(WriteFileAtomically(folder + "/COMMIT",
+                                "0123abcd\n M cgm/task.cc\n?? notes\n"));
+  ASSERT_OK_AND_ASSIGN(state, ReadTreeState(folder, {}, scratch));
+  EXPECT_THAT(state.changes, ElementsAre("cgm/task.cc", "notes"));
+  EXPECT_TRUE(state.dirty());
+  ASSERT_OK(WriteFileAtomically(folder + "/COMMIT", ""));
+  ASSERT_OK_AND_ASSIGN(state, ReadTreeState(folder, {}, scratch));
+  EXPECT_EQ(state.commit, "unknown");
+}
+
 TEST(ReadTreeStateTest, TellsCommitAndChanges) {
   const std::string scratch = Fresh("scratch");
   const std::string folder = Fresh("tree");
