@@ -212,6 +212,11 @@ absl::StatusOr<Experiment> ParseExperiment(const json& node, std::string where,
   if (fields.Has("quick")) e.quick = fields.Bool("quick");
   const Experiment* parent =
       protocol.Find(e.init_from.empty() ? e.eval_of : e.init_from);
+  e.gpu = parent != nullptr && parent->gpu;
+  if (fields.Has("gpu")) e.gpu = fields.Bool("gpu") || e.gpu;
+  if (e.quick && e.gpu) {
+    fields.Fail("quick", "an experiment that needs a GPU is not quick");
+  }
   if (e.quick && parent != nullptr && !parent->quick) {
     fields.Fail("quick",
                 absl::StrCat(parent->name, ", which it needs, is not quick"));

@@ -24,6 +24,7 @@
 //       split: test                # optional, default test
 //       answers: [weizmann/fcn8s]  # reported ids
 //       quick: true                # optional: in the full reproduction test
+//       gpu: true                  # optional: left out without --device=cuda:N
 //     - name: full
 //       config: configs/weizmann_full.yaml
 //       init_from: fcn8s           # weights of the same seed: best, else last
@@ -71,6 +72,7 @@ struct Experiment {
   std::vector<int64_t> seeds;
   std::vector<ProtocolAnswer> answers, stands_in_for;
   bool quick = false;
+  bool gpu = false;  // too long for a CPU, or what it starts from is
 };
 
 // The README's table has at most so many lines.

@@ -110,6 +110,12 @@ TEST(ParseProtocolTest, ReadsExperiments) {
                              "    quick: true\n    config: configs/base.yaml"));
   EXPECT_TRUE(quick.experiments[0].quick);
   EXPECT_FALSE(quick.experiments[1].quick);
+  EXPECT_FALSE(quick.experiments[0].gpu);
+  ASSERT_OK_AND_ASSIGN(const Protocol gpu,
+                       Parse("    config: configs/base.yaml",
+                             "    gpu: true\n    config: configs/base.yaml"));
+  EXPECT_TRUE(gpu.experiments[0].gpu);
+  EXPECT_TRUE(gpu.experiments[1].gpu) << "starts from it";
 }
 
 struct BadCase {
@@ -134,6 +140,9 @@ INSTANTIATE_TEST_SUITE_P(
                 "further up (base), got 'bass'"},
         BadCase{"init_from: base", "init_from: base\n    quick: true",
                 "(full): quick: base, which it needs, is not quick"},
+        BadCase{"config: configs/base.yaml",
+                "config: configs/base.yaml\n    quick: true\n    gpu: true",
+                "(base): quick: an experiment that needs a GPU is not quick"},
         BadCase{"init_from: base", "init_from: base\n    quick: 1",
                 "(full): quick: "},
         BadCase{"seeds: [0, 1]\n", "seeds: [0, 7]\n",

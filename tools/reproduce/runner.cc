@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
@@ -354,6 +355,10 @@ absl::Status Runner::RunAll() {
     SEG_ASSIGN_OR_RETURN(const bool finished, record_.Holds(*e, seed));
     if (finished && forced_.count({e->name, seed}) == 0) {
       LogInfo(label + ": done before");
+      continue;
+    }
+    if (e->gpu && !absl::StartsWith(options_.device, "cuda")) {
+      LogInfo(label + ": left out, it needs a GPU (--device=cuda:0)");
       continue;
     }
     const std::string parent = e->eval_of.empty() ? e->init_from : e->eval_of;

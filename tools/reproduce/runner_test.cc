@@ -155,6 +155,19 @@ class RunnerTest : public ::testing::Test {
   ReproduceOptions options_;
 };
 
+TEST_F(RunnerTest, LeavesOutWhatNeedsAGpu) {
+  std::string protocol = kProtocol;
+  protocol.replace(protocol.find("split: val"), 10, "split: val, gpu: true");
+  Write("demo/protocol.yaml", protocol);
+  options_.seeds = {0};
+  ASSERT_OK(Run());
+  EXPECT_THAT(Calls(), ElementsAre("train base 0 fresh", "eval base 0"));
+  options_.device = "cuda:0";
+  ASSERT_OK(Run());
+  EXPECT_THAT(Calls(), ElementsAre("train full 0 from base 0", "eval full 0",
+                                   "eval full 0"));
+}
+
 TEST_F(RunnerTest, RunsTheProtocolAndRecordsEverything) {
   options_.device = "cpu";
   options_.data_root = "/packs";
