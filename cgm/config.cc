@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "common/inference/same_classes.h"
+#include "common/evaluation/same_classes.h"
 
 namespace seg {
 namespace cgm {

@@ -10,13 +10,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "absl/strings/str_format.h"
 #include "cgm/corruption.h"
 #include "cgm/objective.h"
-#include "common/base/status_macros.h"
+#include "cgm/score_table.h"
 #include "common/datasets/random.h"
-#include "common/inference/evaluate.h"
-#include "common/metrics/arg_max.h"
 #include "common/metrics/confusion_matrix.h"
 #include "common/metrics/energy_distance.h"
 
@@ -24,41 +22,7 @@ namespace seg {
 namespace cgm {
 namespace {
 
-constexpr int64_t kBatch = 32;
-constexpr int64_t kBatchPixels = int64_t{1} << 23;  // bounds the memory
-constexpr double kLeastProbability = 1e-7;          // authors' code
-
-absl::Status CheckDataset(const Dataset& dataset) {
-  if (dataset.size() > 0 && dataset.info().has_masks) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat(
-      dataset.info().name, dataset.size() == 0
-                               ? ": the split is empty"
-                               : ": has no masks to evaluate against"));
-}
-
-// Samples first, first + 1, .. of one size: at most kBatch of them and, unless
-// it is one alone, kBatchPixels.
-absl::StatusOr<Batch> ReadBatch(const Dataset& dataset, int64_t first,
-                                c10::Device device) {
-  Batch batch;
-  std::vector<at::Tensor> images, masks;
-  for (int64_t i = first; i < std::min(first + kBatch, dataset.size()); ++i) {
-    SEG_ASSIGN_OR_RETURN(const Sample sample, dataset.Get(i));
-    const int64_t pixels = sample.image.size(1) * sample.image.size(2);
-    const int64_t count = static_cast<int64_t>(images.size());
-    if (count > 0 && (sample.image.sizes() != images[0].sizes() ||
-                      (count + 1) * pixels > kBatchPixels)) {
-      break;
-    }
-    batch.ids.push_back(sample.id);
-    images.push_back(sample.image);
-    masks.push_back(sample.mask);
-  }
-  batch.images = at::stack(images).to(at::kFloat);
-  batch.masks = at::stack(masks).to(at::kLong);
-  MoveBatch(device, &batch);
-  return batch;
-}
+constexpr double kLeastProbability = 1e-7;  // authors' code
 
 double Ratio(double a, double b) { return b > 0 ? a / b : 0; }
 
@@ -188,14 +152,23 @@ at::Tensor LabelLogLikelihood(const at::Tensor& probabilities,
 LogWeights DrawLogWeights(Model& model, const at::Tensor& x,
                           const at::Tensor& target, int64_t samples,
                           at::Generator& generator) {
+  const c10::InferenceMode inference;
+  const at::Tensor a = model->RunCnn(x).full;
+  return DrawLogWeights(model, x, a, model->Prior(x, a), target, samples,
+                        generator);
+}
+
+LogWeights DrawLogWeights(Model& model, const at::Tensor& x,
+                          const at::Tensor& a, const DiagonalGaussian& prior,
+                          const at::Tensor& target, int64_t samples,
+                          at::Generator& generator) {
   TORCH_CHECK(samples > 0, "DrawLogWeights: samples must be at least 1, got ",
               samples);
   TORCH_CHECK(x.size(0) == 1, "DrawLogWeights: expected one image, got ",
               x.size(0));
   const c10::InferenceMode inference;
-  const at::Tensor a = model->RunCnn(x).full;
   LogWeights weights;
-  weights.prior = model->Prior(x, a);
+  weights.prior = prior;
   if (model->has_recognition()) {
     weights.recognition = model->Recognition(x, target);
   }
@@ -225,124 +198,159 @@ const LikelihoodScores* GenerativeScores::Main() const {
   return exact ? &*exact : nullptr;
 }
 
-absl::StatusOr<std::vector<PathScores>> ScorePaths(
-    const Dataset& dataset, const BatchPredictFn& predict,
-    const std::vector<std::string>& names, int64_t foreground,
-    c10::Device device) {
-  SEG_RETURN_IF_ERROR(CheckDataset(dataset));
-  const c10::InferenceMode inference;
-  const DatasetInfo& info = dataset.info();
-  std::vector<ConfusionMatrix> confusions(
-      names.size(), ConfusionMatrix(info.num_classes(), info.ignore_label));
-  std::vector<double> iou(names.size(), 0.0), both(names.size(), 0.0),
-      either(names.size(), 0.0);
-  for (int64_t first = 0; first < dataset.size();) {
-    SEG_ASSIGN_OR_RETURN(const Batch batch, ReadBatch(dataset, first, device));
-    first += static_cast<int64_t>(batch.ids.size());
-    const at::Tensor truth = batch.masks.eq(foreground);
-    const at::Tensor valid = batch.masks.ne(info.ignore_label);
-    const std::vector<at::Tensor> outputs =
-        PredictBatch(predict, batch, absl::StrJoin(batch.ids, ", "));
-    for (size_t k = 0; k < names.size(); ++k) {
-      confusions[k].Add(ArgMaxLabels(outputs[k]), batch.masks.to(at::kCPU));
-      const Overlap overlap(outputs[k].select(1, foreground).gt(0.5), truth,
-                            valid);
-      iou[k] += overlap.Iou().sum().item<double>();
-      both[k] += overlap.both.sum().item<double>();
-      either[k] += overlap.either.sum().item<double>();
+PathScores::PathScores(const SegmentationScores* scores, int64_t foreground)
+    : scores_(*scores),
+      foreground_(foreground),
+      iou_(scores->outputs().size()),
+      both_(iou_.size()),
+      either_(iou_.size()) {}
+
+absl::Status PathScores::Add(const Scored& image) {
+  const at::Tensor& masks = image.batch.masks;
+  const at::Tensor truth = masks.eq(foreground_);
+  const at::Tensor valid = masks.ne(scores_.info().ignore_label);
+  for (size_t k = 0; k < iou_.size(); ++k) {
+    const at::Tensor& output = image.prediction.probabilities[k];
+    const Overlap overlap(output.select(1, foreground_).gt(0.5), truth, valid);
+    iou_[k] += overlap.Iou().sum().item<double>();
+    both_[k] += overlap.both.sum().item<double>();
+    either_[k] += overlap.either.sum().item<double>();
+  }
+  ++images_;
+  return absl::OkStatus();
+}
+
+absl::Status PathScores::Finish(Findings* findings) {
+  Metrics& scalars = findings->scalars;
+  std::string table = absl::StrFormat("%-12s%10s%12s%11s%12s", "", "pixel acc.",
+                                      "class acc.", "image IoU", "corpus IoU");
+  for (size_t k = 0; k < iou_.size(); ++k) {
+    const std::string& name = scores_.outputs()[k];
+    const ConfusionMatrix& confusion = scores_.confusion(k);
+    const double image_iou = iou_[k] / images_;
+    const double corpus_iou = Ratio(both_[k], either_[k]);
+    for (const std::string& prefix : {std::string(), name + "/"}) {
+      if (prefix.empty() && k > 0) continue;
+      scalars[prefix + "pixel_accuracy"] = confusion.PixelAccuracy();
+      scalars[prefix + "class_accuracy"] = confusion.MeanClassAccuracy();
+      scalars[prefix + "image_iou"] = image_iou;
+      scalars[prefix + "corpus_iou"] = corpus_iou;
+    }
+    absl::StrAppendFormat(&table, "\n%-12s%10.2f%12.2f%11.2f%12.2f", name,
+                          100 * confusion.PixelAccuracy(),
+                          100 * confusion.MeanClassAccuracy(), 100 * image_iou,
+                          100 * corpus_iou);
+  }
+  const auto difference = [&](const std::string& a, const std::string& b) {
+    const auto of_a = scalars.find(a + "/image_iou");
+    const auto of_b = scalars.find(b + "/image_iou");
+    if (of_a == scalars.end() || of_b == scalars.end()) return;
+    scalars[absl::StrCat(a, "_minus_", b)] = of_a->second - of_b->second;
+  };
+  difference("both", "gen");
+  difference("averaged", "both");
+  findings->tables.push_back(std::move(table));
+  return absl::OkStatus();
+}
+
+struct GenerativeMeasure::Sums {
+  LikelihoodMean exact, monte_carlo, importance;
+  LatentMean latent;
+  OmissionMean omission;
+  double energy = 0, diversity = 0, images = 0;
+};
+
+GenerativeMeasure::GenerativeMeasure(const DatasetInfo& info,
+                                     const Config& config, System* system)
+    : info_(info),
+      inference_(config.inference),
+      evaluation_(config.evaluation),
+      system_(*system),
+      sums_(std::make_unique<Sums>()) {}
+
+GenerativeMeasure::~GenerativeMeasure() = default;
+
+absl::Status GenerativeMeasure::Add(const Scored& image) {
+  Model& model = system_.model();
+  const Batch& batch = image.batch;
+  const at::Tensor target = OneHot(batch.masks, model->classes());
+  const auto source = [&](uint64_t use) {
+    return MakeGenerator(RandomKey({static_cast<uint64_t>(inference_.seed),
+                                    static_cast<uint64_t>(image.index), use}));
+  };
+  const auto row = [&](const at::Tensor& rows) {
+    return rows.narrow(0, image.row, 1);
+  };
+  const Paths& paths = system_.paths();
+  ++sums_->images;
+  if (evaluation_.generative && !model->samples()) {
+    sums_->exact.Add(LabelLogLikelihood(
+        row(paths.both.defined() ? paths.both : paths.cnn), target));
+  } else if (evaluation_.generative) {
+    const int64_t samples =
+        std::max(evaluation_.likelihood_samples, evaluation_.energy_samples);
+    at::Generator noise = source(0);
+    const LogWeights weights =
+        DrawLogWeights(model, row(system_.images()), row(paths.a),
+                       {row(paths.prior.mean), row(paths.prior.log_variance)},
+                       target, samples, noise);
+    const auto used = [&](const at::Tensor& w) {
+      return w.narrow(0, 0, evaluation_.likelihood_samples);
+    };
+    sums_->monte_carlo.Add(used(weights.monte_carlo));
+    if (weights.importance.defined()) {
+      sums_->importance.Add(used(weights.importance));
+    }
+    EnergyDistanceOptions options;
+    options.num_classes = info_.num_classes();
+    options.first_class = info_.num_classes() > 1 ? 1 : 0;
+    options.ignore_label = info_.ignore_label;
+    const EnergyDistance distance = GeneralizedEnergyDistance(
+        weights.posteriors.narrow(0, 0, evaluation_.energy_samples)
+            .argmax(1)
+            .to(at::kCPU),
+        batch.masks.to(at::kCPU), options);
+    sums_->energy += distance.squared;
+    sums_->diversity += distance.samples;
+    sums_->latent.Add(weights.prior);
+    if (model->has_recognition()) {
+      sums_->latent.Add(weights.recognition, weights.prior);
     }
   }
-  std::vector<PathScores> scores;
-  for (size_t k = 0; k < names.size(); ++k) {
-    scores.push_back({names[k], confusions[k].PixelAccuracy(),
-                      confusions[k].MeanClassAccuracy(),
-                      iou[k] / static_cast<double>(dataset.size()),
-                      Ratio(both[k], either[k])});
+  if (evaluation_.omission_block == 0) return absl::OkStatus();
+  const at::Tensor unseen =
+      OmittedPixels(1, batch.images.size(2), batch.images.size(3),
+                    evaluation_.omission_block, evaluation_.omitted, source(1))
+          .to(batch.images.device());
+  sums_->omission.Add(Complete(model, batch.images, target, unseen,
+                               evaluation_.omission_rounds),
+                      batch.masks, unseen, evaluation_.foreground,
+                      info_.ignore_label);
+  return absl::OkStatus();
+}
+
+GenerativeScores GenerativeMeasure::scores() const {
+  GenerativeScores scores;
+  scores.exact = sums_->exact.Result();
+  scores.monte_carlo = sums_->monte_carlo.Result();
+  scores.importance = sums_->importance.Result();
+  sums_->latent.Store(&scores);
+  if (scores.monte_carlo) {
+    scores.energy_distance = sums_->energy / sums_->images;
+    scores.sample_diversity = sums_->diversity / sums_->images;
+  }
+  if (evaluation_.omission_block > 0) {
+    scores.omission = sums_->omission.Result();
   }
   return scores;
 }
 
-absl::StatusOr<GenerativeScores> ScoreGenerative(const Dataset& dataset,
-                                                 Model& model,
-                                                 const Config& config,
-                                                 c10::Device device) {
-  SEG_RETURN_IF_ERROR(CheckDataset(dataset));
-  const c10::InferenceMode inference;
-  const DatasetInfo& info = dataset.info();
-  const EvaluationConfig& evaluation = config.evaluation;
-  LikelihoodMean exact, monte_carlo, importance;
-  LatentMean latent;
-  OmissionMean omission;
-  EnergyDistanceOptions energy_options;
-  energy_options.num_classes = info.num_classes();
-  energy_options.first_class = info.num_classes() > 1 ? 1 : 0;
-  energy_options.ignore_label = info.ignore_label;
-  double energy = 0, diversity = 0;
-  for (int64_t i = 0; i < dataset.size(); ++i) {
-    SEG_ASSIGN_OR_RETURN(const Sample sample, dataset.Get(i));
-    const Batch batch = MakeBatch(sample, device);
-    const auto source = [&](uint64_t use) {
-      return MakeGenerator(
-          RandomKey({static_cast<uint64_t>(config.inference.seed),
-                     static_cast<uint64_t>(i), use}));
-    };
-    const at::Tensor target = OneHot(batch.masks, model->classes());
-    if (evaluation.generative) {
-      const at::Tensor x = model->Prepare(batch.images);
-      if (!model->samples()) {
-        const Paths paths = Deterministic(model, x);
-        exact.Add(LabelLogLikelihood(
-            paths.both.defined() ? paths.both : paths.cnn, target));
-      } else {
-        const int64_t samples =
-            std::max(evaluation.likelihood_samples, evaluation.energy_samples);
-        at::Generator noise = source(0);
-        const LogWeights weights =
-            DrawLogWeights(model, x, target, samples, noise);
-        const auto used = [&](const at::Tensor& w) {
-          return w.narrow(0, 0, evaluation.likelihood_samples);
-        };
-        monte_carlo.Add(used(weights.monte_carlo));
-        if (weights.importance.defined()) {
-          importance.Add(used(weights.importance));
-        }
-        const EnergyDistance distance = GeneralizedEnergyDistance(
-            weights.posteriors.narrow(0, 0, evaluation.energy_samples)
-                .argmax(1)
-                .to(at::kCPU),
-            batch.masks.to(at::kCPU), energy_options);
-        energy += distance.squared;
-        diversity += distance.samples;
-        latent.Add(weights.prior);
-        if (model->has_recognition()) {
-          latent.Add(weights.recognition, weights.prior);
-        }
-      }
-    }
-    if (evaluation.omission_block > 0) {
-      const at::Tensor unseen =
-          OmittedPixels(1, batch.images.size(2), batch.images.size(3),
-                        evaluation.omission_block, evaluation.omitted,
-                        source(1))
-              .to(device);
-      omission.Add(Complete(model, batch.images, target, unseen,
-                            evaluation.omission_rounds),
-                   batch.masks, unseen, evaluation.foreground,
-                   info.ignore_label);
-    }
-  }
-  GenerativeScores scores;
-  scores.exact = exact.Result();
-  scores.monte_carlo = monte_carlo.Result();
-  scores.importance = importance.Result();
-  latent.Store(&scores);
-  if (evaluation.generative && model->samples()) {
-    const double images = static_cast<double>(dataset.size());
-    scores.energy_distance = energy / images;
-    scores.sample_diversity = diversity / images;
-  }
-  if (evaluation.omission_block > 0) scores.omission = omission.Result();
-  return scores;
+absl::Status GenerativeMeasure::Finish(Findings* findings) {
+  const GenerativeScores found = scores();
+  AddScores(found, &findings->scalars);
+  const std::string table = ScoreTable(found);
+  if (!table.empty()) findings->tables.push_back(table);
+  return absl::OkStatus();
 }
 
 }  // namespace cgm

@@ -17,27 +17,22 @@
 #define CGM_EVALUATION_H_
 
 #include <cstdint>
-#include <functional>
+#include <memory>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "ATen/core/Tensor.h"
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
 #include "cgm/config.h"
 #include "cgm/inference.h"
 #include "cgm/model.h"
 #include "common/datasets/dataset.h"
+#include "common/evaluation/measure.h"
+#include "common/evaluation/segmentation_scores.h"
 #include "common/metrics/likelihood.h"
 
 namespace seg {
 namespace cgm {
-
-struct PathScores {
-  std::string name;
-  double pixel_accuracy = 0, class_accuracy = 0;
-  double image_iou = 0, corpus_iou = 0;
-};
 
 // Means over images of the estimates of log p(y|x).
 struct LikelihoodScores {
@@ -86,22 +81,54 @@ struct LogWeights {
 LogWeights DrawLogWeights(Model& model, const at::Tensor& x,
                           const at::Tensor& target, int64_t samples,
                           at::Generator& generator);
+// The same from what Deterministic gives of x: a [1,C,H,W] and p(z|x).
+LogWeights DrawLogWeights(Model& model, const at::Tensor& x,
+                          const at::Tensor& a, const DiagonalGaussian& prior,
+                          const at::Tensor& target, int64_t samples,
+                          at::Generator& generator);
 
-// Accuracies and IoU by path. outputs: as Predictor::Predict gives them, with
-// their names.
-using BatchPredictFn =
-    std::function<std::vector<at::Tensor>(const Batch& batch)>;
-absl::StatusOr<std::vector<PathScores>> ScorePaths(
-    const Dataset& dataset, const BatchPredictFn& predict,
-    const std::vector<std::string>& names, int64_t foreground,
-    c10::Device device);
+// Accuracies and IoU by path. Finds, with the prefix "PATH/" for every output
+// and without one for the first, pixel_accuracy, class_accuracy, image_iou and
+// corpus_iou; "both_minus_gen" and "averaged_minus_both", differences of image
+// IoU, where there are both; and a table of one row a path.
+class PathScores : public Measure {
+ public:
+  // scores: of the same evaluation, before this one in its list.
+  PathScores(const SegmentationScores* scores, int64_t foreground);
+  absl::Status Add(const Scored& image) override;
+  absl::Status Finish(Findings* findings) override;
 
-// Everything else, as `config` asks. Deterministic: noise is a function of
-// (inference.seed, index of the image).
-absl::StatusOr<GenerativeScores> ScoreGenerative(const Dataset& dataset,
-                                                 Model& model,
-                                                 const Config& config,
-                                                 c10::Device device);
+ private:
+  const SegmentationScores& scores_;
+  int64_t foreground_;
+  double images_ = 0;
+  std::vector<double> iou_, both_, either_;  // sums, by output
+};
+
+// Everything else, as `config` asks. Finds the metrics of AddScores and the
+// lines of ScoreTable (score_table.h). Deterministic: noise is a function of
+// (inference.seed, index of the image). It takes the CNN's scores and the prior
+// from `system`, which saw the image, and runs the generator and the
+// recognition network itself.
+class GenerativeMeasure : public Measure {
+ public:
+  GenerativeMeasure(const DatasetInfo& info, const Config& config,
+                    System* system);
+  ~GenerativeMeasure() override;
+  absl::Status Add(const Scored& image) override;
+  absl::Status Finish(Findings* findings) override;
+
+  GenerativeScores scores() const;
+
+ private:
+  struct Sums;
+
+  DatasetInfo info_;
+  InferenceConfig inference_;
+  EvaluationConfig evaluation_;
+  System& system_;
+  std::unique_ptr<Sums> sums_;
+};
 
 }  // namespace cgm
 }  // namespace seg

@@ -6,13 +6,18 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "cgm/inference.h"
+#include "cgm/paper.h"
 #include "cgm/score_table.h"
 #include "cgm/tiny_model.h"
+#include "common/evaluation/evaluate.h"
+#include "common/testing/count_operators.h"
 #include "common/testing/status_matchers.h"
 
 namespace seg {
@@ -121,7 +126,7 @@ TEST(LogWeightsTest, BothEstimatorsMatchExactIntegration) {
   }
 }
 
-TEST(ScorePathsTest, ByHand) {
+TEST(PathScoresTest, ByHand) {
   // Truth: image 0 has the thing in the left half, image 1 has none; the last
   // row is void. Prediction: the thing in the upper half.
   at::Tensor left = at::zeros({4, 4}, at::kByte);
@@ -130,36 +135,52 @@ TEST(ScorePathsTest, ByHand) {
   at::Tensor none = at::zeros({4, 4}, at::kByte);
   none[3].fill_(255);
   const Memory data({MakeSample("a", left), MakeSample("b", none)});
-  const auto predict = [](const Batch& batch) {
+  FunctionPredictor predictor({"both"}, [](const Batch& batch) {
     at::Tensor p = at::zeros({batch.images.size(0), 2, 4, 4});
     p.select(1, 0).fill_(0.9);
     p.select(1, 0).narrow(1, 0, 2).fill_(0.2);
     p.select(1, 1).copy_(1 - p.select(1, 0));
     return std::vector<at::Tensor>{p};
-  };
-  ASSERT_OK_AND_ASSIGN(const std::vector<PathScores> scores,
-                       ScorePaths(data, predict, {"both"}, 1, c10::kCPU));
+  });
+  auto scores =
+      std::make_unique<SegmentationScores>(data.info(), predictor.Names());
+  auto paths = std::make_unique<PathScores>(scores.get(), 1);
+  Measures measures;
+  measures.push_back(std::move(scores));
+  measures.push_back(std::move(paths));
+  EvaluateOptions options;
+  options.batch_size = 2;
+  ASSERT_OK_AND_ASSIGN(const Findings findings,
+                       Evaluate(data, predictor, measures, options));
   // Image 0: 4 of 6 hit, 4 false, 2 missed of 12 pixels: 6 right; image 1: 8
   // false: 4 right.
-  EXPECT_DOUBLE_EQ(scores[0].pixel_accuracy, 10.0 / 24);
-  EXPECT_DOUBLE_EQ(scores[0].class_accuracy, 0.5 * (4.0 / 6 + 6.0 / 18));
-  EXPECT_DOUBLE_EQ(scores[0].image_iou, 0.5 * (4.0 / 10 + 0));
-  EXPECT_DOUBLE_EQ(scores[0].corpus_iou, 4.0 / 18);
+  for (const std::string prefix : {"", "both/"}) {
+    const auto found = [&](const std::string& name) {
+      return findings.scalars.at(prefix + name);
+    };
+    EXPECT_DOUBLE_EQ(found("pixel_accuracy"), 10.0 / 24);
+    EXPECT_DOUBLE_EQ(found("class_accuracy"), 0.5 * (4.0 / 6 + 6.0 / 18));
+    EXPECT_DOUBLE_EQ(found("image_iou"), 0.5 * (4.0 / 10 + 0));
+    EXPECT_DOUBLE_EQ(found("corpus_iou"), 4.0 / 18);
+  }
 }
 
-TEST(ScorePathsTest, DataWithoutMasksOrImagesIsAnError) {
-  const auto predict = [](const Batch&) { return std::vector<at::Tensor>(); };
-  EXPECT_THAT(ScorePaths(Memory({}), predict, {"both"}, 1, c10::kCPU).status(),
-              StatusIs(absl::StatusCode::kFailedPrecondition,
-                       HasSubstr("the split is empty")));
-  EXPECT_THAT(ScorePaths(Memory({MakeSample("a", at::zeros({16, 16}))}, false),
-                         predict, {"both"}, 1, c10::kCPU)
-                  .status(),
-              StatusIs(absl::StatusCode::kFailedPrecondition,
-                       HasSubstr("has no masks")));
+// What GenerativeMeasure finds on a data set.
+absl::StatusOr<GenerativeScores> Score(const Dataset& data, Model& model,
+                                       const Config& config,
+                                       int64_t batch_size = 1) {
+  System system({model}, config.inference);
+  Measures measures;
+  measures.push_back(
+      std::make_unique<GenerativeMeasure>(data.info(), config, &system));
+  EvaluateOptions options;
+  options.batch_size = batch_size;
+  const auto findings = Evaluate(data, system, measures, options);
+  if (!findings.ok()) return findings.status();
+  return static_cast<GenerativeMeasure&>(*measures[0]).scores();
 }
 
-TEST(ScoreGenerativeTest, EstimatorsByType) {
+TEST(GenerativeMeasureTest, EstimatorsByType) {
   at::manual_seed(2);
   // One mask of a single class, one all void, two sizes.
   const Memory data({MakeSample("a", at::zeros({16, 16})),
@@ -172,7 +193,7 @@ TEST(ScoreGenerativeTest, EstimatorsByType) {
   for (const std::string type : {"cnn", "gdnn", "gsnn", "cvae", "hybrid"}) {
     Model model = MakeModel(type);
     ASSERT_OK_AND_ASSIGN(const GenerativeScores scores,
-                         ScoreGenerative(data, model, config, c10::kCPU));
+                         Score(data, model, config));
     const bool sampled = model->samples(), q = model->has_recognition();
     EXPECT_EQ(scores.exact.has_value(), !sampled) << type;
     EXPECT_EQ(scores.monte_carlo.has_value(), sampled) << type;
@@ -191,25 +212,28 @@ TEST(ScoreGenerativeTest, EstimatorsByType) {
     ASSERT_TRUE(scores.omission.has_value()) << type;
     // The same numbers again.
     ASSERT_OK_AND_ASSIGN(const GenerativeScores again,
-                         ScoreGenerative(data, model, config, c10::kCPU));
+                         Score(data, model, config));
     EXPECT_EQ(scores.Main()->negative_cll, again.Main()->negative_cll);
     EXPECT_EQ(scores.omission->pixel_accuracy, again.omission->pixel_accuracy);
-    nlohmann::json json;
-    AddScores({{"both", 0.5, 0.25, 0.125, 1}}, scores, &json);
-    EXPECT_EQ(json["metrics"]["image_iou"], 0.125);
-    EXPECT_EQ(json["metrics"]["both/image_iou"], 0.125);
-    EXPECT_EQ(json["metrics"]["negative_cll"], scores.Main()->negative_cll);
-    EXPECT_THAT(ScoreTable({}, scores), HasSubstr("-CLL"));
+    // Whatever lies beside an image.
+    ASSERT_OK_AND_ASSIGN(const GenerativeScores batched,
+                         Score(data, model, config, /*batch_size=*/3));
+    EXPECT_NEAR(scores.Main()->negative_cll, batched.Main()->negative_cll,
+                1e-4 * scores.Main()->negative_cll);
+    Metrics metrics;
+    AddScores(scores, &metrics);
+    EXPECT_EQ(metrics["negative_cll"], scores.Main()->negative_cll);
+    EXPECT_THAT(ScoreTable(scores), HasSubstr("-CLL"));
   }
 }
 
-TEST(ScoreGenerativeTest, KlIsOfRecognitionAgainstPrior) {
+TEST(GenerativeMeasureTest, KlIsOfRecognitionAgainstPrior) {
   const c10::InferenceMode inference;
   at::manual_seed(3);
   const Memory data({MakeSample("a", at::randint(2, {32, 16}, at::kByte))});
   Model model = MakeModel("cvae");
   ASSERT_OK_AND_ASSIGN(const GenerativeScores scores,
-                       ScoreGenerative(data, model, Config(), c10::kCPU));
+                       Score(data, model, Config()));
   ASSERT_OK_AND_ASSIGN(const Sample sample, data.Get(0));
   const Batch batch = MakeBatch(sample, c10::kCPU);
   const at::Tensor x = model->Prepare(batch.images);
@@ -222,7 +246,7 @@ TEST(ScoreGenerativeTest, KlIsOfRecognitionAgainstPrior) {
 
 // Neither the image nor the labels of an unseen pixel have a say: with all of
 // them unseen, flipped labels flip what is right.
-TEST(ScoreGenerativeTest, OmissionSeesNothingOfWhatItHides) {
+TEST(GenerativeMeasureTest, OmissionSeesNothingOfWhatItHides) {
   at::manual_seed(4);
   const Sample sample = MakeSample("a", at::randint(2, {32, 32}, at::kByte));
   Sample flipped = sample;
@@ -236,8 +260,7 @@ TEST(ScoreGenerativeTest, OmissionSeesNothingOfWhatItHides) {
   for (const char* type : {"gdnn", "cvae"}) {
     Model model = MakeModel(type);
     const auto accuracy = [&](const Sample& of) {
-      const auto scores =
-          ScoreGenerative(Memory({of}), model, config, c10::kCPU);
+      const auto scores = Score(Memory({of}), model, config);
       EXPECT_OK(scores);
       return scores->omission->pixel_accuracy;
     };
@@ -249,11 +272,42 @@ TEST(ScoreGenerativeTest, OmissionSeesNothingOfWhatItHides) {
   Model model = MakeModel("cvae");
   const Memory data({sample});
   ASSERT_OK_AND_ASSIGN(const GenerativeScores alone,
-                       ScoreGenerative(data, model, config, c10::kCPU));
+                       Score(data, model, config));
   config.evaluation.generative = true;
-  ASSERT_OK_AND_ASSIGN(const GenerativeScores all,
-                       ScoreGenerative(data, model, config, c10::kCPU));
+  ASSERT_OK_AND_ASSIGN(const GenerativeScores all, Score(data, model, config));
   EXPECT_EQ(alone.omission->pixel_accuracy, all.omission->pixel_accuracy);
+}
+
+// CNN and prior run once for an image, whatever is measured; the recognition
+// network once for the likelihood, the generator for the answer and for the
+// samples of both estimators.
+TEST(GenerativeMeasureTest, EachNetworkSeesAnImageOnce) {
+  const c10::InferenceMode inference;
+  at::manual_seed(5);
+  const Memory data({MakeSample("a", at::randint(2, {16, 16}, at::kByte)),
+                     MakeSample("b", at::randint(2, {16, 16}, at::kByte))});
+  Config config;
+  config.evaluation.likelihood_samples = 4;
+  config.evaluation.energy_samples = 4;
+  Model model = MakeModel("cvae");
+  const at::Tensor x = model->Prepare(Images(1).images);
+  const at::Tensor a = model->RunCnn(x).full;
+  const at::Tensor z = model->Prior(x, a).mean;
+  const auto count = [](const std::function<void()>& body) {
+    return CountOperators("aten::convolution", body);
+  };
+  const int64_t once = count([&] { model->RunCnn(x); }) +
+                       count([&] { model->Prior(x, a); }) +
+                       count([&] { model->Recognition(x, a); });
+  const int64_t generator = count([&] { model->Generate(z); });
+  EXPECT_GT(generator, 0);
+  System system({model}, config.inference);
+  const Measures measures =
+      Paper::MakeMeasures(config, system, data.info(), Moment::kEval);
+  EXPECT_EQ(measures.size(), 3u);
+  const int64_t all =
+      count([&] { EXPECT_OK(Evaluate(data, system, measures, {}).status()); });
+  EXPECT_EQ(all, 2 * (once + 3 * generator));
 }
 
 }  // namespace

@@ -77,12 +77,12 @@ Uncertainty Summarize(const at::Tensor& posteriors) {
           posteriors.var(0, /*unbiased=*/false).sum(0)};
 }
 
-Predictor::Predictor(std::vector<Model> models, const InferenceConfig& config)
+System::System(std::vector<Model> models, const InferenceConfig& config)
     : models_(std::move(models)), config_(config) {
-  TORCH_CHECK(!models_.empty(), "Predictor: expected a model, got none");
+  TORCH_CHECK(!models_.empty(), "System: expected a model, got none");
 }
 
-std::vector<std::string> Predictor::Names() const {
+std::vector<std::string> System::Names() const {
   if (!models_[0]->has_latent()) return {"cnn"};
   std::vector<std::string> names;
   if (config_.samples > 0 && models_[0]->samples()) {
@@ -95,12 +95,14 @@ std::vector<std::string> Predictor::Names() const {
   return names;
 }
 
-std::vector<at::Tensor> Predictor::Predict(const Batch& batch) {
+Prediction System::Predict(const Batch& batch) {
   const std::vector<std::string> names = Names();
   std::vector<at::Tensor> sums(names.size());
-  for (Model& model : models_) {
+  for (size_t m = 0; m < models_.size(); ++m) {
+    Model& model = models_[m];
     const at::Tensor x = model->Prepare(batch.images);
     const Paths paths = Deterministic(model, x);
+    if (m == 0) images_ = x, paths_ = paths;
     for (size_t i = 0; i < names.size(); ++i) {
       at::Tensor value = names[i] == "both"  ? paths.both
                          : names[i] == "cnn" ? paths.cnn
@@ -123,25 +125,7 @@ std::vector<at::Tensor> Predictor::Predict(const Batch& batch) {
     }
   }
   for (at::Tensor& sum : sums) sum = sum / static_cast<double>(models_.size());
-  return sums;
-}
-
-std::vector<at::Tensor> Predictor::PredictResized(const Batch& batch,
-                                                  int64_t height,
-                                                  int64_t width) {
-  const int64_t old_height = batch.images.size(2);
-  const int64_t old_width = batch.images.size(3);
-  if (old_height == height && old_width == width) return Predict(batch);
-  Batch resized;
-  resized.ids = batch.ids;
-  resized.images = at::_upsample_bilinear2d_aa(batch.images, {height, width},
-                                               /*align_corners=*/false);
-  std::vector<at::Tensor> outputs = Predict(resized);
-  for (at::Tensor& output : outputs) {
-    output = at::upsample_bilinear2d(output, {old_height, old_width},
-                                     /*align_corners=*/false);
-  }
-  return outputs;
+  return {std::move(sums), {}};
 }
 
 }  // namespace cgm

@@ -18,6 +18,7 @@
 #include "cgm/config.h"
 #include "cgm/model.h"
 #include "common/datasets/dataset.h"
+#include "common/evaluation/predictor.h"
 
 namespace seg {
 namespace cgm {
@@ -61,28 +62,33 @@ struct Uncertainty {
 };
 Uncertainty Summarize(const at::Tensor& posteriors);
 
-// What eval and predict call: outputs in the order of Names(), each the mean
-// over the ensemble.
-class Predictor {
+// A trained model, or an ensemble of them, in use: outputs in the order of
+// Names(), each the mean over the ensemble.
+class System : public Predictor {
  public:
   // models: at least one, of one type, in eval mode.
-  Predictor(std::vector<Model> models, const InferenceConfig& config);
+  System(std::vector<Model> models, const InferenceConfig& config);
 
   // "averaged" (of a model with samples(), where inference.samples asks for
   // it), then the path asked for, then the others.
-  std::vector<std::string> Names() const;
-  // batch: images of sides that are multiples of 16. The samples are a function
-  // of inference.seed and the image, whatever lies beside it in the data.
-  std::vector<at::Tensor> Predict(const Batch& batch);
-  // The same for images of any size: bilinear to height x width and back.
-  std::vector<at::Tensor> PredictResized(const Batch& batch, int64_t height,
-                                         int64_t width);
+  std::vector<std::string> Names() const override;
+  // batch: images of sides that are multiples of 16.
+  // The samples are a function of inference.seed and the image, whatever lies
+  // beside it in the data.
+  Prediction Predict(const Batch& batch) override;
+
+  // Of the first model and the batch that Predict saw last: the images as
+  // Model::Prepare gives them, and the paths.
+  const at::Tensor& images() const { return images_; }
+  const Paths& paths() const { return paths_; }
 
   Model& model() { return models_[0]; }
 
  private:
   std::vector<Model> models_;
   InferenceConfig config_;
+  at::Tensor images_;
+  Paths paths_;
 };
 
 }  // namespace cgm

@@ -1,7 +1,6 @@
 #include "cgm/inference.h"
 
 #include <ATen/ATen.h>
-#include <ATen/record_function.h>
 #include <c10/core/InferenceMode.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -13,6 +12,7 @@
 
 #include "cgm/pictures.h"
 #include "cgm/tiny_model.h"
+#include "common/testing/count_operators.h"
 
 namespace seg {
 namespace cgm {
@@ -20,24 +20,23 @@ namespace {
 
 using ::testing::ElementsAre;
 
-TEST(PredictorTest, OutputsByTypeAndPath) {
+TEST(SystemTest, OutputsByTypeAndPath) {
   InferenceConfig config;
-  EXPECT_THAT(Predictor({MakeModel("cnn")}, config).Names(),
-              ElementsAre("cnn"));
-  EXPECT_THAT(Predictor({MakeModel("gdnn")}, config).Names(),
+  EXPECT_THAT(System({MakeModel("cnn")}, config).Names(), ElementsAre("cnn"));
+  EXPECT_THAT(System({MakeModel("gdnn")}, config).Names(),
               ElementsAre("both", "cnn", "gen"));
   config.path = "gen";
   config.samples = 3;
-  EXPECT_THAT(Predictor({MakeModel("cvae")}, config).Names(),
+  EXPECT_THAT(System({MakeModel("cvae")}, config).Names(),
               ElementsAre("averaged", "gen", "both", "cnn"));
 }
 
-TEST(PredictorTest, PathsByTheirDefinition) {
+TEST(SystemTest, PathsByTheirDefinition) {
   const c10::InferenceMode inference;
   Model model = MakeModel("cvae", 3);
   const Batch batch = Images(2);
   const std::vector<at::Tensor> outputs =
-      Predictor({model}, InferenceConfig()).Predict(batch);
+      System({model}, InferenceConfig()).Predict(batch).probabilities;
   const at::Tensor x = batch.images / 255;
   const at::Tensor a = model->RunCnn(x).full;
   const at::Tensor g = model->Generate(model->Prior(x, a).mean);
@@ -47,26 +46,27 @@ TEST(PredictorTest, PathsByTheirDefinition) {
   EXPECT_TRUE(at::allclose(outputs[2], at::softmax(2 * g, 1), 1e-4, 1e-5));
 }
 
-TEST(PredictorTest, SamplesAreAFunctionOfSeedAndImage) {
+TEST(SystemTest, SamplesAreAFunctionOfSeedAndImage) {
   const c10::InferenceMode inference;
   InferenceConfig config;
   config.samples = 20;  // more than a chunk
   Model model = MakeModel("hybrid");
-  Predictor predictor({model}, config);
+  System predictor({model}, config);
   const Batch batch = Images(2);
-  const at::Tensor both = predictor.Predict(batch)[0];
-  EXPECT_TRUE(at::equal(both, predictor.Predict(batch)[0]));
+  const at::Tensor both = predictor.Predict(batch).probabilities[0];
+  EXPECT_TRUE(at::equal(both, predictor.Predict(batch).probabilities[0]));
   Batch second;
   second.images = batch.images.narrow(0, 1, 1);
-  EXPECT_TRUE(at::allclose(both.narrow(0, 1, 1), predictor.Predict(second)[0],
-                           1e-4, 1e-5));
+  EXPECT_TRUE(at::allclose(both.narrow(0, 1, 1),
+                           predictor.Predict(second).probabilities[0], 1e-4,
+                           1e-5));
   config.seed = 1;
-  EXPECT_FALSE(
-      at::allclose(both, Predictor({model}, config).Predict(batch)[0]));
+  EXPECT_FALSE(at::allclose(
+      both, System({model}, config).Predict(batch).probabilities[0]));
   EXPECT_TRUE(at::allclose(both.sum(1), at::ones({2, 32, 32})));
 }
 
-TEST(PredictorTest, AveragedIsTheMeanOfThePosteriors) {
+TEST(SystemTest, AveragedIsTheMeanOfThePosteriors) {
   const c10::InferenceMode inference;
   InferenceConfig config;
   config.samples = 20;
@@ -74,34 +74,27 @@ TEST(PredictorTest, AveragedIsTheMeanOfThePosteriors) {
   const Batch batch = Images(1);
   at::Generator generator = MakeGenerator(0);
   EXPECT_TRUE(at::allclose(
-      Predictor({model}, config).Predict(batch)[0],
+      System({model}, config).Predict(batch).probabilities[0],
       SamplePosteriors(model, model->Prepare(batch.images), 20, generator)
           .mean(0, /*keepdim=*/true)));
 }
 
 // Averaging over samples runs the CNN (two poolings) and the prior (three) once
 // a batch, not once more an image.
-TEST(PredictorTest, NetworksOfTheImageRunOnce) {
+TEST(SystemTest, NetworksOfTheImageRunOnce) {
   const c10::InferenceMode inference;
   InferenceConfig config;
   config.samples = 3;
-  Predictor predictor({MakeModel("cvae")}, config);
-  static int poolings;
-  poolings = 0;
-  const auto handle = at::addThreadLocalCallback(at::RecordFunctionCallback(
-      [](const at::RecordFunction& f) -> std::unique_ptr<at::ObserverContext> {
-        poolings += std::string(f.name()) == "aten::max_pool2d";
-        return nullptr;
-      }));
-  predictor.Predict(Images(2));
-  at::removeCallback(handle);
-  EXPECT_EQ(poolings, 5);
+  System predictor({MakeModel("cvae")}, config);
+  EXPECT_EQ(
+      CountOperators("aten::max_pool2d", [&] { predictor.Predict(Images(2)); }),
+      5);
 }
 
-TEST(PredictorTest, WhatDoesNotSampleHasNoSamples) {
+TEST(SystemTest, WhatDoesNotSampleHasNoSamples) {
   InferenceConfig config;
   config.samples = 3;
-  EXPECT_THAT(Predictor({MakeModel("gdnn")}, config).Names(),
+  EXPECT_THAT(System({MakeModel("gdnn")}, config).Names(),
               ElementsAre("both", "cnn", "gen"));
   at::Generator generator = MakeGenerator(0);
   Model gdnn = MakeModel("gdnn"), cvae = MakeModel("cvae");
@@ -110,30 +103,21 @@ TEST(PredictorTest, WhatDoesNotSampleHasNoSamples) {
   EXPECT_THROW(SamplePosteriors(cvae, x, 0, generator), c10::Error);
 }
 
-TEST(PredictorTest, AnEnsembleIsTheMeanOfItsModels) {
+TEST(SystemTest, AnEnsembleIsTheMeanOfItsModels) {
   const c10::InferenceMode inference;
   Model one = MakeModel("gdnn"), two = MakeModel("gdnn");
   two->named_parameters()["generator.head.bias"].add_(1);
   two->named_parameters()["cnn.head.weight"].mul_(-1);
   const Batch batch = Images(1);
   const InferenceConfig config;
-  const at::Tensor mean = (Predictor({one}, config).Predict(batch)[0] +
-                           Predictor({two}, config).Predict(batch)[0]) /
-                          2;
-  EXPECT_TRUE(at::allclose(Predictor({one, two}, config).Predict(batch)[0],
-                           mean, 1e-5, 1e-6));
-  EXPECT_THROW(Predictor({}, config), c10::Error);
-}
-
-TEST(PredictorTest, AnySizeThroughTheNetworksSize) {
-  const c10::InferenceMode inference;
-  Predictor predictor({MakeModel("cvae")}, InferenceConfig());
-  Batch batch;
-  batch.images = 255 * at::rand({1, 3, 50, 37});
-  EXPECT_THROW(predictor.Predict(batch), c10::Error);
-  const at::Tensor p = predictor.PredictResized(batch, 32, 32)[0];
-  EXPECT_EQ(p.sizes(), at::IntArrayRef({1, 2, 50, 37}));
-  EXPECT_TRUE(at::allclose(p.sum(1), at::ones({1, 50, 37})));
+  const at::Tensor mean =
+      (System({one}, config).Predict(batch).probabilities[0] +
+       System({two}, config).Predict(batch).probabilities[0]) /
+      2;
+  EXPECT_TRUE(
+      at::allclose(System({one, two}, config).Predict(batch).probabilities[0],
+                   mean, 1e-5, 1e-6));
+  EXPECT_THROW(System({}, config), c10::Error);
 }
 
 TEST(SummarizeTest, ByHand) {

@@ -2,44 +2,23 @@
 
 #include <optional>
 #include <string>
-#include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
 namespace seg {
 namespace cgm {
 
-void AddScores(const std::vector<PathScores>& paths,
-               const GenerativeScores& scores, nlohmann::json* json) {
-  nlohmann::json& metrics = (*json)["metrics"];
-  for (size_t k = 0; k < paths.size(); ++k) {
-    const PathScores& path = paths[k];
-    // The first path without a prefix, every path with its own.
-    for (const std::string& prefix :
-         {std::string(), absl::StrCat(path.name, "/")}) {
-      if (prefix.empty() && k > 0) continue;
-      metrics[prefix + "pixel_accuracy"] = path.pixel_accuracy;
-      metrics[prefix + "class_accuracy"] = path.class_accuracy;
-      metrics[prefix + "image_iou"] = path.image_iou;
-      metrics[prefix + "corpus_iou"] = path.corpus_iou;
-    }
-  }
-  const auto difference = [&](const std::string& a, const std::string& b) {
-    const std::string key_a = a + "/image_iou", key_b = b + "/image_iou";
-    if (!metrics.contains(key_a) || !metrics.contains(key_b)) return;
-    metrics[absl::StrCat(a, "_minus_", b)] =
-        metrics[key_a].get<double>() - metrics[key_b].get<double>();
-  };
-  difference("both", "gen");
-  difference("averaged", "both");
+void AddScores(const GenerativeScores& scores, Metrics* all) {
+  Metrics& metrics = *all;
   if (scores.sigma_prior && scores.sigma_recognition) {
     metrics["sigma_q_over_p"] = *scores.sigma_recognition / *scores.sigma_prior;
   }
   const auto add = [&](const std::string& prefix,
                        const LikelihoodScores& likelihood) {
     metrics[prefix + "negative_cll"] = likelihood.negative_cll;
-    metrics[prefix + "samples"] = likelihood.samples;
+    metrics[prefix + "samples"] = static_cast<double>(likelihood.samples);
     if (likelihood.samples <= 1) return;  // exact, or without a spread
     metrics[prefix + "standard_error"] = likelihood.standard_error;
     metrics[prefix + "effective_samples"] = likelihood.effective_samples;
@@ -65,15 +44,8 @@ void AddScores(const std::vector<PathScores>& paths,
   }
 }
 
-std::string ScoreTable(const std::vector<PathScores>& paths,
-                       const GenerativeScores& scores) {
-  std::string table = absl::StrFormat("%-12s%10s%12s%11s%12s", "", "pixel acc.",
-                                      "class acc.", "image IoU", "corpus IoU");
-  for (const PathScores& path : paths) {
-    absl::StrAppendFormat(&table, "\n%-12s%10.2f%12.2f%11.2f%12.2f", path.name,
-                          100 * path.pixel_accuracy, 100 * path.class_accuracy,
-                          100 * path.image_iou, 100 * path.corpus_iou);
-  }
+std::string ScoreTable(const GenerativeScores& scores) {
+  std::string table;
   const auto add = [&](const char* name,
                        const std::optional<LikelihoodScores>& likelihood) {
     if (!likelihood) return;
@@ -111,7 +83,7 @@ std::string ScoreTable(const std::vector<PathScores>& paths,
                           100 * scores.omission->pixel_accuracy,
                           100 * scores.omission->image_iou);
   }
-  return table;
+  return std::string(absl::StripLeadingAsciiWhitespace(table));
 }
 
 }  // namespace cgm

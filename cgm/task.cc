@@ -2,27 +2,19 @@
 
 #include <ATen/ATen.h>
 
-#include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "cgm/corruption.h"
 #include "cgm/objective.h"
-#include "cgm/score_table.h"
 #include "common/base/log.h"
-#include "common/base/status_macros.h"
 
 namespace seg {
 namespace cgm {
 
-CgmTask::CgmTask(const Config& config, Model model,
-                 EvaluatedTaskOptions options)
-    : EvaluatedTask(std::move(options)),
-      config_(config),
-      model_(std::move(model)),
-      predictor_({model_}, config.inference),
-      watch_(config.collapse) {}
+CgmTask::CgmTask(const Config& config, Model model)
+    : config_(config), model_(std::move(model)), watch_(config.collapse) {}
 
 std::vector<Phase> CgmTask::Phases() {
   Phase phase;
@@ -41,45 +33,6 @@ StepLoss CgmTask::Loss(int64_t /*phase*/, const Batch& batch, int64_t step) {
         absl::StrCat("step ", step + 1, ": ", watch_.Message(config_.model)));
   }
   return {objective.loss, objective.Logged()};
-}
-
-absl::StatusOr<Metrics> CgmTask::Measure(const Dataset& dataset) {
-  SEG_ASSIGN_OR_RETURN(
-      const std::vector<PathScores> paths,
-      ScorePaths(
-          dataset, [this](const Batch& batch) { return Predict(batch); },
-          OutputNames(), config_.evaluation.foreground, options().device));
-  Metrics metrics;
-  for (size_t i = 0; i < paths.size(); ++i) {
-    const std::string prefix = i == 0 ? "" : paths[i].name + "_";
-    metrics[prefix + "pixel_accuracy"] = paths[i].pixel_accuracy;
-    metrics[prefix + "image_iou"] = paths[i].image_iou;
-  }
-  return metrics;
-}
-
-std::vector<at::Tensor> CgmTask::Predict(const Batch& batch) {
-  return predictor_.Predict(batch);
-}
-
-std::vector<std::string> CgmTask::OutputNames() const {
-  return predictor_.Names();
-}
-
-absl::Status CgmTask::AddToTable(const EvaluateResult& /*result*/,
-                                 std::string* table) {
-  if (!config_.evaluation.generative) return absl::OkStatus();
-  SEG_ASSIGN_OR_RETURN(
-      const GenerativeScores scores,
-      ScoreGenerative(*options().report, model_, config_, options().device));
-  SEG_ASSIGN_OR_RETURN(
-      const std::vector<PathScores> paths,
-      ScorePaths(
-          *options().report,
-          [this](const Batch& batch) { return Predict(batch); }, OutputNames(),
-          config_.evaluation.foreground, options().device));
-  absl::StrAppend(table, "\n", ScoreTable(paths, scores));
-  return absl::OkStatus();
 }
 
 }  // namespace cgm

@@ -1,25 +1,22 @@
-// CGM as the Trainer sees it: the objective on corrupted images, validation by
-// deterministic inference, and a watch on the latent.
+// CGM as the Trainer sees it: the objective on corrupted images, and a watch on
+// the latent.
 #ifndef CGM_TASK_H_
 #define CGM_TASK_H_
 
 #include <cstdint>
-#include <string>
 #include <vector>
 
 #include "cgm/collapse_watch.h"
 #include "cgm/config.h"
-#include "cgm/evaluation.h"
-#include "cgm/inference.h"
 #include "cgm/model.h"
-#include "common/inference/evaluated_task.h"
+#include "common/training/task.h"
 
 namespace seg {
 namespace cgm {
 
-class CgmTask : public EvaluatedTask {
+class CgmTask : public Task {
  public:
-  CgmTask(const Config& config, Model model, EvaluatedTaskOptions options);
+  CgmTask(const Config& config, Model model);
 
   torch::nn::Module& module() override { return *model_; }
   std::vector<Phase> Phases() override;
@@ -27,19 +24,9 @@ class CgmTask : public EvaluatedTask {
   // latents_in_use. Warns once when the KL vanishes (config.collapse).
   StepLoss Loss(int64_t phase, const Batch& batch, int64_t step) override;
 
- protected:
-  // "pixel_accuracy" and "image_iou" of the first output, "PATH_..." of the
-  // others. The paper selects by the first.
-  absl::StatusOr<Metrics> Measure(const Dataset& dataset) override;
-  std::vector<at::Tensor> Predict(const Batch& batch) override;
-  std::vector<std::string> OutputNames() const override;
-  absl::Status AddToTable(const EvaluateResult& result,
-                          std::string* table) override;
-
  private:
   Config config_;
   Model model_;
-  Predictor predictor_;
   CollapseWatch watch_;
 };
 

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "common/backbones/fcn.h"
-#include "common/inference/same_classes.h"
+#include "common/evaluation/same_classes.h"
 
 namespace seg {
 namespace crfgrad {

@@ -1,18 +1,17 @@
 #include "crfgrad/convergence.h"
 
 #include <ATen/ATen.h>
-#include <c10/core/InferenceMode.h>
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_format.h"
-#include "common/base/status_macros.h"
-#include "common/config/main.h"
-#include "common/metrics/confusion_matrix.h"
 #include "common/metrics/connected_regions.h"
+#include "common/reporting/report.h"
+#include "nlohmann/json.hpp"
 
 namespace seg {
 namespace crfgrad {
@@ -20,110 +19,98 @@ namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
-std::vector<double> Iterations(size_t size) {
-  std::vector<double> x(size);
-  for (size_t t = 0; t < size; ++t) x[t] = static_cast<double>(t);
-  return x;
+ReportChart Chart(const std::string& title, const std::string& name,
+                  const std::vector<double>& y) {
+  std::vector<double> x(y.size());
+  for (size_t t = 0; t < y.size(); ++t) x[t] = static_cast<double>(t);
+  ReportChart chart;
+  chart.options.title = title;
+  chart.options.x_label = "iteration";
+  chart.series = {{name, x, y}};
+  return chart;
 }
 
 }  // namespace
 
-absl::StatusOr<Convergence> MeasureConvergence(const Dataset& dataset,
-                                               const Config& config,
-                                               Model model,
-                                               c10::Device device) {
-  const DatasetInfo& info = dataset.info();
-  if (!model->has_crf()) {
-    return UsageError(absl::InvalidArgumentError(
-        "eval.convergence: needs model.inference=crfgrad"));
-  }
-  if (!info.has_masks) {
-    return absl::FailedPreconditionError(info.name +
-                                         ": has no masks to evaluate against");
-  }
-  const size_t steps = config.crf.iterations + 1;
-  const int64_t classes = info.num_classes();
-  Convergence result;
-  result.class_names = info.class_names;
-  result.energy.assign(steps, 0);
-  result.energy_share.assign(steps, 0);
-  result.specks.assign(classes, std::vector<int64_t>(steps, 0));
-  std::vector<std::vector<int64_t>> gone = result.specks;
-  std::vector<ConfusionMatrix> confusion(
-      steps, ConfusionMatrix(classes, info.ignore_label));
-  int64_t shares = 0;
-
-  const c10::InferenceMode inference;
-  for (int64_t i = 0; i < dataset.size(); ++i) {
-    SEG_ASSIGN_OR_RETURN(const Sample sample, dataset.Get(i));
-    const at::Tensor image = sample.image.unsqueeze(0).to(device, at::kFloat);
-    const at::Tensor z = at::softmax(model->Scores(image), 1);
-    const LatticeVector lattices = model->crf()->BuildLattices(image);
-    std::vector<at::Tensor> states;
-    model->crf()->forward(z, lattices, &states);
-
-    std::vector<double> energy;
-    std::vector<at::Tensor> first(classes);
-    std::vector<int64_t> first_count(classes);
-    for (size_t t = 0; t < steps; ++t) {
-      energy.push_back(
-          model->crf()->Energy(z, states[t], lattices).item<double>() /
-          static_cast<double>(sample.mask.numel()));
-      result.energy[t] += energy[t] / static_cast<double>(dataset.size());
-      const at::Tensor labels = states[t][0].argmax(0).cpu();
-      confusion[t].Add(labels, sample.mask);
-      for (int64_t c = 0; c < classes; ++c) {
-        int64_t count = 0;
-        const at::Tensor specks =
-            Specks(labels, sample.mask, c, config.eval.speck_area,
-                   info.ignore_label, &count);
-        result.specks[c][t] += count;
-        if (t == 0) first[c] = specks, first_count[c] = count;
-        // Specks of t = 0 that still have a pixel of the class.
-        const at::Tensor left = at::bincount(
-            (first[c] * (labels == c)).flatten(), {}, first_count[c] + 1);
-        gone[c][t] +=
-            first_count[c] - (left.slice(0, 1) > 0).sum().item<int64_t>();
-      }
-    }
-    const double fall = energy.front() - energy.back();
-    if (fall == 0) continue;
-    ++shares;
-    for (size_t t = 0; t < steps; ++t) {
-      result.energy_share[t] += (energy.front() - energy[t]) / fall;
-    }
-  }
-  for (size_t t = 0; t < steps; ++t) {
-    result.mean_iou.push_back(confusion[t].MeanIou());
-    result.energy_share[t] =
-        shares == 0 ? kNan
-                    : result.energy_share[t] / static_cast<double>(shares);
-  }
-  for (int64_t c = 0; c < classes; ++c) {
-    result.specks_removed.emplace_back();
-    for (size_t t = 0; t < steps; ++t) {
-      const int64_t before = result.specks[c][0];
-      result.specks_removed[c].push_back(before == 0
-                                             ? kNan
-                                             : static_cast<double>(gone[c][t]) /
-                                                   static_cast<double>(before));
-    }
-  }
-  return result;
+Convergence::Convergence(const DatasetInfo& info, int64_t speck_area,
+                         System* system)
+    : info_(info), speck_area_(speck_area), system_(*system) {
+  system_.KeepStates();
 }
 
-nlohmann::json ToJson(const Convergence& convergence) {
-  nlohmann::json json = {{"mean_iou", convergence.mean_iou},
-                         {"energy", convergence.energy},
-                         {"energy_share", convergence.energy_share}};
-  for (const double iou : convergence.mean_iou) {
-    json["mean_iou_to_come"].push_back(convergence.mean_iou.back() - iou);
+absl::Status Convergence::Add(const Scored& image) {
+  const System::States& all = system_.states();
+  const size_t steps = all.q.size();
+  const size_t classes = info_.class_names.size();
+  if (images_ == 0) {
+    confusion_.assign(steps,
+                      ConfusionMatrix(info_.num_classes(), info_.ignore_label));
+    energy_.assign(steps, 0);
+    energy_share_.assign(steps, 0);
+    specks_.assign(classes, std::vector<int64_t>(steps, 0));
+    gone_ = specks_;
   }
-  for (size_t c = 0; c < convergence.class_names.size(); ++c) {
-    const std::string& name = convergence.class_names[c];
-    const std::vector<int64_t>& specks = convergence.specks[c];
+  ++images_;
+  const at::Tensor& mask = image.sample.mask;
+  const at::Tensor z = all.unary.narrow(0, image.row, 1);
+  LatticeVector lattice;  // none without the bilateral term
+  if (!all.lattices.empty()) lattice.push_back(all.lattices[image.row]);
+  std::vector<double> energy;
+  std::vector<at::Tensor> first(classes);
+  std::vector<int64_t> first_count(classes);
+  for (size_t t = 0; t < steps; ++t) {
+    const at::Tensor q = all.q[t].narrow(0, image.row, 1);
+    energy.push_back(system_.Energy(z, q, lattice) /
+                     static_cast<double>(mask.numel()));
+    energy_[t] += energy[t];
+    const at::Tensor labels = q[0].argmax(0).cpu();
+    confusion_[t].Add(labels, mask);
+    for (size_t c = 0; c < classes; ++c) {
+      int64_t count = 0;
+      const at::Tensor specks = Specks(labels, mask, static_cast<int64_t>(c),
+                                       speck_area_, info_.ignore_label, &count);
+      specks_[c][t] += count;
+      if (t == 0) first[c] = specks, first_count[c] = count;
+      // Specks of t = 0 that still have a pixel of the class.
+      const at::Tensor left = at::bincount(
+          (first[c] * (labels == static_cast<int64_t>(c))).flatten(), {},
+          first_count[c] + 1);
+      gone_[c][t] +=
+          first_count[c] - (left.slice(0, 1) > 0).sum().item<int64_t>();
+    }
+  }
+  const double fall = energy.front() - energy.back();
+  if (fall == 0) return absl::OkStatus();
+  ++shares_;
+  for (size_t t = 0; t < steps; ++t) {
+    energy_share_[t] += (energy.front() - energy[t]) / fall;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Convergence::Finish(Findings* findings) {
+  const size_t steps = confusion_.size();
+  std::vector<double> mean_iou(steps), energy(steps), share(steps, kNan);
+  for (size_t t = 0; t < steps; ++t) {
+    mean_iou[t] = confusion_[t].MeanIou();
+    energy[t] = energy_[t] / static_cast<double>(images_);
+    if (shares_ > 0) share[t] = energy_share_[t] / static_cast<double>(shares_);
+  }
+  nlohmann::json& json = findings->json["convergence"];
+  json = {{"mean_iou", mean_iou}, {"energy", energy}, {"energy_share", share}};
+  for (const double iou : mean_iou) {
+    json["mean_iou_to_come"].push_back(mean_iou.back() - iou);
+  }
+  for (size_t c = 0; c < info_.class_names.size(); ++c) {
+    const std::string& name = info_.class_names[c];
+    const std::vector<int64_t>& specks = specks_[c];
     json["specks"][name] = specks;
-    json["specks_removed"][name] = convergence.specks_removed[c];
+    nlohmann::json& removed = json["specks_removed"][name];
+    for (const int64_t gone : gone_[c]) {
+      removed.push_back(specks[0] == 0 ? kNan
+                                       : static_cast<double>(gone) /
+                                             static_cast<double>(specks[0]));
+    }
     nlohmann::json& least = json["least_speck_fall"][name];
     least.push_back(nullptr);
     int64_t lowest = std::numeric_limits<int64_t>::max();
@@ -132,37 +119,25 @@ nlohmann::json ToJson(const Convergence& convergence) {
       least.push_back(lowest);
     }
   }
-  return json;
-}
 
-std::string ToTable(const Convergence& convergence) {
   std::string table =
       absl::StrFormat("%-12s%10s%12s", "iteration", "mean IoU", "energy");
-  for (const std::string& name : convergence.class_names) {
+  for (const std::string& name : info_.class_names) {
     absl::StrAppendFormat(&table, "%20s", "specks " + name.substr(0, 12));
   }
-  for (size_t t = 0; t < convergence.mean_iou.size(); ++t) {
-    absl::StrAppendFormat(&table, "\n%-12d%10.2f%12.4f", t,
-                          100 * convergence.mean_iou[t], convergence.energy[t]);
-    for (const std::vector<int64_t>& specks : convergence.specks) {
+  for (size_t t = 0; t < steps; ++t) {
+    absl::StrAppendFormat(&table, "\n%-12d%10.2f%12.4f", t, 100 * mean_iou[t],
+                          energy[t]);
+    for (const std::vector<int64_t>& specks : specks_) {
       absl::StrAppendFormat(&table, "%20d", specks[t]);
     }
   }
-  return table;
-}
-
-void AddCharts(const Convergence& convergence, ReportData* report) {
-  const std::vector<double> x = Iterations(convergence.mean_iou.size());
-  ReportChart iou;
-  iou.options.title = "Mean IoU during inference";
-  iou.options.x_label = "iteration";
-  iou.series = {{"mean IoU", x, convergence.mean_iou}};
-  ReportChart energy;
-  energy.options.title = "Energy a pixel during inference";
-  energy.options.x_label = "iteration";
-  energy.series = {{"energy", x, convergence.energy}};
-  report->charts.push_back(std::move(iou));
-  report->charts.push_back(std::move(energy));
+  findings->tables.push_back(std::move(table));
+  findings->report.charts.push_back(
+      Chart("Mean IoU during inference", "mean IoU", mean_iou));
+  findings->report.charts.push_back(
+      Chart("Energy a pixel during inference", "energy", energy));
+  return absl::OkStatus();
 }
 
 }  // namespace crfgrad

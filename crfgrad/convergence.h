@@ -4,54 +4,52 @@
 #define CRFGRAD_CONVERGENCE_H_
 
 #include <cstdint>
-#include <string>
 #include <vector>
 
-#include "absl/status/statusor.h"
-#include "c10/core/Device.h"
+#include "absl/status/status.h"
 #include "common/datasets/dataset.h"
-#include "common/reporting/report.h"
-#include "crfgrad/model.h"
-#include "nlohmann/json.hpp"
+#include "common/evaluation/measure.h"
+#include "common/metrics/confusion_matrix.h"
+#include "crfgrad/system.h"
 
 namespace seg {
 namespace crfgrad {
 
-// Index t = 0 .. crf.iterations: after t iterations.
-struct Convergence {
-  std::vector<std::string> class_names;
-  std::vector<double> mean_iou;  // of the data set
-  // CrfLayerImpl::Energy, a pixel, mean over images.
-  std::vector<double> energy;
-  // (E_0 - E_t) / (E_0 - E_T), mean over images; an image whose energy is the
-  // same at both ends is left out.
-  std::vector<double> energy_share;
-  // By class, then t. Specks (common/metrics/connected_regions.h, fewer than
-  // eval.speck_area pixels): their number, and which share of those at t = 0
-  // has no pixel of the class any more (NaN where there was none).
-  std::vector<std::vector<int64_t>> specks;
-  std::vector<std::vector<double>> specks_removed;
+// Finds, by t = 0 .. crf.iterations, in JSON
+//   "convergence": {"mean_iou": [..], "mean_iou_to_come": [..],
+//     "energy": [..], "energy_share": [..], "specks": {CLASS: [..]},
+//     "specks_removed": {CLASS: [..]}, "least_speck_fall": {CLASS: [..]}}
+//   mean_iou          of the data set, after t iterations
+//   mean_iou_to_come  of the last iteration less that after t
+//   energy            CrfLayerImpl::Energy, a pixel, mean over images; of a
+//                     feasible labelling only with crf.leak = 0
+//   energy_share      (E_0 - E_t) / (E_0 - E_T), mean over images; an image
+//                     whose energy is the same at both ends is left out
+//   specks            their number (common/metrics/connected_regions.h, fewer
+//                     than speck_area pixels)
+//   specks_removed    which share of those at t = 0 has no pixel of the class
+//                     any more (null where there was none)
+//   least_speck_fall  the least fall of the number of specks in one of the
+//                     first t iterations (null at t = 0)
+// a table of one line an iteration, and charts.
+class Convergence : public Measure {
+ public:
+  // system: that of the evaluation, of a model with a CRF-Grad layer; outlives
+  // this object and is made to keep its states.
+  Convergence(const DatasetInfo& info, int64_t speck_area, System* system);
+
+  absl::Status Add(const Scored& image) override;
+  absl::Status Finish(Findings* findings) override;
+
+ private:
+  DatasetInfo info_;
+  int64_t speck_area_;
+  System& system_;
+  int64_t images_ = 0, shares_ = 0;
+  std::vector<ConfusionMatrix> confusion_;           // by t
+  std::vector<double> energy_, energy_share_;        // by t, sums
+  std::vector<std::vector<int64_t>> specks_, gone_;  // by class, then t
 };
-
-// Runs every image of `dataset` at its own size. Energies are those of feasible
-// labellings only with crf.leak = 0. Errors: a model without CRF-Grad layer
-// (usage); an unreadable sample; no masks.
-absl::StatusOr<Convergence> MeasureConvergence(const Dataset& dataset,
-                                               const Config& config,
-                                               Model model, c10::Device device);
-
-// {"mean_iou": [..], "mean_iou_to_come": [..], "energy": [..],
-//  "energy_share": [..], "specks": {CLASS: [..]}, "specks_removed": {..},
-//  "least_speck_fall": {..}}, all by t. mean_iou_to_come: of the last iteration
-// less that after t; least_speck_fall: the least fall of the number of specks
-// in one of the first t iterations (null at t = 0).
-nlohmann::json ToJson(const Convergence& convergence);
-
-// One line an iteration.
-std::string ToTable(const Convergence& convergence);
-
-// Charts of mean IoU and energy over the iterations.
-void AddCharts(const Convergence& convergence, ReportData* report);
 
 }  // namespace crfgrad
 }  // namespace seg

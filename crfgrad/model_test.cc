@@ -1,18 +1,23 @@
 #include "crfgrad/model.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/InferenceMode.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "common/base/runfiles.h"
 #include "common/datasets/open.h"
+#include "common/evaluation/evaluate.h"
 #include "common/io/file.h"
+#include "common/testing/count_operators.h"
 #include "common/testing/status_matchers.h"
-#include "crfgrad/convergence.h"
+#include "crfgrad/paper.h"
+#include "crfgrad/system.h"
 #include "crfgrad/task.h"
 #include "torch/utils.h"
 
@@ -130,7 +135,7 @@ TEST_F(TaskTest, OverfitsFourImages) {
   config.train.optimizer.lr = 0.01;
   config.crf.leak = 0.1;
   Model model(config, train_->info().num_classes());
-  CrfGradTask task(config, model, {val_, val_, "val"});
+  CrfGradTask task(config, model);
   model->train();
   Optimizer optimizer(config.train.optimizer, task.Phases()[0].groups);
   double first = 0, last = 0;
@@ -150,7 +155,7 @@ TEST_F(TaskTest, AFrozenFcnGetsNoGradient) {
   Config config;
   config.model.freeze_fcn = true;
   Model model(config, train_->info().num_classes());
-  CrfGradTask task(config, model, {val_, val_, "val"});
+  CrfGradTask task(config, model);
   model->train();
   task.Loss(0, batch_, 0).loss.backward();
   for (const at::Tensor& p : model->fcn()->parameters()) {
@@ -167,7 +172,7 @@ TEST_F(TaskTest, BothLossesAndTheUnaryTerm) {
     config.loss.type = type;
     config.loss.unary = 0.5;
     Model model(config, train_->info().num_classes());
-    CrfGradTask task(config, model, {val_, val_, "val"});
+    CrfGradTask task(config, model);
     model->train();
     const StepLoss loss = task.Loss(0, batch_, 0);
     ASSERT_EQ(loss.logged.size(), 2u);
@@ -176,16 +181,6 @@ TEST_F(TaskTest, BothLossesAndTheUnaryTerm) {
                     0.5 * loss.logged[1].second.item<double>(),
                 1e-5);
   }
-}
-
-TEST_F(TaskTest, ValidatesBothOutputs) {
-  Config config;
-  Model model(config, train_->info().num_classes());
-  CrfGradTask task(config, model, {val_, val_, "val"});
-  model->eval();
-  ASSERT_OK_AND_ASSIGN(const Metrics metrics, task.Validate());
-  EXPECT_EQ(metrics.count("mean_iou"), 1u);
-  EXPECT_EQ(metrics.count("fcn_mean_iou"), 1u);
 }
 
 TEST_F(TaskTest, ConvergenceFollowsTheIterations) {
@@ -197,45 +192,61 @@ TEST_F(TaskTest, ConvergenceFollowsTheIterations) {
   config.eval.speck_area = 30;
   Model model(config, train_->info().num_classes());
   model->eval();
-  ASSERT_OK_AND_ASSIGN(const Convergence convergence,
-                       MeasureConvergence(*val_, config, model, c10::kCPU));
-  ASSERT_EQ(convergence.mean_iou.size(), 5u);
-  // The ends agree with what eval says of the two outputs.
-  EvaluateOptions options;
-  options.outputs = model->OutputNames();
-  ASSERT_OK_AND_ASSIGN(
-      const EvaluateResult result,
-      Evaluate(
-          *val_,
-          [&](const Batch& batch) { return model->Predict(batch.images); },
-          options));
-  EXPECT_DOUBLE_EQ(convergence.mean_iou[4],
-                   result.outputs[0].confusion.MeanIou());
-  EXPECT_DOUBLE_EQ(convergence.mean_iou[0],
-                   result.outputs[1].confusion.MeanIou());
+  config.eval.convergence = true;
+  System system(model);
+  const Measures measures =
+      Paper::MakeMeasures(config, system, val_->info(), Moment::kEval);
+  ASSERT_OK_AND_ASSIGN(const Findings findings,
+                       Evaluate(*val_, system, measures, {}));
+  const nlohmann::json& convergence = findings.json["convergence"];
+  ASSERT_EQ(convergence["mean_iou"].size(), 5u);
+  // The ends agree with what is said of the two outputs.
+  EXPECT_DOUBLE_EQ(convergence["mean_iou"][4], findings.scalars.at("mean_iou"));
+  EXPECT_DOUBLE_EQ(convergence["mean_iou"][0],
+                   findings.scalars.at("fcn/mean_iou"));
   // Descent: symmetric filters and a small step.
-  for (size_t t = 0; t < 4; ++t) {
-    EXPECT_LE(convergence.energy[t + 1], convergence.energy[t]);
-  }
-  EXPECT_EQ(convergence.energy_share[0], 0);
-  EXPECT_DOUBLE_EQ(convergence.energy_share[4], 1);
-  const nlohmann::json json = ToJson(convergence);
-  EXPECT_EQ(json["mean_iou_to_come"][4], 0);
-  for (size_t c = 0; c < convergence.class_names.size(); ++c) {
-    const std::vector<int64_t>& specks = convergence.specks[c];
-    EXPECT_EQ(json["least_speck_fall"][convergence.class_names[c]][1],
-              specks[0] - specks[1]);
+  const auto energy = convergence["energy"].get<std::vector<double>>();
+  for (size_t t = 0; t < 4; ++t) EXPECT_LE(energy[t + 1], energy[t]);
+  EXPECT_EQ(convergence["energy_share"][0], 0);
+  EXPECT_DOUBLE_EQ(convergence["energy_share"][4], 1);
+  EXPECT_EQ(convergence["mean_iou_to_come"][4], 0);
+  for (const std::string& name : val_->info().class_names) {
+    const auto specks = convergence["specks"][name].get<std::vector<int64_t>>();
+    EXPECT_EQ(convergence["least_speck_fall"][name][1], specks[0] - specks[1]);
     if (specks[0] > 0) {
-      EXPECT_EQ(convergence.specks_removed[c][0], 0);
+      EXPECT_EQ(convergence["specks_removed"][name][0], 0);
     }
   }
-
   config.model.inference = "fcn";
-  EXPECT_THAT(MeasureConvergence(*val_, config,
-                                 Model(config, train_->info().num_classes()),
-                                 c10::kCPU),
+  EXPECT_THAT(Paper::Check(config, val_->info(), {}, Command::kEval),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("model.inference=crfgrad")));
+}
+
+// Whatever is measured and drawn, the FCN runs once an image.
+TEST_F(TaskTest, EvaluationRunsTheNetworkOnce) {
+  Config config;
+  config.crf.iterations = 2;
+  Model model(config, train_->info().num_classes());
+  model->eval();
+  const auto count = [](const std::function<void()>& body) {
+    return CountOperators("aten::convolution", body);
+  };
+  const int64_t once = count([&] {
+    const c10::InferenceMode inference;
+    model->fcn()->forward(batch_.images.narrow(0, 0, 1));
+  });
+  EXPECT_GT(once, 0);
+  for (const bool convergence : {false, true}) {
+    config.eval.convergence = convergence;
+    System system(model);
+    const Measures measures =
+        Paper::MakeMeasures(config, system, val_->info(), Moment::kEval);
+    EXPECT_EQ(count([&] {
+                EXPECT_OK(Evaluate(*val_, system, measures, {}).status());
+              }),
+              once * val_->size());
+  }
 }
 
 }  // namespace

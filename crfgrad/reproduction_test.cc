@@ -4,21 +4,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <string>
-
 #include "common/base/runfiles.h"
-#include "common/datasets/open.h"
-#include "common/io/file.h"
 #include "common/layers/permutohedral/taps.h"
 #include "common/reproduction/claims.h"
 #include "common/reproduction/ledger.h"
 #include "common/reproduction/table.h"
 #include "common/testing/status_matchers.h"
-#include "common/training/trainer.h"
-#include "crfgrad/config.h"
-#include "crfgrad/model.h"
-#include "crfgrad/task.h"
-#include "torch/utils.h"
+#include "common/testing/train_and_evaluate.h"
+#include "crfgrad/crf_layer.h"
+#include "crfgrad/paper.h"
 
 namespace seg {
 namespace crfgrad {
@@ -47,40 +41,19 @@ TEST(ReproductionTest, LedgerResultsAndReadmeAgree) {
 }
 
 TEST(ReproductionTest, TheLayerBeatsItsUnaryOnScenes) {
-  const std::string path = Runfile("crfgrad/configs/demo.yaml");
-  ASSERT_OK_AND_ASSIGN(const std::string text, ReadFile(path));
-  Config config;
   // Half of the demo's pixels and two thirds of its updates.
-  ASSERT_OK(ParseConfig(
-      text, path,
-      {"data.synthetic.height=64", "data.synthetic.width=96",
-       "loss.unary_steps=400", "train.steps=500", "train.validate_every=250"},
-      &config));
-  MainArgs args;
-  args.paper = "crfgrad";
-  args.device = "cpu";
-  args.work_dir = testing::TempDir() + "demo";
-  torch::manual_seed(args.seed);
-  ASSERT_OK_AND_ASSIGN(const auto train, OpenDataset(config.data, "", "train"));
-  ASSERT_OK_AND_ASSIGN(const auto val, OpenDataset(config.data, "", "val"));
-  ASSERT_OK_AND_ASSIGN(const auto test, OpenDataset(config.data, "", "test"));
-  Model model(config, train->info().num_classes());
-  CrfGradTask task(config, model, {val, test, "test"});
-  ASSERT_OK(
-      Trainer(args, {config.train, config.data, text}, &task, train).Run());
-  // Trainer left the best weights in the model.
-  EvaluateOptions options;
-  options.outputs = model->OutputNames();
   ASSERT_OK_AND_ASSIGN(
-      const EvaluateResult result,
-      Evaluate(
-          *test,
-          [&](const Batch& batch) { return model->Predict(batch.images); },
-          options));
+      Restored<Paper> run,
+      TrainAndRestore<Paper>(Runfile("crfgrad/configs/demo.yaml"),
+                             {"data.synthetic.height=64",
+                              "data.synthetic.width=96", "loss.unary_steps=400",
+                              "train.steps=500", "train.validate_every=250"},
+                             testing::TempDir() + "demo"));
+  ASSERT_OK_AND_ASSIGN(const Findings findings, EvaluateOn(run, "test"));
   // The demo promises one point of mean IoU over the same unary, and has
   // twelve.
-  const double gain = result.outputs[0].confusion.MeanIou() -
-                      result.outputs[1].confusion.MeanIou();
+  const double gain =
+      findings.scalars.at("mean_iou") - findings.scalars.at("fcn/mean_iou");
   EXPECT_GE(gain, 0.01);
   EXPECT_OK(CheckNewVerdict(Runfile("crfgrad"), "crf_beats_unary", "scenes",
                             {100 * gain}));

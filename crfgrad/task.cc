@@ -13,10 +13,8 @@ namespace seg {
 namespace crfgrad {
 
 CrfGradTask::CrfGradTask(const Config& config, Model model,
-                         EvaluatedTaskOptions options)
-    : EvaluatedTask(std::move(options)),
-      config_(config),
-      model_(std::move(model)) {}
+                         int64_t ignore_label)
+    : config_(config), model_(std::move(model)), ignore_label_(ignore_label) {}
 
 std::vector<Phase> CrfGradTask::Phases() {
   const GroupConfig& groups = config_.groups;
@@ -44,7 +42,7 @@ StepLoss CrfGradTask::Loss(int64_t /*phase*/, const Batch& batch,
     }
   }
   CrossEntropyOptions options;
-  options.ignore_label = this->options().val->info().ignore_label;
+  options.ignore_label = ignore_label_;
   at::Tensor scores;
   {
     const c10::AutoGradMode gradients(!frozen);
@@ -67,14 +65,6 @@ StepLoss CrfGradTask::Loss(int64_t /*phase*/, const Batch& batch,
     step_loss.logged.emplace_back("unary_loss", unary.detach());
   }
   return step_loss;
-}
-
-std::vector<at::Tensor> CrfGradTask::Predict(const Batch& batch) {
-  return model_->Predict(batch.images);
-}
-
-std::vector<std::string> CrfGradTask::OutputNames() const {
-  return model_->OutputNames();
 }
 
 }  // namespace crfgrad

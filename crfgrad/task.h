@@ -6,28 +6,26 @@
 #include <string>
 #include <vector>
 
-#include "common/inference/evaluated_task.h"
+#include "common/training/task.h"
 #include "crfgrad/config.h"
 #include "crfgrad/model.h"
 
 namespace seg {
 namespace crfgrad {
 
-class CrfGradTask : public EvaluatedTask {
+class CrfGradTask : public Task {
  public:
-  CrfGradTask(const Config& config, Model model, EvaluatedTaskOptions options);
+  // ignore_label: of the training masks.
+  CrfGradTask(const Config& config, Model model, int64_t ignore_label = 255);
 
   torch::nn::Module& module() override { return *model_; }
   std::vector<Phase> Phases() override;
   StepLoss Loss(int64_t phase, const Batch& batch, int64_t step) override;
 
- protected:
-  std::vector<at::Tensor> Predict(const Batch& batch) override;
-  std::vector<std::string> OutputNames() const override;
-
  private:
   Config config_;
   Model model_;
+  int64_t ignore_label_;
 };
 
 }  // namespace crfgrad

@@ -5,7 +5,7 @@
 
 #include "common/backbones/fcn.h"
 #include "common/backbones/feature_pyramid.h"
-#include "common/inference/same_classes.h"
+#include "common/evaluation/same_classes.h"
 
 namespace seg {
 namespace spn {

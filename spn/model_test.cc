@@ -247,7 +247,7 @@ class TaskTest : public testing::Test {
   // Which groups receive a gradient from the loss.
   std::vector<std::string> Trained(const Config& config) {
     Model model(config, val_->info());
-    SpnTask task(config, model, {val_, val_, "val"});
+    SpnTask task(config, model);
     model->train();
     const StepLoss loss = task.Loss(0, batch_, 0);
     loss.loss.backward();
@@ -312,7 +312,7 @@ TEST_F(TaskTest, TheSumIsOverAPatch) {
     config.loss.reduction = reduction;
     at::manual_seed(9);
     Model model(config, val_->info());
-    SpnTask task(config, model, {val_, val_, "val"});
+    SpnTask task(config, model);
     model->eval();
     at::manual_seed(10);
     return task.Loss(0, batch_, 0).loss.item<double>();
@@ -324,7 +324,7 @@ TEST_F(TaskTest, ABatchWithoutALabelHasNoLossAndNoNan) {
   batch_.masks.fill_(255);
   Config config = Small();
   Model model(config, val_->info());
-  SpnTask task(config, model, {val_, val_, "val"});
+  SpnTask task(config, model);
   const StepLoss loss = task.Loss(0, batch_, 0);
   EXPECT_EQ(loss.loss.item<double>(), 0.0);
   loss.loss.backward();

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_format.h"
+
 namespace seg {
 namespace spn {
 namespace {
@@ -90,6 +92,29 @@ std::vector<std::pair<std::string, double>> PartScores(
   }
   scores.emplace_back("overall", FMeasure(overall));
   return scores;
+}
+
+absl::Status PartFMeasures::Finish(Findings* findings) {
+  std::string table;
+  for (size_t k = 0; k < scores_.outputs().size(); ++k) {
+    const std::string& output = scores_.outputs()[k];
+    const auto parts =
+        PartScores(scores_.confusion(k), scores_.info().class_names);
+    if (parts.empty()) return absl::OkStatus();
+    if (table.empty()) {
+      table = absl::StrFormat("%-12s", "F-measure");
+      for (const auto& [name, f] : parts) {
+        absl::StrAppendFormat(&table, "%10s", name);
+      }
+    }
+    absl::StrAppendFormat(&table, "\n%-12s", output);
+    for (const auto& [name, f] : parts) {
+      findings->scalars[(k == 0 ? "" : output + "/") + "part_f/" + name] = f;
+      absl::StrAppendFormat(&table, "%10.2f", 100 * f);
+    }
+  }
+  findings->tables.push_back(std::move(table));
+  return absl::OkStatus();
 }
 
 }  // namespace spn

@@ -23,6 +23,9 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "common/evaluation/measure.h"
+#include "common/evaluation/segmentation_scores.h"
 #include "common/metrics/confusion_matrix.h"
 
 namespace seg {
@@ -36,6 +39,21 @@ const std::vector<std::string>& HelenClasses();
 std::vector<std::pair<std::string, double>> PartScores(
     const ConfusionMatrix& confusion,
     const std::vector<std::string>& class_names);
+
+// Finds them as "part_f/PART" and "OUTPUT/part_f/PART", and a table of one row
+// an output; nothing where the classes are not HELEN's.
+class PartFMeasures : public Measure {
+ public:
+  // scores: of the same evaluation, before this one in its list.
+  explicit PartFMeasures(const SegmentationScores* scores) : scores_(*scores) {}
+  absl::Status Add(const Scored& /*image*/) override {
+    return absl::OkStatus();
+  }
+  absl::Status Finish(Findings* findings) override;
+
+ private:
+  const SegmentationScores& scores_;
+};
 
 }  // namespace spn
 }  // namespace seg

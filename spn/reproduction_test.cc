@@ -11,21 +11,17 @@
 #include "absl/status/statusor.h"
 #include "common/base/runfiles.h"
 #include "common/base/status_macros.h"
-#include "common/datasets/open.h"
-#include "common/inference/evaluate.h"
-#include "common/io/file.h"
 #include "common/reproduction/claims.h"
 #include "common/reproduction/ledger.h"
 #include "common/reproduction/table.h"
 #include "common/testing/in_children.h"
 #include "common/testing/status_matchers.h"
-#include "common/training/trainer.h"
+#include "common/testing/train_and_evaluate.h"
 #include "nlohmann/json.hpp"
 #include "spn/config.h"
 #include "spn/model.h"
+#include "spn/paper.h"
 #include "spn/part_scores.h"
-#include "spn/task.h"
-#include "torch/utils.h"
 
 namespace seg {
 namespace spn {
@@ -93,36 +89,21 @@ TEST(ReproductionTest, EveryReportedNumberIsThere) {
 // refined labels ("mean_iou", "boundary_iou") and the coarse ones ("coarse_").
 absl::StatusOr<json> TrainAndEvaluate(
     const std::string& name, const std::vector<std::string>& overrides) {
-  const std::string path = Runfile("spn/configs/" + name + ".yaml");
-  SEG_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
-  Config config;
-  SEG_RETURN_IF_ERROR(ParseConfig(text, path, overrides, &config));
-  MainArgs args;
-  args.paper = "spn";
-  args.device = "cpu";
-  args.work_dir = testing::TempDir() + name;
-  torch::manual_seed(args.seed);
-  SEG_ASSIGN_OR_RETURN(const auto train, OpenDataset(config.data, "", "train"));
-  SEG_ASSIGN_OR_RETURN(const auto val, OpenDataset(config.data, "", "val"));
-  SEG_ASSIGN_OR_RETURN(const auto test, OpenDataset(config.data, "", "test"));
-  Model model(config, train->info());
-  SpnTask task(config, model, {val, val, "val", 0});
-  SEG_RETURN_IF_ERROR(
-      Trainer(args, {config.train, config.data, text}, &task, train).Run());
-  EvaluateOptions options;
-  options.outputs = model->OutputNames();
+  std::vector<std::string> all = overrides;
+  all.push_back("report_pictures=0");
   SEG_ASSIGN_OR_RETURN(
-      const EvaluateResult result,
-      Evaluate(
-          *test, [&](const Batch& batch) { return model->Predict(batch); },
-          options));
-  const auto points = [](double fraction) { return 100 * fraction; };
-  const OutputResult& refined = result.outputs[0];
-  const OutputResult& coarse = result.outputs[1];
-  return json{{"mean_iou", points(refined.confusion.MeanIou())},
-              {"boundary_iou", points(refined.boundary_iou[0])},
-              {"coarse_mean_iou", points(coarse.confusion.MeanIou())},
-              {"coarse_boundary_iou", points(coarse.boundary_iou[0])}};
+      Restored<Paper> run,
+      TrainAndRestore<Paper>(Runfile("spn/configs/" + name + ".yaml"), all,
+                             testing::TempDir() + name));
+  SEG_ASSIGN_OR_RETURN(const Findings findings, EvaluateOn(run, "test"));
+  const auto points = [&](const std::string& metric) {
+    return 100 * findings.scalars.at(metric);
+  };
+  const std::string coarse = run.system->Names()[1] + "/";
+  return json{{"mean_iou", points("mean_iou")},
+              {"boundary_iou", points("boundary_iou_2")},
+              {"coarse_mean_iou", points(coarse + "mean_iou")},
+              {"coarse_boundary_iou", points(coarse + "boundary_iou_2")}};
 }
 
 // The claims on generated pictures, each model trained once.

@@ -2,14 +2,10 @@
 
 #include <ATen/ATen.h>
 
-#include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "common/losses/cross_entropy.h"
-#include "spn/part_scores.h"
 #include "spn/patches.h"
 
 namespace seg {
@@ -29,11 +25,8 @@ at::Tensor ShrinkLabels(const at::Tensor& masks, int64_t height,
 
 }  // namespace
 
-SpnTask::SpnTask(const Config& config, Model model,
-                 EvaluatedTaskOptions options)
-    : EvaluatedTask(std::move(options)),
-      config_(config),
-      model_(std::move(model)) {}
+SpnTask::SpnTask(const Config& config, Model model, int64_t ignore_label)
+    : config_(config), model_(std::move(model)), ignore_label_(ignore_label) {}
 
 std::vector<Phase> SpnTask::Phases() {
   const GroupConfig& groups = config_.groups;
@@ -56,7 +49,7 @@ std::vector<Phase> SpnTask::Phases() {
 at::Tensor SpnTask::ParserLoss(const at::Tensor& scores,
                                const at::Tensor& masks) {
   CrossEntropyOptions options;
-  options.ignore_label = this->options().val->info().ignore_label;
+  options.ignore_label = ignore_label_;
   return CrossEntropy(
       scores, ShrinkLabels(masks, scores.size(2), scores.size(3)), options);
 }
@@ -64,7 +57,7 @@ at::Tensor SpnTask::ParserLoss(const at::Tensor& scores,
 at::Tensor SpnTask::RefinementLoss(const Batch& batch,
                                    const at::Tensor& coarse) {
   CrossEntropyOptions options;
-  options.ignore_label = this->options().val->info().ignore_label;
+  options.ignore_label = ignore_label_;
   at::Tensor images = batch.images;
   at::Tensor maps = coarse;
   at::Tensor masks = batch.masks;
@@ -108,61 +101,6 @@ StepLoss SpnTask::Loss(int64_t /*phase*/, const Batch& batch,
   return {refined_loss + config_.loss.coarse * coarse_loss,
           {{"refined_loss", refined_loss.detach()},
            {"coarse_loss", coarse_loss.detach()}}};
-}
-
-std::vector<at::Tensor> SpnTask::Predict(const Batch& batch) {
-  return model_->Predict(batch);
-}
-
-std::vector<std::string> SpnTask::OutputNames() const {
-  return model_->OutputNames();
-}
-
-void SpnTask::AddMetrics(const EvaluateResult& result, Metrics* metrics) {
-  for (size_t i = 0; i < result.outputs.size(); ++i) {
-    const OutputResult& output = result.outputs[i];
-    const auto parts = PartScores(output.confusion, result.info.class_names);
-    if (parts.empty()) return;
-    (*metrics)[i == 0 ? "overall_f" : output.name + "_overall_f"] =
-        parts.back().second;
-  }
-}
-
-absl::Status SpnTask::AddToTable(const EvaluateResult& result,
-                                 std::string* table) {
-  const std::string parts = PartTable(result);
-  if (!parts.empty()) absl::StrAppend(table, "\n", parts);
-  return absl::OkStatus();
-}
-
-std::string PartTable(const EvaluateResult& result) {
-  std::string table;
-  for (const OutputResult& output : result.outputs) {
-    const auto parts = PartScores(output.confusion, result.info.class_names);
-    if (parts.empty()) return "";
-    if (table.empty()) {
-      table = absl::StrFormat("%-12s", "F-measure");
-      for (const auto& [name, f] : parts) {
-        absl::StrAppendFormat(&table, "%10s", name);
-      }
-    }
-    absl::StrAppendFormat(&table, "\n%-12s", output.name);
-    for (const auto& [name, f] : parts) {
-      absl::StrAppendFormat(&table, "%10.2f", 100 * f);
-    }
-  }
-  return table;
-}
-
-void AddPartScores(const EvaluateResult& result, nlohmann::json* json) {
-  for (size_t i = 0; i < result.outputs.size(); ++i) {
-    const OutputResult& output = result.outputs[i];
-    const std::string key = i == 0 ? "part_f" : output.name + "/part_f";
-    for (const auto& [name, f] :
-         PartScores(output.confusion, result.info.class_names)) {
-      (*json)[key][name] = f;
-    }
-  }
 }
 
 }  // namespace spn

@@ -24,15 +24,7 @@ class Resized : public Dataset {
   std::string id(int64_t index) const override { return base_->id(index); }
   absl::StatusOr<Sample> Get(int64_t index) const override {
     SEG_ASSIGN_OR_RETURN(const Sample sample, base_->Get(index));
-    const ImageSize to =
-        ResizedSize(config_, {sample.image.size(1), sample.image.size(2)});
-    if (to.height * to.width > kMaxPixels) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          sample.path, ": ", sample.image.size(2), "x", sample.image.size(1),
-          " would become ", to.width, "x", to.height,
-          " pixels by data.resize_*; ask for a smaller size"));
-    }
-    return ResizeSample(sample, to.height, to.width);
+    return ResizedSample(sample, config_);
   }
 
  private:
@@ -141,6 +133,19 @@ ImageSize ResizedSize(const DataConfig& config, ImageSize size) {
     return std::max<int64_t>(1, (2 * n * wanted + side) / (2 * side));
   };
   return {scaled(size.height), scaled(size.width)};
+}
+
+absl::StatusOr<Sample> ResizedSample(const Sample& sample,
+                                     const DataConfig& config) {
+  const ImageSize to =
+      ResizedSize(config, {sample.image.size(1), sample.image.size(2)});
+  if (to.height * to.width > kMaxPixels) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        sample.path, ": ", sample.image.size(2), "x", sample.image.size(1),
+        " would become ", to.width, "x", to.height,
+        " pixels by data.resize_*; ask for a smaller size"));
+  }
+  return ResizeSample(sample, to.height, to.width);
 }
 
 std::shared_ptr<const Dataset> ResizedDataset(

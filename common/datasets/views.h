@@ -18,6 +18,12 @@ absl::Status ValidateResize(const DataConfig& config);
 // the free side rounded to the nearest pixel.
 ImageSize ResizedSize(const DataConfig& config, ImageSize size);
 
+// A sample resized by the resize_* keys of `config`. Requires
+// ValidateResize(config). InvalidArgument where the picture would become larger
+// than is allowed.
+absl::StatusOr<Sample> ResizedSample(const Sample& sample,
+                                     const DataConfig& config);
+
 // Every sample resized by the resize_* keys of `config`; `dataset` itself when
 // they are all 0. Requires ValidateResize(config).
 std::shared_ptr<const Dataset> ResizedDataset(

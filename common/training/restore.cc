@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/backbones/state_dict.h"
+#include "common/base/log.h"
 #include "common/training/checkpoint.h"
 
 namespace seg {
@@ -21,28 +22,36 @@ absl::StatusOr<RestoredRun> Open(const MainArgs& args,
 
 }  // namespace restore_internal
 
-absl::StatusOr<std::vector<std::string>> LoadRunWeights(
+absl::Status LoadRunWeights(
     const RestoredRun& run, torch::nn::Module* module,
-    const std::function<bool(const std::string& name)>& may_differ) {
+    const std::function<bool(const std::string& name, bool missing)>&
+        may_differ) {
   SEG_ASSIGN_OR_RETURN(const TensorMap tensors,
                        ReadCheckpointModel(run.checkpoint));
   LoadReport report;
   SEG_RETURN_IF_ERROR(
       LoadStateDict(*module, tensors, &report, LoadMode::kPartial));
   bool usable = report.mismatched.empty();
-  for (const auto* names : {&report.missing, &report.unexpected}) {
-    for (const std::string& name : *names) {
-      usable &= may_differ && may_differ(name);
-    }
+  for (const std::string& name : report.missing) {
+    usable &= may_differ && may_differ(name, /*missing=*/true);
+  }
+  for (const std::string& name : report.unexpected) {
+    usable &= may_differ && may_differ(name, /*missing=*/false);
   }
   if (!usable) {
     return absl::InvalidArgumentError(absl::StrCat(
         run.checkpoint,
         ": is not a model of this configuration: ", report.Summary()));
   }
+  if (!report.missing.empty()) {
+    LogWarning(absl::StrCat(run.checkpoint, ": ", report.missing.size(),
+                            " tensors have their starting values, as it holds "
+                            "none for them; the first is ",
+                            report.missing[0]));
+  }
   module->to(run.device);
   module->eval();
-  return report.missing;
+  return absl::OkStatus();
 }
 
 }  // namespace seg

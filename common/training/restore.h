@@ -45,13 +45,14 @@ absl::StatusOr<RestoredRun> OpenRun(MainArgs args, Config* config) {
 }
 
 // Loads the checkpoint into `module`, moves it to the run's device and into
-// eval mode. Names for which `may_differ` is true may be missing in the file or
-// unexpected in it (parts that are switched on or off after training); returns
-// those that were missing and keep their starting values. Every other
-// difference is an error that names it.
-absl::StatusOr<std::vector<std::string>> LoadRunWeights(
+// eval mode. Names for which `may_differ` is true may be missing in the file
+// (a warning: they keep their starting values) or unexpected in it: parts that
+// are switched on or off after training. Every other difference is an error
+// that names it.
+absl::Status LoadRunWeights(
     const RestoredRun& run, torch::nn::Module* module,
-    const std::function<bool(const std::string& name)>& may_differ = nullptr);
+    const std::function<bool(const std::string& name, bool missing)>&
+        may_differ = nullptr);
 
 }  // namespace seg
 

@@ -7,8 +7,8 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "common/evaluation/measure.h"
 #include "common/training/scalar_watch.h"
-#include "common/training/task.h"
 #include "common/training/train_config.h"
 
 namespace seg {

@@ -18,16 +18,12 @@
 #define COMMON_TRAINING_TASK_H_
 
 #include <cstdint>
-#include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "ATen/core/Tensor.h"
-#include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "common/datasets/loader.h"
-#include "common/reporting/report.h"
 #include "common/training/optimizer.h"
 #include "torch/nn/module.h"
 
@@ -45,8 +41,6 @@ struct StepLoss {
   std::vector<std::pair<std::string, at::Tensor>> logged = {};
 };
 
-using Metrics = std::map<std::string, double>;
-
 class Task {
  public:
   virtual ~Task() = default;
@@ -59,20 +53,6 @@ class Task {
 
   // Loss of a phase (index into Phases()) on a batch that lies on the device.
   virtual StepLoss Loss(int64_t phase, const Batch& batch, int64_t step) = 0;
-
-  // Metrics on the validation split, by name. Called with the module in eval
-  // mode and gradients off.
-  virtual absl::StatusOr<Metrics> Validate() = 0;
-
-  // What Validate gives, from a sample or so of each split that the run will
-  // read: it finds, before the first step, what would stop the run later, and
-  // which metrics there are. Called as Validate is.
-  virtual absl::StatusOr<Metrics> Rehearse() { return Validate(); }
-
-  // Called once at the end, with the best checkpoint's weights, in eval mode:
-  // fills in what report.html shows beside the curves, and returns the final
-  // table that train prints to stdout.
-  virtual absl::StatusOr<std::string> Finish(ReportData* report) = 0;
 };
 
 }  // namespace seg

@@ -21,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -315,17 +316,20 @@ absl::Status Trainer::Loop::Log() {
 }
 
 absl::StatusOr<Metrics> Trainer::Loop::Measure(bool rehearsal) {
-  const c10::AutoGradMode no_grad(false);
+  const EvaluationPlan& plan = options_.evaluation;
+  if (plan.predictor == nullptr) return Metrics();
   task_.module().eval();
-  absl::StatusOr<Metrics> metrics;
+  absl::StatusOr<Findings> findings;
   try {
-    metrics = rehearsal ? task_.Rehearse() : task_.Validate();
+    findings =
+        rehearsal ? seg::Rehearse(plan) : EvaluateAt(plan, Moment::kValidation);
   } catch (const c10::Error& e) {
-    metrics = absl::InternalError(
+    findings = absl::InternalError(
         absl::StrCat("validation: ", e.what_without_backtrace()));
   }
   task_.module().train();
-  return metrics;
+  if (!findings.ok()) return findings.status();
+  return std::move(findings->scalars);
 }
 
 // Before the first step: validation works, and gives what the best checkpoint
@@ -378,7 +382,10 @@ absl::Status Trainer::Loop::ValidateAndSave(bool validate) {
       absl::StrFormat("step %d epoch %.2f validation:", state_.step, epoch_);
   for (const auto& [name, value] : metrics) {
     record["val"][name] = value;
-    absl::StrAppendFormat(&line, " %s %.4f", name, value);
+    // Those of the main output and the one that is chosen by.
+    if (!absl::StrContains(name, "/") || name == config_.best_metric) {
+      absl::StrAppendFormat(&line, " %s %.4f", name, value);
+    }
     SEG_RETURN_IF_ERROR(events_->AddScalar("val/" + name, value, state_.step));
   }
   const auto found = metrics.find(config_.best_metric);
@@ -415,14 +422,17 @@ absl::Status Trainer::Loop::Finish() {
     SEG_RETURN_IF_ERROR(LoadStateDict(task_.module(), best));
   }
   task_.module().eval();
-  const c10::AutoGradMode no_grad(false);
-  ReportData report;
+  Findings findings;
+  if (options_.evaluation.predictor != nullptr) {
+    SEG_ASSIGN_OR_RETURN(findings,
+                         EvaluateAt(options_.evaluation, Moment::kFinal));
+  }
+  ReportData& report = findings.report;
   report.title = args_.paper;
   report.subtitle = run;
-  SEG_ASSIGN_OR_RETURN(const std::string table, task_.Finish(&report));
   SEG_ASSIGN_OR_RETURN(const std::vector<json> records,
                        ReadJsonLines(run + "/metrics.jsonl"));
-  // The curves come first, then what the task has drawn.
+  // The curves come first, then what the measures have drawn.
   std::vector<ReportChart> charts = ChartsFromRecords(records);
   std::move(report.charts.begin(), report.charts.end(),
             std::back_inserter(charts));
@@ -431,7 +441,8 @@ absl::Status Trainer::Loop::Finish() {
   report.environment_text = Environment(args_).dump(2);
   const std::string path = run + "/report.html";
   SEG_RETURN_IF_ERROR(WriteReport(path, report));
-  std::printf("%s\nreport: %s\n", table.c_str(),
+  const std::string table = ToText(findings);
+  std::printf("%s%sreport: %s\n", table.c_str(), table.empty() ? "" : "\n",
               std::filesystem::absolute(path).c_str());
   return absl::OkStatus();
 }

@@ -2,7 +2,7 @@
 //
 //   data --> BatchLoader --> Task::Loss --> backward --> clip --> Optimizer
 //                                   |  (for each phase of the task)
-//            every validate_every steps: Task::Validate, checkpoint, best
+//            every validate_every steps: EvaluateAt, checkpoint, best
 //   run folder: config.yaml env.json log.txt metrics.jsonl events checkpoints/
 //               report.html
 //
@@ -29,6 +29,7 @@
 #include "common/config/main.h"
 #include "common/datasets/data_config.h"
 #include "common/datasets/dataset.h"
+#include "common/evaluation/evaluate.h"
 #include "common/training/task.h"
 #include "common/training/train_config.h"
 
@@ -38,6 +39,10 @@ struct TrainerOptions {
   TrainConfig train;
   DataConfig data;          // workers and augmentation
   std::string config_text;  // resolved configuration, saved with the run
+  // What is measured during training and at its end, on the module that the
+  // task trains. Without a predictor nothing is: the last checkpoint counts,
+  // and train.best_metric must be empty.
+  EvaluationPlan evaluation = {};
 };
 
 class Trainer {

@@ -129,19 +129,8 @@ class NetTask : public Task {
     return {loss, {{"double", loss * 2}}};
   }
 
-  absl::StatusOr<Metrics> Validate() override {
-    // A function of the weights, as every real metric is.
-    return Metrics{
-        {"mean_iou", options_.metric_factor *
-                         net_->parameters()[0].abs().mean().item<double>()},
-        {"pixel_accuracy", 0.5}};
-  }
-
-  absl::StatusOr<std::string> Finish(ReportData* report) override {
-    ReportChart chart;
-    chart.options.title = "what the task drew";
-    chart.series = {{"a line", {0, 1}, {2, 3}}};
-    report->charts.push_back(chart);
+  Net net() const { return net_; }
+  std::string Calls() const {
     return "body " + std::to_string(calls_[0]) + " head " +
            std::to_string(calls_[1]);
   }
@@ -150,6 +139,35 @@ class NetTask : public Task {
   RunOptions options_;
   Net net_;
   int64_t calls_[2] = {0, 0};
+};
+
+// A function of the weights, as every real metric is.
+class NetMeasure : public Measure {
+ public:
+  NetMeasure(const RunOptions& options, const NetTask& task, Moment moment)
+      : options_(options), task_(task), moment_(moment) {}
+  absl::Status Add(const Scored& /*image*/) override {
+    return absl::OkStatus();
+  }
+  absl::Status Finish(Findings* findings) override {
+    findings->scalars = {
+        {"mean_iou",
+         options_.metric_factor *
+             task_.net()->parameters()[0].abs().mean().item<double>()},
+        {"pixel_accuracy", 0.5}};
+    if (moment_ == Moment::kValidation) return absl::OkStatus();
+    ReportChart chart;
+    chart.options.title = "what the task drew";
+    chart.series = {{"a line", {0, 1}, {2, 3}}};
+    findings->report.charts.push_back(chart);
+    findings->tables.push_back(task_.Calls());
+    return absl::OkStatus();
+  }
+
+ private:
+  const RunOptions& options_;
+  const NetTask& task_;
+  const Moment moment_;
 };
 
 absl::Status RunHere(const RunOptions& options) {
@@ -185,7 +203,20 @@ absl::Status RunHere(const RunOptions& options) {
   args.dry_run = options.dry_run;
   torch::manual_seed(args.seed);
   NetTask task(options, train->info().num_classes());
-  return Trainer(args, {config, data, options.config_text}, &task, train).Run();
+  FunctionPredictor predictor({"net"}, [&](const Batch& batch) {
+    return std::vector<at::Tensor>{task.net()->forward(batch.images)};
+  });
+  EvaluationPlan plan;
+  plan.val = plan.report = train;
+  plan.report_split = "train";
+  plan.predictor = &predictor;
+  plan.measures = [&](const DatasetInfo& /*info*/, Moment moment) {
+    Measures measures;
+    measures.push_back(std::make_unique<NetMeasure>(options, task, moment));
+    return measures;
+  };
+  return Trainer(args, {config, data, options.config_text, plan}, &task, train)
+      .Run();
 }
 
 // Runs in a child process; its wait status, and the message it ended with.

@@ -66,10 +66,12 @@ for paper in "${papers[@]}"; do
   done
 done
 # What results are marked with there, where no git is: the commit, then what was
-# changed since, a line each.
+# changed since, a line each. Outside of `bazel run` it is not known.
 if [ -n "${BUILD_WORKSPACE_DIRECTORY:-}" ]; then
   (cd "$BUILD_WORKSPACE_DIRECTORY" && git rev-parse HEAD &&
     git status --porcelain) >"$tree/COMMIT"
+else
+  echo unknown >"$tree/COMMIT"
 fi
 # The backbone of the configurations; Lite1 and Lite2 are named by path.
 cp -rL "$runfiles/efficientnet_lite0_weights" "$out/runfiles/"

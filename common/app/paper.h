@@ -1,0 +1,97 @@
+// What a paper is to the commands `train`, `eval` and `predict`.
+//
+// A paper states its types and what is its own in a struct of static members;
+// the commands are written once, over that struct:
+//
+//   struct Demo : PaperDefaults<demo::Config, demo::Model> {
+//     static constexpr char kName[] = "demo";
+//     static absl::StatusOr<Model> Build(const Config&, const DatasetInfo&);
+//     static std::unique_ptr<Task> MakeTask(const Config&, Model,
+//                                           const DatasetInfo&);
+//     static std::unique_ptr<System> MakeSystem(const Config&,
+//                                               std::vector<Model>);
+//   };
+//   int main(int argc, char** argv) {          // train.cc; eval.cc, predict.cc
+//     return TrainMain<Demo>(argc, argv);      // EvalMain, PredictMain
+//   }
+//
+// Config holds `data`, `train`, `report_split`, `report_pictures` and
+// `eval.classes`, and says by CpuOnly() what of it does not run on CUDA. Model
+// is a LibTorch module holder.
+#ifndef COMMON_APP_PAPER_H_
+#define COMMON_APP_PAPER_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "common/config/main.h"
+#include "common/datasets/data_config.h"
+#include "common/datasets/dataset.h"
+#include "common/evaluation/measure.h"
+#include "common/evaluation/predictor.h"
+#include "common/evaluation/segmentation_scores.h"
+#include "common/evaluation/tiling.h"
+
+namespace seg {
+
+struct PredictOptions;  // predict.h
+
+// What most papers need not say.
+// SystemType: the paper's predictor, which its measures may look into.
+template <class ConfigType, class ModelType, class SystemType = Predictor>
+struct PaperDefaults {
+  using Config = ConfigType;
+  using Model = ModelType;
+  using System = SystemType;
+
+  // Images of one size that validation predicts together.
+  static constexpr int64_t kValidationBatch = 1;
+
+  // What no rule of the configuration finds; an error is one of usage.
+  static absl::Status Check(const Config& /*config*/,
+                            const DatasetInfo& /*info*/,
+                            const MainArgs& /*args*/, Command /*command*/) {
+    return absl::OkStatus();
+  }
+  // The data of the training split, where they differ from the others'.
+  static DataConfig TrainingData(const Config& config) { return config.data; }
+  // Weights that a training starts from, by the configuration.
+  static absl::Status LoadPretrained(const Config& /*config*/,
+                                     Model& /*model*/) {
+    return absl::OkStatus();
+  }
+  // Whether a tensor of this name may be missing in a checkpoint (it keeps its
+  // starting value) or, with `missing` false, be unknown to the model.
+  static bool MayDiffer(const std::string& /*name*/, bool /*missing*/) {
+    return false;
+  }
+  // Further runs or checkpoints whose models are used with the first.
+  static std::vector<std::string> Ensemble(const Config& /*config*/) {
+    return {};
+  }
+  // How images that are larger than memory allows are cut, whoever looks at
+  // them: validation, eval and predict see the same tiles.
+  static TilingOptions Tiling(const Config& /*config*/) {
+    return TilingOptions();
+  }
+  // What only this paper writes for a photograph. restored: Restored<P>.
+  template <class Restored>
+  static absl::Status Predicting(Restored& /*restored*/,
+                                 PredictOptions* /*options*/) {
+    return absl::OkStatus();
+  }
+  static Measures MakeMeasures(const Config& config, System& system,
+                               const DatasetInfo& info, Moment moment) {
+    Measures measures;
+    measures.push_back(std::make_unique<SegmentationScores>(
+        info, system.Names(), ScoresAt(moment, config.report_pictures)));
+    return measures;
+  }
+};
+
+}  // namespace seg
+
+#endif  // COMMON_APP_PAPER_H_

@@ -1,0 +1,32 @@
+#include "common/app/train.h"
+
+#include <ATen/Utils.h>
+
+#include "common/datasets/label_census.h"
+#include "common/datasets/open.h"
+#include "torch/utils.h"
+
+namespace seg {
+
+absl::StatusOr<TrainingSets> OpenTrainingSets(const DataConfig& train_data,
+                                              const DataConfig& data,
+                                              const std::string& report_split,
+                                              const std::string& data_root) {
+  TrainingSets sets;
+  SEG_ASSIGN_OR_RETURN(sets.train,
+                       OpenLabelledDataset(train_data, data_root, "train"));
+  SEG_ASSIGN_OR_RETURN(sets.val, OpenLabelledDataset(data, data_root, "val"));
+  sets.report = sets.val;
+  if (report_split != "val") {
+    SEG_ASSIGN_OR_RETURN(sets.report,
+                         OpenLabelledDataset(data, data_root, report_split));
+  }
+  SEG_RETURN_IF_ERROR(WarnOfTrainingLabels(*sets.train));
+  return sets;
+}
+
+void SeedGenerators(int64_t seed) {
+  torch::manual_seed(static_cast<uint64_t>(seed));
+}
+
+}  // namespace seg
