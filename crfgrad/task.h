@@ -19,6 +19,8 @@ class CrfGradTask : public EvaluatedTask {
 
   torch::nn::Module& module() override { return *model_; }
   std::vector<Phase> Phases() override;
+  // The FCN freezes when the CRF joins, where model.freeze_fcn says so.
+  void SetTraining(int64_t step) override;
   StepLoss Loss(int64_t phase, const Batch& batch, int64_t step) override;
 
  protected:
@@ -26,6 +28,8 @@ class CrfGradTask : public EvaluatedTask {
   std::vector<std::string> OutputNames() const override;
 
  private:
+  bool WithCrf(int64_t step) const;
+
   Config config_;
   Model model_;
 };
