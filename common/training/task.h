@@ -31,6 +31,7 @@
 #include "absl/status/statusor.h"
 #include "common/datasets/loader.h"
 #include "common/reporting/report.h"
+#include "common/training/bound_watch.h"
 #include "common/training/optimizer.h"
 #include "torch/nn/module.h"
 
@@ -69,6 +70,11 @@ class Task {
   virtual torch::nn::Module& module() = 0;
 
   virtual std::vector<Phase> Phases() = 0;
+
+  // Scalars that should not stay beyond a bound: the run warns once of each.
+  // Their names are those in the log, with "PHASE_" before them where there are
+  // several phases.
+  virtual std::vector<ScalarBound> Bounds() { return {}; }
 
   // Called before each step: puts the module into the mode of that step. The
   // place of all freezing (Freeze, BatchNorm in eval mode); a function of

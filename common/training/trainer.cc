@@ -79,7 +79,8 @@ class Trainer::Loop {
         config_(trainer.options_.train),
         options_(trainer.options_),
         task_(*trainer.task_),
-        data_(trainer.data_) {}
+        data_(trainer.data_),
+        watch_(task_.Bounds()) {}
 
   absl::Status Run();
 
@@ -232,6 +233,9 @@ absl::Status Trainer::Loop::Step() {
                      "; the batch's images: ", absl::StrJoin(last_ids_, ", ")));
   }
   ++state_.step;
+  for (const auto& [name, value] : last_logged_) {
+    watch_.Step(state_.step, name, value);
+  }
   return absl::OkStatus();
 }
 

@@ -58,6 +58,7 @@ struct RunOptions {
   int64_t throw_at = kNever;  // LibTorch throws `text` in this step
   std::string text = "matmul: sizes differ";
   bool two_phases = false;
+  double least_loss = 0;       // the run warns of two losses in a row below it
   bool head_sgd = false;       // the head's phase has an optimiser of its own
   bool generated = false;      // a network makes the batches
   int64_t freeze_at = kNever;  // the first layer is frozen from this step on
@@ -111,6 +112,15 @@ class NetTask : public Task {
       phases[1].optimizer->lr = 0.5;
     }
     return phases;
+  }
+
+  std::vector<ScalarBound> Bounds() override {
+    ScalarBound bound;
+    bound.name = "double";
+    bound.bound = 2 * options_.least_loss;
+    bound.updates = 2;
+    bound.message = "too good";
+    return {bound};
   }
 
   void SetTraining(int64_t step) override {
@@ -590,6 +600,17 @@ TEST(TrainerTest, ValidationWithoutANumberIsSaidOnce) {
                                     "mean_iou; are all pixels"),
                           HasSubstr("no validation gave a number for "
                                     "train.best_metric (mean_iou)")));
+}
+
+TEST(TrainerTest, AScalarBeyondItsBoundIsSaidOnce) {
+  RunOptions options;
+  options.folder = Folder("beyond");
+  options.least_loss = 1e6;
+  ASSERT_EQ(RunInChild(options), 0);
+  ASSERT_OK_AND_ASSIGN(const std::string log,
+                       ReadFile(options.folder + "/log.txt"));
+  EXPECT_THAT(log, HasSubstr("warning: step 2: too good\n"));
+  EXPECT_EQ(log.find("too good"), log.rfind("too good"));
 }
 
 TEST(TrainerTest, AMetricThatStaysIsSaidOnce) {
