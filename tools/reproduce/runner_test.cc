@@ -203,6 +203,10 @@ TEST_F(RunnerTest, RunsTheProtocolAndRecordsEverything) {
   EXPECT_NEAR(full.answers[0].mean, 81, 1e-9);
   EXPECT_NEAR(full.answers[0].sd, 1, 1e-9);
   EXPECT_EQ(full.runs[1].eval["per_class"]["horse"], 0.81);
+  // FNV-1a by another program: what is on record keeps its fingerprints.
+  EXPECT_EQ(Result("base").runs[0].train_fingerprint, "f29622f91f896d05");
+  EXPECT_EQ(full.runs[0].train_fingerprint, "15cf9a6783aaa3a2");
+  EXPECT_EQ(full.runs[0].eval_fingerprint, "347645278e064b79");
   EXPECT_EQ(full.runs[1].device, "cuda:1");  // as eval says it
   EXPECT_EQ(full.runs[1].commit, "unknown");
   EXPECT_TRUE(full.runs[1].dirty);
