@@ -65,8 +65,17 @@ absl::StatusOr<std::string> Record::TrainFingerprint(const Experiment& e,
     SEG_ASSIGN_OR_RETURN(parent,
                          TrainFingerprint(*protocol_.Find(e.init_from), seed));
   }
-  return HashTexts(
-      {config, absl::StrJoin(e.overrides, "\n"), absl::StrCat(seed), parent});
+  std::vector<std::string> texts = {config, absl::StrJoin(e.overrides, "\n"),
+                                    absl::StrCat(seed), parent};
+  for (const auto& [key, names] : e.needs) {
+    texts.push_back("needs." + key);
+    for (const std::string& name : names) {
+      SEG_ASSIGN_OR_RETURN(std::string fingerprint,
+                           TrainFingerprint(*protocol_.Find(name), seed));
+      texts.push_back(std::move(fingerprint));
+    }
+  }
+  return HashTexts(texts);
 }
 
 absl::StatusOr<std::string> Record::EvalFingerprint(const Experiment& e,
