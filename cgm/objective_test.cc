@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <memory>
@@ -11,7 +12,6 @@
 #include <string>
 #include <vector>
 
-#include "cgm/collapse_watch.h"
 #include "cgm/corruption.h"
 #include "cgm/paper.h"
 #include "cgm/task.h"
@@ -255,24 +255,6 @@ TEST(CorruptTest, ABlockMayBeLargerThanTheImage) {
   EXPECT_TRUE((shares.eq(0) | shares.eq(1)).all().item<bool>());
 }
 
-TEST(CollapseWatchTest, WarnsOnceAfterTheUpdatesInARow) {
-  CollapseConfig config;
-  config.updates = 5;
-  CollapseWatch watch(config);
-  int64_t due = -1;
-  for (int64_t i = 0; i < 30; ++i) {
-    // Below at 0..3 and from 5 on.
-    if (watch.Update(at::scalar_tensor(i == 4 ? 0.2 : 0.01))) {
-      EXPECT_EQ(due, -1);
-      due = i;
-    }
-  }
-  EXPECT_EQ(due, 9);
-  ModelConfig model;
-  model.noisy_layer = "off";
-  EXPECT_THAT(watch.Message(model), HasSubstr("model.noisy_layer=on"));
-}
-
 // Four generated plants, the whole way a trainer goes.
 class TaskTest : public testing::TestWithParam<const char*> {
  protected:
@@ -327,6 +309,25 @@ TEST_P(TaskTest, OverfitsFourImages) {
     last = loss.item<double>();
   }
   EXPECT_LT(last, 0.25 * first);
+}
+
+TEST_P(TaskTest, WarnsOfALatentThatCarriesNothing) {
+  config_.collapse.updates = 5;
+  config_.model.noisy_layer = "off";
+  Model model(config_.model, 2);
+  CgmTask task(config_, model, {val_, val_, "val"});
+  const std::vector<ScalarBound> bounds = task.Bounds();
+  ASSERT_EQ(bounds.size(), model->has_recognition() ? 1u : 0u);
+  const StepLoss loss = task.Loss(0, batch_, 0);
+  for (const ScalarBound& bound : bounds) {
+    EXPECT_EQ(bound.updates, 5);
+    EXPECT_THAT(bound.message, HasSubstr("KL(q||p) stayed below 0.1 nat for 5 "
+                                         "updates"));
+    EXPECT_THAT(bound.message, HasSubstr("model.noisy_layer=on"));
+    EXPECT_TRUE(std::any_of(
+        loss.logged.begin(), loss.logged.end(),
+        [&](const auto& scalar) { return scalar.first == bound.name; }));
+  }
 }
 
 TEST_P(TaskTest, ValidatesWhatConfigurationsSelectBy) {

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <vector>
 
-#include "cgm/collapse_watch.h"
 #include "cgm/config.h"
 #include "cgm/model.h"
 #include "common/training/task.h"
@@ -20,14 +19,16 @@ class CgmTask : public Task {
 
   torch::nn::Module& module() override { return *model_; }
   std::vector<Phase> Phases() override;
+  // The KL that vanishes (config.collapse): the recognition network then says
+  // nothing that the prior does not, and the model is its CNN.
+  std::vector<ScalarBound> Bounds() override;
   // Logged: cross_entropy and kl (nats an image), sigma_p, sigma_q,
-  // latents_in_use. Warns once when the KL vanishes (config.collapse).
+  // latents_in_use.
   StepLoss Loss(int64_t phase, const Batch& batch, int64_t step) override;
 
  private:
   Config config_;
   Model model_;
-  CollapseWatch watch_;
 };
 
 }  // namespace cgm

@@ -136,10 +136,10 @@ TEST_F(TaskTest, OverfitsFourImages) {
   config.crf.leak = 0.1;
   Model model(config, train_->info().num_classes());
   CrfGradTask task(config, model);
-  model->train();
   Optimizer optimizer(config.train.optimizer, task.Phases()[0].groups);
   double first = 0, last = 0;
   for (int64_t step = 0; step < 150; ++step) {
+    task.SetTraining(step);
     optimizer.ZeroGradients();
     const at::Tensor loss = task.Loss(0, batch_, step).loss;
     loss.backward();
@@ -154,10 +154,14 @@ TEST_F(TaskTest, OverfitsFourImages) {
 TEST_F(TaskTest, AFrozenFcnGetsNoGradient) {
   Config config;
   config.model.freeze_fcn = true;
+  config.loss.unary_steps = 2;
   Model model(config, train_->info().num_classes());
   CrfGradTask task(config, model);
-  model->train();
-  task.Loss(0, batch_, 0).loss.backward();
+  task.SetTraining(1);  // the FCN alone still learns
+  EXPECT_TRUE(model->fcn()->is_training());
+  EXPECT_TRUE(model->fcn()->parameters()[0].requires_grad());
+  task.SetTraining(2);
+  task.Loss(0, batch_, 2).loss.backward();
   for (const at::Tensor& p : model->fcn()->parameters()) {
     EXPECT_FALSE(p.grad().defined());
   }
@@ -173,7 +177,7 @@ TEST_F(TaskTest, BothLossesAndTheUnaryTerm) {
     config.loss.unary = 0.5;
     Model model(config, train_->info().num_classes());
     CrfGradTask task(config, model);
-    model->train();
+    task.SetTraining(0);
     const StepLoss loss = task.Loss(0, batch_, 0);
     ASSERT_EQ(loss.logged.size(), 2u);
     EXPECT_NEAR(loss.loss.item<double>(),

@@ -31,24 +31,26 @@ std::vector<Phase> CrfGradTask::Phases() {
   return {std::move(phase)};
 }
 
-StepLoss CrfGradTask::Loss(int64_t /*phase*/, const Batch& batch,
-                           int64_t step) {
-  const bool with_crf = model_->has_crf() && step >= config_.loss.unary_steps;
-  const bool frozen = with_crf && config_.model.freeze_fcn;
-  model_->fcn()->train(!frozen);
+bool CrfGradTask::WithCrf(int64_t step) const {
+  return model_->has_crf() && step >= config_.loss.unary_steps;
+}
+
+void CrfGradTask::SetTraining(int64_t step) {
+  model_->train();
+  if (WithCrf(step) && config_.model.freeze_fcn) Freeze(*model_->fcn());
   if (config_.model.freeze_batch_norm) {
     for (const auto& module : model_->fcn()->modules()) {
       if (auto* norm = module->as<torch::nn::BatchNorm2d>()) norm->eval();
     }
   }
+}
+
+StepLoss CrfGradTask::Loss(int64_t /*phase*/, const Batch& batch,
+                           int64_t step) {
   CrossEntropyOptions options;
   options.ignore_label = ignore_label_;
-  at::Tensor scores;
-  {
-    const c10::AutoGradMode gradients(!frozen);
-    scores = model_->Scores(batch.images);
-  }
-  if (!with_crf) return {CrossEntropy(scores, batch.masks, options), {}};
+  const at::Tensor scores = model_->Scores(batch.images);
+  if (!WithCrf(step)) return {CrossEntropy(scores, batch.masks, options), {}};
 
   const at::Tensor q = model_->Crf(scores, batch.images);
   CrossEntropyOptions crf_options = options;

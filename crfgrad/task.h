@@ -20,9 +20,13 @@ class CrfGradTask : public Task {
 
   torch::nn::Module& module() override { return *model_; }
   std::vector<Phase> Phases() override;
+  // The FCN freezes when the CRF joins, where model.freeze_fcn says so.
+  void SetTraining(int64_t step) override;
   StepLoss Loss(int64_t phase, const Batch& batch, int64_t step) override;
 
  private:
+  bool WithCrf(int64_t step) const;
+
   Config config_;
   Model model_;
   int64_t ignore_label_;

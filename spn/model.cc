@@ -282,9 +282,9 @@ std::vector<at::Tensor> ModelImpl::head_parameters() const {
   return head_.is_empty() ? std::vector<at::Tensor>() : head_->parameters();
 }
 
-void ModelImpl::EvalParser() {
-  if (!parser_.is_empty()) parser_->eval();
-  if (!fcn_.is_empty()) fcn_->eval();
+torch::nn::Module* ModelImpl::parser() {
+  if (!parser_.is_empty()) return parser_.get();
+  return fcn_.is_empty() ? nullptr : fcn_.get();
 }
 
 }  // namespace spn

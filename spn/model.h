@@ -71,8 +71,7 @@ class ModelImpl : public torch::nn::Module {
   std::vector<at::Tensor> guidance_parameters() const;  // but its backbone's
   std::vector<at::Tensor> guidance_backbone_parameters() const;
   std::vector<at::Tensor> head_parameters() const;
-  // Puts the parser alone into evaluation mode.
-  void EvalParser();
+  torch::nn::Module* parser();  // the coarse parser's network; null: none
   // Starts backbones from what coarse.weights and refine.guidance_weights name.
   absl::Status LoadPretrainedBackbones();
 

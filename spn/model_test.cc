@@ -248,7 +248,7 @@ class TaskTest : public testing::Test {
   std::vector<std::string> Trained(const Config& config) {
     Model model(config, val_->info());
     SpnTask task(config, model);
-    model->train();
+    task.SetTraining(0);
     const StepLoss loss = task.Loss(0, batch_, 0);
     loss.loss.backward();
     EXPECT_TRUE(std::isfinite(loss.loss.item<double>()));

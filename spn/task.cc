@@ -75,23 +75,27 @@ at::Tensor SpnTask::RefinementLoss(const Batch& batch,
   return sum ? loss / static_cast<double>(images.size(0)) : loss;
 }
 
+bool SpnTask::TrainsParser() const {
+  return model_->has_parser() && config_.groups.coarse_lr > 0;
+}
+
+void SpnTask::SetTraining(int64_t /*step*/) {
+  model_->train();
+  torch::nn::Module* parser = model_->parser();
+  if (parser != nullptr && model_->refines() && !TrainsParser()) {
+    Freeze(*parser);
+  }
+}
+
 StepLoss SpnTask::Loss(int64_t /*phase*/, const Batch& batch,
                        int64_t /*step*/) {
-  const bool trains_parser =
-      model_->has_parser() && config_.groups.coarse_lr > 0;
   if (!model_->refines()) {
-    TORCH_CHECK(trains_parser, "nothing to train: refine.type is ",
+    TORCH_CHECK(TrainsParser(), "nothing to train: refine.type is ",
                 config_.refine.type, " and there is no parser that learns");
     return {ParserLoss(model_->ParserScores(batch.images), batch.masks), {}};
   }
-  if (!trains_parser) {
-    model_->EvalParser();
-    at::Tensor coarse;
-    {
-      const c10::AutoGradMode off(false);
-      coarse = model_->Coarse(batch);
-    }
-    return {RefinementLoss(batch, coarse), {}};
+  if (!TrainsParser()) {
+    return {RefinementLoss(batch, model_->Coarse(batch)), {}};
   }
   const at::Tensor scores = model_->ParserScores(batch.images);
   const at::Tensor coarse_loss = ParserLoss(scores, batch.masks);

@@ -19,11 +19,14 @@ class SpnTask : public Task {
 
   torch::nn::Module& module() override { return *model_; }
   std::vector<Phase> Phases() override;
+  // A parser that the refinement does not train is frozen.
+  void SetTraining(int64_t step) override;
   // The parser's cross-entropy at its own resolution; the refinement's on
   // random squares of the images; their weighted sum when both train.
   StepLoss Loss(int64_t phase, const Batch& batch, int64_t step) override;
 
  private:
+  bool TrainsParser() const;
   at::Tensor ParserLoss(const at::Tensor& scores, const at::Tensor& masks);
   at::Tensor RefinementLoss(const Batch& batch, const at::Tensor& coarse);
 

@@ -171,6 +171,13 @@ Sample WarpSample(const Sample& sample, const Similarity& to_square,
     mask = sample.mask.contiguous();
     out.mask = at::empty({side, side}, at::kByte);
   }
+  Affine map;
+  map.xx = map.yy = to_square.a;
+  map.xy = -to_square.b;
+  map.yx = to_square.b;
+  map.x0 = to_square.x0;
+  map.y0 = to_square.y0;
+  out.points = MovePoints(sample.points, map, side, side);
   const uint8_t* source = level.data_ptr<uint8_t>();
   uint8_t* rgb = out.image.data_ptr<uint8_t>();
   for (int64_t y = 0; y < side; ++y) {

@@ -58,7 +58,8 @@ FacePoints FaceTemplate(int64_t side);
 absl::StatusOr<Similarity> FaceSimilarity(const FacePoints& points,
                                           int64_t side);
 
-// sample: its picture and mask seen through `to_square`. returns: side x side;
+// sample: its picture, mask and points seen through `to_square`. returns: side
+// x side;
 // the image bilinear (halved first where it shrinks below one half), the mask
 // nearest; outside the picture kFillColour (augment.h) and `ignore_label`.
 Sample WarpSample(const Sample& sample, const Similarity& to_square,

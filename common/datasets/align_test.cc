@@ -189,8 +189,10 @@ TEST(WarpSampleTest, IdentityAndShiftsCopyPixels) {
 
 TEST(WarpSampleTest, QuarterTurnsAreExact) {
   // (x, y) -> (-y + 5, x): the picture turned by 90 degrees clockwise.
-  const Sample sample = Picture(6, 6);
+  Sample sample = Picture(6, 6);
+  sample.points = at::tensor({1.0f, 2.0f, 1.0f}).view({1, 3});
   const Sample turned = WarpSample(sample, {0, 1, 5, 0}, 6, 255);
+  EXPECT_TRUE(turned.points.equal(at::tensor({3.0f, 1.0f, 1.0f}).view({1, 3})));
   EXPECT_TRUE(turned.mask.equal(sample.mask.t().flip({1})));
   EXPECT_TRUE(turned.image.equal(sample.image.transpose(1, 2).flip({2})));
 }

@@ -58,13 +58,6 @@ Draw DrawAll(const AugmentOptions& o, uint64_t key) {
   return d;
 }
 
-// Source position of target pixel (x, y): (xx x + xy y + x0, yx x + yy y + y0),
-// both in pixels with centres at integers.
-struct Affine {
-  double xx = 1.0, xy = 0.0, x0 = 0.0;
-  double yx = 0.0, yy = 1.0, y0 = 0.0;
-};
-
 // Left edge of the crop in an image of `size`, moved by `shift`, all in pixels
 // of the crop.
 double CropStart(double size, int64_t crop, double at, double shift,
@@ -77,6 +70,7 @@ double CropStart(double size, int64_t crop, double at, double shift,
   return room * at + shift;
 }
 
+// From a target pixel to its source position.
 Affine MakeAffine(const Draw& d, ImageSize source, ImageSize target) {
   const bool whole = d.keeps_pixels();
   const double width = source.width * d.scale_x;
@@ -373,6 +367,9 @@ Sample Augment(const Sample& sample, const DatasetInfo& info,
     }
     out.probabilities = WarpProbabilities(maps, affine, target, nearest);
   }
+  out.points =
+      MovePoints(sample.points, affine.Inverse(), target.height, target.width);
+  if (d.flip) out.points = SwapPoints(out.points, info.point_flip_pairs);
   return out;
 }
 

@@ -31,6 +31,8 @@ absl::Status ValidateAugmentOptions(const AugmentOptions& options);
 // or, without one, the sample's size.
 //   key: e.g. RandomKey({seed, epoch, index}). Every quantity is drawn whether
 //     used or not, so that switching one option leaves the others' draws alone.
+// Points follow the image too (rows of a flip pair swapped); outside of it they
+// are not visible.
 // Probabilities follow the image (bilinear, classes of a flip pair swapped);
 // outside of it class 0, the background, has 1.
 // The crop's position is uniform over those inside the scaled image; an image

@@ -132,6 +132,78 @@ TEST(AugmentTest, FlipMirrorsHalfOfTheTimeAndSwapsPairs) {
   EXPECT_NEAR(count, 500, 80);  // five standard deviations of 16
 }
 
+TEST(AugmentTest, PointsFollowTheirPixelsThroughCropFlipAndShift) {
+  // One pixel that no other equals, and a point on it.
+  Sample sample = RandomSample(9, 8);
+  sample.mask.fill_(0);
+  sample.mask[4][5] = 1;
+  sample.points = at::tensor({5.0f, 4.0f, 1.0f, 0.0f, 0.0f, 1.0f}).view({2, 3});
+  DatasetInfo info = Info();
+  info.flip_pairs.clear();
+  AugmentOptions options;
+  options.crop_height = 6;
+  options.crop_width = 7;
+  options.flip = true;
+  options.shift = 0.4;
+  int64_t seen = 0, lost = 0;
+  for (uint64_t key = 0; key < 200; ++key) {
+    const Sample out = Augment(sample, info, options, RandomKey({key}));
+    const at::Tensor place = out.mask.eq(1).nonzero();
+    const float* point = out.points.data_ptr<float>();
+    ASSERT_EQ(point[2], static_cast<float>(place.size(0))) << key;
+    if (place.size(0) == 0) {
+      ++lost;
+      continue;
+    }
+    ++seen;
+    ASSERT_EQ(point[0], place[0][1].item<float>()) << key;
+    ASSERT_EQ(point[1], place[0][0].item<float>()) << key;
+  }
+  EXPECT_GT(seen, 100);
+  EXPECT_GT(lost, 10);
+  // Rows of a pair are exchanged with a mirror image, and only then.
+  info.point_flip_pairs = {{0, 1}};
+  options = AugmentOptions();
+  options.flip = true;
+  const at::Tensor mirrored =
+      FlipSample(sample, {}, info.point_flip_pairs).points;
+  int64_t flips = 0;
+  for (uint64_t key = 0; key < 50; ++key) {
+    const Sample out = Augment(sample, info, options, RandomKey({key}));
+    const bool flipped = !out.mask.equal(sample.mask);
+    EXPECT_TRUE(out.points.equal(flipped ? mirrored : sample.points));
+    flips += flipped;
+  }
+  EXPECT_GT(flips, 10);
+}
+
+TEST(AugmentTest, PointsFollowThePictureThroughScaleAndRotation) {
+  Sample sample = RampSample(40, 50);  // red = 4 x, green = 4 y
+  sample.points = at::tensor({25.0f, 20.0f, 1.0f}).view({1, 3});
+  AugmentOptions options;
+  options.scale_min = 0.8;
+  options.scale_max = 1.6;
+  options.scale_per_axis = true;
+  options.rotation = 25;
+  options.flip = true;
+  options.crop_height = 44;
+  options.crop_width = 36;
+  int64_t seen = 0;
+  for (uint64_t key = 0; key < 60; ++key) {
+    const Sample out = Augment(sample, Info(), options, RandomKey({key}));
+    const float* point = out.points.data_ptr<float>();
+    if (point[2] == 0.0f) continue;
+    ++seen;
+    const auto x = static_cast<int64_t>(std::lround(point[0]));
+    const auto y = static_cast<int64_t>(std::lround(point[1]));
+    if (x < 1 || y < 1 || x > 34 || y > 42) continue;
+    // Half a pixel of rounding is at most 0.9 in the source, times 4, and one.
+    EXPECT_NEAR(out.image[0][y][x].item<int>(), 100, 5) << key;
+    EXPECT_NEAR(out.image[1][y][x].item<int>(), 80, 5) << key;
+  }
+  EXPECT_GT(seen, 40);
+}
+
 TEST(AugmentTest, ScaleResamplesAboutTheRightPlace) {
   const Sample sample = RampSample(40, 50);
   for (const double scale : {0.3, 0.5, 0.8, 1.0, 1.7, 3.0}) {

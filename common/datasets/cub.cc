@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/base/status_macros.h"
+#include "common/datasets/folds.h"
 #include "common/datasets/listed.h"
 #include "common/datasets/no_such_split.h"
 #include "common/datasets/pack.h"
@@ -76,16 +77,12 @@ bool IsSplit(const std::string& split) {
 std::vector<std::string> TakeFold(const std::vector<std::string>& ids,
                                   const std::string& split, int64_t fold) {
   if (split == "trainval") return ids;
-  const auto n = static_cast<int64_t>(ids.size());
-  const std::vector<int64_t> order =
-      RandomPermutation(n, RandomKey({kFoldKey}));
-  std::vector<bool> held_out(ids.size(), false);
-  for (int64_t i = n * fold / kCubFolds; i < n * (fold + 1) / kCubFolds; ++i) {
-    held_out[order[i]] = true;
-  }
   std::vector<std::string> out;
-  for (size_t i = 0; i < ids.size(); ++i) {
-    if (held_out[i] == (split == "val")) out.push_back(ids[i]);
+  for (const int64_t i :
+       FoldIndices(static_cast<int64_t>(ids.size()), kCubFolds, fold,
+                   split == "val" ? FoldPart::kHeldOut : FoldPart::kRest,
+                   RandomKey({kFoldKey}))) {
+    out.push_back(ids[i]);
   }
   return out;
 }

@@ -14,11 +14,15 @@ Batch MakeBatch(const Sample& sample, c10::Device device) {
   if (sample.probabilities.defined()) {
     batch.probabilities = sample.probabilities.unsqueeze(0).to(device);
   }
+  if (sample.points.defined()) {
+    batch.points = sample.points.unsqueeze(0).to(device);
+  }
   return batch;
 }
 
 void MoveBatch(c10::Device device, Batch* batch) {
-  for (at::Tensor* t : {&batch->images, &batch->masks, &batch->probabilities}) {
+  for (at::Tensor* t :
+       {&batch->images, &batch->masks, &batch->probabilities, &batch->points}) {
     if (t->defined()) *t = t->to(device, /*non_blocking=*/true);
   }
 }

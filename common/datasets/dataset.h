@@ -25,6 +25,10 @@ struct Sample {
   // float32 [L,H,W], >= 0: class probabilities that another model gave for the
   // image (see probabilities.h); undefined when the data set has none.
   at::Tensor probabilities;
+  // float32 [P,3]: named places in the picture (landmarks), rows of x, y and
+  // visibility; (0, 0) is the centre of the top left pixel. Visibility 0: not
+  // visible, x and y may be anything. Undefined when the data set has none.
+  at::Tensor points;
 };
 
 // What a network sees: samples of one size, side by side.
@@ -33,7 +37,9 @@ struct Batch {
   at::Tensor images;             // float32 [N,3,H,W], RGB, 0..255, contiguous
   at::Tensor masks;              // int64 [N,H,W]; undefined when there are none
   at::Tensor probabilities;  // float32 [N,L,H,W]; undefined when there are none
-  int64_t step = 0;          // training: this batch's number, from 0
+  // float32 [N,P,3]; undefined unless all samples have points, equally many.
+  at::Tensor points;
+  int64_t step = 0;    // training: this batch's number, from 0
   double epoch = 0.0;  // training: passes through the data when it is done
 };
 
@@ -51,6 +57,8 @@ struct DatasetInfo {
   int64_t ignore_label = 255;            // never below num_classes()
   // Class ids that a horizontal flip must swap (left eye, right eye).
   std::vector<std::pair<int64_t, int64_t>> flip_pairs;
+  // The same for the rows of Sample::points.
+  std::vector<std::pair<int64_t, int64_t>> point_flip_pairs;
   bool has_masks = true;
 
   int64_t num_classes() const {

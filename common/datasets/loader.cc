@@ -24,6 +24,25 @@ std::string Describe(const Sample& s) {
                       "x", s.image.size(1), ")");
 }
 
+// The points of all samples, [N,P,3]; undefined where they differ in number or
+// one has none.
+at::Tensor CollatePoints(const std::vector<Sample>& samples) {
+  const at::Tensor& first = samples[0].points;
+  for (const Sample& sample : samples) {
+    if (!sample.points.defined() || sample.points.size(0) != first.size(0)) {
+      return at::Tensor();
+    }
+  }
+  at::Tensor out = at::empty(
+      {static_cast<int64_t>(samples.size()), first.size(0), 3}, at::kFloat);
+  float* q = out.data_ptr<float>();
+  for (const Sample& sample : samples) {
+    const at::Tensor points = sample.points.contiguous();
+    q = std::copy_n(points.data_ptr<float>(), points.numel(), q);
+  }
+  return out;
+}
+
 absl::StatusOr<Batch> Collate(const std::vector<Sample>& samples,
                               bool has_masks) {
   const int64_t n = static_cast<int64_t>(samples.size());
@@ -69,6 +88,7 @@ absl::StatusOr<Batch> Collate(const std::vector<Sample>& samples,
     int64_t* target = batch.masks.data_ptr<int64_t>() + i * plane;
     for (int64_t k = 0; k < plane; ++k) target[k] = label[k];
   }
+  batch.points = CollatePoints(samples);
   return batch;
 }
 

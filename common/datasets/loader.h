@@ -15,6 +15,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/datasets/augment_options.h"
+#include "common/datasets/batch_source.h"
 #include "common/datasets/data_config.h"
 #include "common/datasets/dataset.h"
 
@@ -35,24 +36,24 @@ LoaderOptions TrainingLoaderOptions(const DataConfig& config,
                                     int64_t batch_size, uint64_t seed,
                                     int64_t start_step = 0);
 
-class BatchLoader {
+class BatchLoader : public BatchSource {
  public:
   // InvalidArgument when an option is out of range, the data set is empty, or
   // smaller than a batch while drop_last is set.
   static absl::StatusOr<std::unique_ptr<BatchLoader>> Create(
       std::shared_ptr<const Dataset> dataset, const LoaderOptions& options);
-  ~BatchLoader();  // stops and joins the workers
+  ~BatchLoader() override;  // stops and joins the workers
   BatchLoader(const BatchLoader&) = delete;
   BatchLoader& operator=(const BatchLoader&) = delete;
 
   // The next batch; there is no last one, epochs follow each other. A worker's
   // error (naming the file) is returned at the step it belongs to, and again by
   // every later call. Not thread safe.
-  absl::StatusOr<Batch> Next();
+  absl::StatusOr<Batch> Next() override;
 
-  int64_t next_step() const;          // number of the batch Next() will return
-  int64_t batches_per_epoch() const;  // >= 1
-  double wait_seconds() const;        // total time spent inside Next()
+  int64_t next_step() const;  // number of the batch Next() will return
+  int64_t batches_per_epoch() const override;
+  double wait_seconds() const override;
 
  private:
   class Impl;

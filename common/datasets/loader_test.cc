@@ -104,6 +104,48 @@ TEST(BatchLoaderTest, WithoutOptionsItGivesTheSamplesThemselves) {
   }
 }
 
+// Pictures with 2 points each, or where `uneven` the last with 3.
+class Pointed : public Dataset {
+ public:
+  explicit Pointed(bool uneven) : uneven_(uneven) { info_.has_masks = false; }
+  const DatasetInfo& info() const override { return info_; }
+  int64_t size() const override { return 3; }
+  std::string id(int64_t index) const override { return std::to_string(index); }
+  absl::StatusOr<Sample> Get(int64_t index) const override {
+    Sample sample;
+    sample.id = id(index);
+    sample.image = at::zeros({3, 4, 4}, at::kByte);
+    sample.points =
+        at::full({uneven_ && index == 2 ? 3 : 2, 3}, static_cast<float>(index));
+    return sample;
+  }
+
+ private:
+  bool uneven_;
+  DatasetInfo info_;
+};
+
+TEST(BatchLoaderTest, PointsAreStackedWhereTheyAreEquallyMany) {
+  LoaderOptions options;
+  options.batch_size = 3;
+  options.shuffle = false;
+  ASSERT_OK_AND_ASSIGN(
+      auto loader,
+      BatchLoader::Create(std::make_shared<Pointed>(false), options));
+  Batch batch = Take(loader.get(), 1)[0];
+  ASSERT_EQ(batch.points.sizes(), at::IntArrayRef({3, 2, 3}));
+  EXPECT_EQ(batch.points.scalar_type(), at::kFloat);
+  for (int64_t i = 0; i < 3; ++i) {
+    EXPECT_TRUE(batch.points[i].eq(i).all().item<bool>()) << i;
+  }
+  ASSERT_OK_AND_ASSIGN(
+      loader, BatchLoader::Create(std::make_shared<Pointed>(true), options));
+  EXPECT_FALSE(Take(loader.get(), 1)[0].points.defined());
+  ASSERT_OK_AND_ASSIGN(const Sample sample, Pointed(false).Get(1));
+  EXPECT_EQ(MakeBatch(sample, c10::kCPU).points.sizes(),
+            at::IntArrayRef({1, 2, 3}));
+}
+
 TEST(BatchLoaderTest, TheNumberOfWorkersChangesNothing) {
   const auto set = Scenes(10);
   ASSERT_OK_AND_ASSIGN(auto reference, BatchLoader::Create(set, Options(3, 0)));

@@ -145,6 +145,55 @@ at::Tensor ResizeMask(const at::Tensor& mask, int64_t height, int64_t width) {
   return out;
 }
 
+Affine Affine::Inverse() const {
+  const double determinant = xx * yy - xy * yx;
+  Affine out;
+  out.xx = yy / determinant;
+  out.xy = -xy / determinant;
+  out.yx = -yx / determinant;
+  out.yy = xx / determinant;
+  out.x0 = -(out.xx * x0 + out.xy * y0);
+  out.y0 = -(out.yx * x0 + out.yy * y0);
+  return out;
+}
+
+at::Tensor MovePoints(const at::Tensor& points, const Affine& map,
+                      int64_t height, int64_t width) {
+  if (!points.defined()) return points;
+  TORCH_CHECK(points.dim() == 2 && points.size(1) == 3 &&
+                  points.scalar_type() == at::kFloat,
+              "MovePoints: points must be float32 [P,3], got ",
+              points.scalar_type(), " ", points.sizes());
+  at::Tensor out = points.contiguous().clone();
+  float* p = out.data_ptr<float>();
+  for (int64_t i = 0; i < out.size(0); ++i, p += 3) {
+    const double x = map.xx * p[0] + map.xy * p[1] + map.x0;
+    const double y = map.yx * p[0] + map.yy * p[1] + map.y0;
+    const bool inside = x >= -0.5 && y >= -0.5 &&
+                        x < static_cast<double>(width) - 0.5 &&
+                        y < static_cast<double>(height) - 0.5;
+    p[0] = static_cast<float>(x);
+    p[1] = static_cast<float>(y);
+    if (!inside) p[2] = 0.0f;
+  }
+  return out;
+}
+
+at::Tensor SwapPoints(const at::Tensor& points,
+                      const std::vector<std::pair<int64_t, int64_t>>& pairs) {
+  if (!points.defined() || pairs.empty()) return points;
+  at::Tensor out = points.contiguous().clone();
+  const int64_t count = out.size(0);
+  float* p = out.data_ptr<float>();
+  for (const auto& [a, b] : pairs) {
+    TORCH_CHECK(a >= 0 && a < count && b >= 0 && b < count,
+                "SwapPoints: a pair must name two of ", count, " points, got ",
+                a, " and ", b);
+    std::swap_ranges(p + 3 * a, p + 3 * a + 3, p + 3 * b);
+  }
+  return out;
+}
+
 Sample ResizeSample(const Sample& sample, int64_t height, int64_t width) {
   Sample out = sample;
   out.image = ResizeImage(sample.image, height, width);
@@ -157,6 +206,16 @@ Sample ResizeSample(const Sample& sample, int64_t height, int64_t width) {
                                     {height, width}, /*align_corners=*/false)
             .squeeze(0);
   }
+  const double sx =
+      static_cast<double>(width) / static_cast<double>(sample.image.size(2));
+  const double sy =
+      static_cast<double>(height) / static_cast<double>(sample.image.size(1));
+  Affine map;
+  map.xx = sx;
+  map.x0 = 0.5 * sx - 0.5;
+  map.yy = sy;
+  map.y0 = 0.5 * sy - 0.5;
+  out.points = MovePoints(sample.points, map, height, width);
   return out;
 }
 
@@ -173,9 +232,18 @@ std::array<uint8_t, 256> FlipTable(
   return table;
 }
 
-Sample FlipSample(const Sample& sample,
-                  const std::vector<std::pair<int64_t, int64_t>>& flip_pairs) {
+Sample FlipSample(
+    const Sample& sample,
+    const std::vector<std::pair<int64_t, int64_t>>& flip_pairs,
+    const std::vector<std::pair<int64_t, int64_t>>& point_flip_pairs) {
   Sample out = sample;
+  const int64_t width = sample.image.size(2);
+  Affine mirror;
+  mirror.xx = -1.0;
+  mirror.x0 = static_cast<double>(width - 1);
+  out.points =
+      SwapPoints(MovePoints(sample.points, mirror, sample.image.size(1), width),
+                 point_flip_pairs);
   out.image = sample.image.flip({2});
   if (sample.mask.defined()) {
     out.mask = sample.mask.flip({1});

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <set>
+#include <vector>
 
 #include "ATen/ATen.h"
 #include "common/datasets/random.h"
@@ -154,6 +155,51 @@ TEST(FlipSampleTest, IsAnInvolution) {
   const Sample twice = FlipSample(FlipSample(sample, pairs), pairs);
   EXPECT_TRUE(twice.image.equal(sample.image));
   EXPECT_TRUE(twice.mask.equal(sample.mask));
+}
+
+at::Tensor Points(std::vector<float> rows) {
+  return at::tensor(rows).view({-1, 3});
+}
+
+TEST(PointsTest, AreResizedWithThePicture) {
+  Sample sample;
+  sample.image = Bytes({3, 4, 6}, 1);
+  // The corners of the picture, a centre of a pixel, and one outside.
+  sample.points =
+      Points({-0.5f, -0.5f, 1, 5.25f, 3.25f, 1, 2, 1, 0.5f, 9, 1, 1});
+  const Sample out = ResizeSample(sample, 8, 3);
+  EXPECT_TRUE(out.points.equal(Points(
+      {-0.5f, -0.5f, 1, 2.375f, 7, 1, 0.75f, 2.5f, 0.5f, 4.25f, 2.5f, 0})))
+      << out.points;
+  EXPECT_EQ(sample.points[3][2].item<float>(), 1);  // not written to
+  sample.points = at::Tensor();
+  EXPECT_FALSE(ResizeSample(sample, 8, 3).points.defined());
+}
+
+TEST(PointsTest, AreMirroredAndPairsExchanged) {
+  Sample sample;
+  sample.image = Bytes({3, 4, 6}, 1);
+  // Left eye, right eye (not visible), nose.
+  sample.points = Points({1, 1, 1, 4, 1, 0, 2.5f, 2, 1});
+  const Sample out = FlipSample(sample, {}, {{0, 1}});
+  EXPECT_TRUE(out.points.equal(Points({1, 1, 0, 4, 1, 1, 2.5f, 2, 1})))
+      << out.points;
+  EXPECT_TRUE(FlipSample(out, {}, {{0, 1}}).points.equal(sample.points));
+  EXPECT_THROW(FlipSample(sample, {}, {{0, 3}}), c10::Error);
+  sample.points = at::zeros({2, 2});
+  EXPECT_THROW(FlipSample(sample, {}), c10::Error);
+}
+
+TEST(AffineTest, TheInverseUndoesIt) {
+  Affine map;
+  map.xx = 2, map.xy = 1, map.x0 = 3;
+  map.yx = 1, map.yy = 1, map.y0 = -4;
+  const at::Tensor points = Points({5, 6, 1, 0, 0, 1});
+  const at::Tensor moved = MovePoints(points, map, 100, 100);
+  EXPECT_TRUE(moved.equal(Points({19, 7, 1, 3, -4, 0}))) << moved;
+  EXPECT_TRUE(MovePoints(moved, map.Inverse(), 100, 100)
+                  .slice(1, 0, 2)
+                  .equal(points.slice(1, 0, 2)));
 }
 
 TEST(NormalizeTest, HandWorked) {

@@ -69,7 +69,7 @@ class Cached : public Dataset {
     SEG_ASSIGN_OR_RETURN(Sample sample, base_->Get(index));
     int64_t bytes = 0;
     for (const at::Tensor& t :
-         {sample.image, sample.mask, sample.probabilities}) {
+         {sample.image, sample.mask, sample.probabilities, sample.points}) {
       if (t.defined()) bytes += static_cast<int64_t>(t.nbytes());
     }
     std::lock_guard<std::mutex> lock(mutex_);

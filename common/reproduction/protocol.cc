@@ -134,6 +134,43 @@ void CheckEarlier(const std::string& key, const std::string& name,
   }
 }
 
+// needs: {KEY: NAME or [NAME, ..]}; weights is init_from.
+void ReadNeeds(const Protocol& protocol, Fields* fields, Experiment* e) {
+  const json& node = fields->Object("needs");
+  for (auto it = node.begin(); it != node.end(); ++it) {
+    const std::string key = "needs." + it.key();
+    if (it.key().find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") !=
+        std::string::npos) {
+      fields->Fail(key, "must consist of a-z 0-9 _ only");
+    }
+    const json list = it->is_string() ? json::array({*it}) : *it;
+    std::vector<std::string> names;
+    for (const json& name : list.is_array() ? list : json::array()) {
+      if (!name.is_string()) continue;
+      names.push_back(name.get<std::string>());
+      CheckEarlier(key, names.back(), protocol, fields);
+    }
+    if (names.empty() || names.size() != list.size()) {
+      fields->Fail(key, absl::StrCat("expected an experiment or a list of "
+                                     "some, got ",
+                                     it->dump()));
+    }
+    if (std::set<std::string>(names.begin(), names.end()).size() !=
+        names.size()) {
+      fields->Fail(key, "an experiment occurs twice");
+    }
+    if (it.key() != "weights") {
+      e->needs[it.key()] = names;
+    } else if (names.size() > 1 || !e->init_from.empty()) {
+      fields->Fail(key,
+                   "weights come from one experiment; init_from is its "
+                   "short form");
+    } else if (!names.empty()) {
+      e->init_from = names[0];
+    }
+  }
+}
+
 absl::StatusOr<Experiment> ParseExperiment(const json& node, std::string where,
                                            const Protocol& protocol,
                                            const Ledger& ledger,
@@ -159,7 +196,7 @@ absl::StatusOr<Experiment> ParseExperiment(const json& node, std::string where,
   if (fields.Has("eval_of")) {
     e.eval_of = fields.String("eval_of");
     CheckEarlier("eval_of", e.eval_of, protocol, &fields);
-    for (const char* key : {"config", "overrides", "init_from"}) {
+    for (const char* key : {"config", "overrides", "init_from", "needs"}) {
       if (fields.Has(key)) {
         fields.Fail(key, "has no meaning with eval_of; remove one of them");
       }
@@ -175,6 +212,7 @@ absl::StatusOr<Experiment> ParseExperiment(const json& node, std::string where,
       e.init_from = fields.String("init_from");
       CheckEarlier("init_from", e.init_from, protocol, &fields);
     }
+    if (fields.Has("needs")) ReadNeeds(protocol, &fields, &e);
   }
   if (fields.Has("eval_overrides")) {
     e.eval_overrides = fields.Strings("eval_overrides");
@@ -196,30 +234,26 @@ absl::StatusOr<Experiment> ParseExperiment(const json& node, std::string where,
       e.seeds.size()) {
     fields.Fail("seeds", "a seed occurs twice");
   }
-  for (const char* key : {"init_from", "eval_of"}) {
-    if (!fields.Has(key)) continue;
-    const Experiment* other =
-        protocol.Find(e.init_from.empty() ? e.eval_of : e.init_from);
+  if (fields.Has("quick")) e.quick = fields.Bool("quick");
+  if (fields.Has("gpu")) e.gpu = fields.Bool("gpu");
+  for (const std::string& name : e.Parents()) {
+    const Experiment* parent = protocol.Find(name);
+    if (parent == nullptr) continue;  // told already
     for (int64_t seed : e.seeds) {
-      if (other != nullptr &&
-          std::find(other->seeds.begin(), other->seeds.end(), seed) ==
-              other->seeds.end()) {
-        fields.Fail("seeds", absl::StrCat(other->name, " has no seed ", seed,
+      if (std::find(parent->seeds.begin(), parent->seeds.end(), seed) ==
+          parent->seeds.end()) {
+        fields.Fail("seeds", absl::StrCat(name, " has no seed ", seed,
                                           " to start from; add it there"));
       }
     }
+    e.gpu = e.gpu || parent->gpu;
+    if (e.quick && !parent->quick) {
+      fields.Fail("quick",
+                  absl::StrCat(name, ", which it needs, is not quick"));
+    }
   }
-  if (fields.Has("quick")) e.quick = fields.Bool("quick");
-  const Experiment* parent =
-      protocol.Find(e.init_from.empty() ? e.eval_of : e.init_from);
-  e.gpu = parent != nullptr && parent->gpu;
-  if (fields.Has("gpu")) e.gpu = fields.Bool("gpu") || e.gpu;
   if (e.quick && e.gpu) {
     fields.Fail("quick", "an experiment that needs a GPU is not quick");
-  }
-  if (e.quick && parent != nullptr && !parent->quick) {
-    fields.Fail("quick",
-                absl::StrCat(parent->name, ", which it needs, is not quick"));
   }
   SEG_RETURN_IF_ERROR(fields.status());
   const json empty = json::array();
@@ -284,6 +318,22 @@ const Experiment* Protocol::Find(const std::string& name) const {
     if (e.name == name) return &e;
   }
   return nullptr;
+}
+
+std::vector<std::string> Experiment::Parents() const {
+  std::vector<std::string> parents;
+  const auto add = [&](const std::string& name) {
+    if (!name.empty() &&
+        std::find(parents.begin(), parents.end(), name) == parents.end()) {
+      parents.push_back(name);
+    }
+  };
+  add(eval_of);
+  add(init_from);
+  for (const auto& [key, names] : needs) {
+    for (const std::string& name : names) add(name);
+  }
+  return parents;
 }
 
 absl::StatusOr<Protocol> ParseProtocol(const std::string& yaml,

@@ -33,6 +33,11 @@
 //         - weizmann/full
 //         - {row: weizmann/full_boundary, key: /metrics/boundary_iou, scale:
 //         100}
+//     - name: ranker
+//       config: configs/ranker.yaml
+//       needs:                     # several runs of the same seed
+//         coarse: [fold0, fold1]   # to train: needs.coarse=['RUN', 'RUN']
+//         weights: fcn8s           # the same as init_from: fcn8s
 //     - name: full_ten_steps
 //       eval_of: full              # no training: another experiment's weights
 //       eval_overrides: [model.iterations=10]
@@ -45,13 +50,14 @@
 // `answers` and `stands_in_for` take ids (the row's metric is looked up in
 // `metrics`) or {row, key, scale}. Keys are JSON pointers ("/" inside a name is
 // written "~1": /metrics/fcn~1mean_iou). An experiment with
-// `eval_of` has no config, overrides or init_from of its own. What a quick
-// experiment starts from or evaluates is quick too.
+// `eval_of` has no config, overrides, init_from or needs of its own. What a
+// quick experiment starts from, needs or evaluates is quick too.
 #ifndef COMMON_REPRODUCTION_PROTOCOL_H_
 #define COMMON_REPRODUCTION_PROTOCOL_H_
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -68,11 +74,17 @@ struct ProtocolAnswer {
 
 struct Experiment {
   std::string name, title, config, init_from, eval_of, data, split = "test";
+  // Experiments whose run folders train gets as needs.KEY; but for weights,
+  // which is init_from.
+  std::map<std::string, std::vector<std::string>> needs;
   std::vector<std::string> overrides, eval_overrides;
   std::vector<int64_t> seeds;
   std::vector<ProtocolAnswer> answers, stands_in_for;
   bool quick = false;
-  bool gpu = false;  // too long for a CPU, or what it starts from is
+  bool gpu = false;  // too long for a CPU, or a parent is
+
+  // What has to be trained before: eval_of, init_from and needs, each once.
+  std::vector<std::string> Parents() const;
 };
 
 // The README's table has at most so many lines.

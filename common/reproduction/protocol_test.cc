@@ -118,6 +118,26 @@ TEST(ParseProtocolTest, ReadsExperiments) {
   EXPECT_TRUE(gpu.experiments[1].gpu) << "starts from it";
 }
 
+TEST(ParseProtocolTest, ReadsNeeds) {
+  ASSERT_OK_AND_ASSIGN(const Protocol one,
+                       Parse("init_from: base", "needs: {weights: base}"));
+  EXPECT_EQ(one.experiments[1].init_from, "base");
+  EXPECT_TRUE(one.experiments[1].needs.empty());
+  EXPECT_THAT(one.experiments[1].Parents(), ElementsAre("base"));
+  EXPECT_THAT(one.experiments[2].Parents(), ElementsAre("full"));
+  const std::string more =
+      "  - {name: other, config: o.yaml, seeds: [0, 1], data: set, gpu: true}\n"
+      "  - name: full\n    needs: {coarse: [other, base], fine: base}";
+  ASSERT_OK_AND_ASSIGN(const Protocol several, Parse("  - name: full", more));
+  const Experiment& full = several.experiments[2];
+  EXPECT_EQ(full.name, "full");
+  EXPECT_EQ(full.init_from, "base");
+  EXPECT_THAT(full.needs.at("coarse"), ElementsAre("other", "base"));
+  EXPECT_THAT(full.needs.at("fine"), ElementsAre("base"));
+  EXPECT_THAT(full.Parents(), ElementsAre("base", "other"));
+  EXPECT_TRUE(full.gpu) << "needs one that does";
+}
+
 struct BadCase {
   std::string from, to, message;
 };
@@ -143,6 +163,28 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"config: configs/base.yaml",
                 "config: configs/base.yaml\n    quick: true\n    gpu: true",
                 "(base): quick: an experiment that needs a GPU is not quick"},
+        BadCase{"init_from: base", "needs: {coarse: [base, bass]}",
+                "experiments[1] (full): needs.coarse: expected an experiment "
+                "further up (base), got 'bass'"},
+        BadCase{"init_from: base", "needs: {coarse: [base, base]}",
+                "needs.coarse: an experiment occurs twice"},
+        BadCase{"init_from: base", "needs: {coarse: []}",
+                "needs.coarse: expected an experiment or a list of some, got "
+                "[]"},
+        BadCase{"init_from: base", "needs: {coarse: 3}",
+                "needs.coarse: expected an experiment or a list of some, got "
+                "3"},
+        BadCase{"init_from: base", "needs: {Coarse: base}",
+                "needs.Coarse: must consist of a-z"},
+        BadCase{"init_from: base", "needs: base",
+                "needs: expected keys and values"},
+        BadCase{"init_from: base",
+                "init_from: base\n    needs: {weights: base}",
+                "needs.weights: weights come from one experiment"},
+        BadCase{"init_from: base", "needs: {a: base}\n    quick: true",
+                "(full): quick: base, which it needs, is not quick"},
+        BadCase{"eval_of: full", "eval_of: full\n    needs: {a: base}",
+                "needs: has no meaning with eval_of"},
         BadCase{"init_from: base", "init_from: base\n    quick: 1",
                 "(full): quick: "},
         BadCase{"seeds: [0, 1]\n", "seeds: [0, 7]\n",

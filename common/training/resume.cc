@@ -135,25 +135,23 @@ absl::Status CheckResumeChanges(const std::string& run,
 
 absl::Status CheckResumeData(const std::string& run,
                              const CheckpointState& state,
-                             const Dataset& data) {
+                             const DatasetInfo& info, int64_t samples) {
   const auto error = [&](const std::string& had, const std::string& has) {
     return UsageError(absl::InvalidArgumentError(
         absl::StrCat("--resume: ", run, " was trained on ", had, ", ",
-                     data.info().name, " has ", has,
+                     info.name, " has ", has,
                      "; give it the data it had (--data_root), or start a new "
                      "run (--init_from=",
                      run, " takes its weights)")));
   };
-  SEG_ASSIGN_OR_RETURN(const DatasetInfo info, ReadClasses(run));
-  const std::vector<std::string>& names = data.info().class_names;
-  if (info.class_names != names) {
+  SEG_ASSIGN_OR_RETURN(const DatasetInfo had, ReadClasses(run));
+  if (had.class_names != info.class_names) {
     return error(
-        absl::StrCat("the classes ", absl::StrJoin(info.class_names, ", ")),
-        absl::StrJoin(names, ", "));
+        absl::StrCat("the classes ", absl::StrJoin(had.class_names, ", ")),
+        absl::StrJoin(info.class_names, ", "));
   }
-  if (state.samples > 0 && state.samples != data.size()) {
-    return error(absl::StrCat(state.samples, " images"),
-                 absl::StrCat(data.size()));
+  if (state.samples > 0 && state.samples != samples) {
+    return error(absl::StrCat(state.samples, " images"), absl::StrCat(samples));
   }
   return absl::OkStatus();
 }

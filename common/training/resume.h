@@ -50,10 +50,11 @@ absl::Status LoadTrainConfig(MainArgs* args, Config* config) {
   return LoadConfig(*args, config);
 }
 
-// That `data` is what `run` was trained on up to `state`: the same classes and
-// number of samples. Usage error else.
+// That data of `info` with so many samples (0: batches that a function makes)
+// are what `run` was trained on up to `state`. Usage error else.
 absl::Status CheckResumeData(const std::string& run,
-                             const CheckpointState& state, const Dataset& data);
+                             const CheckpointState& state,
+                             const DatasetInfo& info, int64_t samples);
 
 // Makes the files of `run` those of a run that has come to `step`: takes out of
 // metrics.jsonl what was logged after it (it will be logged again), and writes

@@ -112,11 +112,12 @@ TEST_F(ResumeTest, AConfigurationFileIsHeldAgainstTheRunsOwn) {
 TEST_F(ResumeTest, TheDataMustBeWhatItWas) {
   ASSERT_OK_AND_ASSIGN(const auto train, OpenDataset({}, "", "train"));
   ASSERT_OK(WriteClasses(run_, train->info()));
-  EXPECT_OK(CheckResumeData(run_, state_, *train));  // of an older version
+  EXPECT_OK(CheckResumeData(run_, state_, train->info(),
+                            train->size()));  // of an older version
   state_.samples = train->size();
-  EXPECT_OK(CheckResumeData(run_, state_, *train));
+  EXPECT_OK(CheckResumeData(run_, state_, train->info(), train->size()));
   state_.samples = 300;
-  EXPECT_THAT(CheckResumeData(run_, state_, *train),
+  EXPECT_THAT(CheckResumeData(run_, state_, train->info(), train->size()),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        AllOf(HasSubstr("trained on 300 images"),
                              HasSubstr("has 256"))));
@@ -124,7 +125,7 @@ TEST_F(ResumeTest, TheDataMustBeWhatItWas) {
   info.class_names[1] = "dragon";
   ASSERT_OK(WriteClasses(run_, info));
   EXPECT_THAT(
-      CheckResumeData(run_, state_, *train),
+      CheckResumeData(run_, state_, train->info(), train->size()),
       StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("dragon")));
 }
 

@@ -26,6 +26,17 @@ absl::Status CheckBestMetric(const Metrics& metrics,
       "; \"\" keeps the last checkpoint")));
 }
 
+RunWatch::RunWatch(const std::vector<ScalarBound>& bounds)
+    : bounds_(bounds.begin(), bounds.end()) {}
+
+void RunWatch::Step(int64_t step, const std::string& name,
+                    const at::Tensor& value) {
+  for (BoundWatch& watch : bounds_) {
+    if (watch.bound().name != name || !watch.Update(value)) continue;
+    LogWarning(absl::StrCat("step ", step, ": ", watch.bound().message));
+  }
+}
+
 void RunWatch::Train(int64_t step, const std::string& name, double value) {
   const Finding finding = watch_.Update("train/" + name, value);
   if (finding == Finding::kNotFinite) {

@@ -7,23 +7,27 @@
 //   several networks, sampled losses one phase; module() holds the networks and
 //                                    Loss draws from the default generators,
 //                                    which the Trainer seeds by (seed, step)
-//   adversarial training             two phases, {"discriminator",
-//   "generator"};
-//                                    a gradient penalty is a term of the
+//   adversarial training             two phases, "discriminator" and
+//                                    "generator", each with an optimiser; a
+//                                    gradient penalty is a term of the
 //                                    discriminator's loss at every k-th step,
 //                                    not a phase
-//   training in stages               Loss looks at `step`, or several Trainers
-//                                    run one after the other
+//   a network that teaches another   FromFunction (training_data.h) runs the
+//                                    first, the task trains the second
+//   training in stages               Loss and SetTraining look at `step`, or
+//                                    several Trainers run one after the other
 #ifndef COMMON_TRAINING_TASK_H_
 #define COMMON_TRAINING_TASK_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "ATen/core/Tensor.h"
 #include "common/datasets/loader.h"
+#include "common/training/bound_watch.h"
 #include "common/training/optimizer.h"
 #include "torch/nn/module.h"
 
@@ -32,7 +36,8 @@ namespace seg {
 struct Phase {
   std::string name;  // "main", "discriminator"; part of file names: no dots
   std::vector<ParameterGroup> groups;
-  int64_t every = 1;
+  int64_t every = 1;  // runs at steps 0, every, 2 every, ...
+  std::optional<OptimizerConfig> optimizer = {};  // default: train.optimizer
 };
 
 struct StepLoss {
@@ -41,17 +46,37 @@ struct StepLoss {
   std::vector<std::pair<std::string, at::Tensor>> logged = {};
 };
 
+// Freezes a part of a task's network for the rest of a run: eval mode (dropout
+// is off, running statistics stand still) and no gradients.
+inline void Freeze(torch::nn::Module& module) {
+  module.eval();
+  for (at::Tensor& parameter : module.parameters()) {
+    parameter.set_requires_grad(false);
+  }
+}
+
 class Task {
  public:
   virtual ~Task() = default;
 
   // All that is trained or tracked: its parameters and buffers are the
-  // checkpoint. The Trainer moves it to the device and switches its mode.
+  // checkpoint. The Trainer moves it to the device.
   virtual torch::nn::Module& module() = 0;
 
   virtual std::vector<Phase> Phases() = 0;
 
+  // Scalars that should not stay beyond a bound: the run warns once of each.
+  // Their names are those in the log, with "PHASE_" before them where there are
+  // several phases.
+  virtual std::vector<ScalarBound> Bounds() { return {}; }
+
+  // Called before each step: puts the module into the mode of that step. The
+  // place of all freezing (Freeze, BatchNorm in eval mode); a function of
+  // `step`, as a resumed run begins at any.
+  virtual void SetTraining(int64_t step) { module().train(); }
+
   // Loss of a phase (index into Phases()) on a batch that lies on the device.
+  // Computes only: modes and freezing are SetTraining's.
   virtual StepLoss Loss(int64_t phase, const Batch& batch, int64_t step) = 0;
 };
 

@@ -80,14 +80,15 @@ class Trainer::Loop {
         config_(trainer.options_.train),
         options_(trainer.options_),
         task_(*trainer.task_),
-        data_(trainer.train_data_) {}
+        data_(trainer.data_),
+        watch_(task_.Bounds()) {}
 
   absl::Status Run();
 
  private:
   absl::Status OpenRun();
   absl::Status Resume();
-  absl::Status OpenLoader();
+  absl::Status OpenData();
   void BuildOptimizers();
   absl::Status Rehearse();
   absl::Status DryRun();
@@ -108,11 +109,11 @@ class Trainer::Loop {
   const TrainConfig& config_;
   const TrainerOptions& options_;
   Task& task_;
-  std::shared_ptr<const Dataset> data_;
+  const TrainingData& data_;
   c10::Device device_ = c10::kCPU;
 
   RunFolder run_;
-  std::unique_ptr<BatchLoader> loader_;
+  std::unique_ptr<BatchSource> batches_;
   std::vector<RunningPhase> phases_;
   CheckpointState state_;
   int64_t steps_ = 0;
@@ -123,7 +124,7 @@ class Trainer::Loop {
 
   // The last step: what the log and the finite check read one step later.
   std::vector<std::pair<std::string, at::Tensor>> last_logged_;
-  double last_rate_ = 0;
+  double rate_factor_ = 1;  // of the schedule
   std::vector<std::pair<std::string, at::Tensor>> skip_flags_;
   std::vector<std::string> last_ids_;
   double epoch_ = 0;
@@ -151,7 +152,7 @@ absl::Status Trainer::Loop::OpenRun() {
   } else {
     SEG_RETURN_IF_ERROR(
         WriteFileAtomically(run + "/config.yaml", options_.config_text));
-    SEG_RETURN_IF_ERROR(WriteClasses(run, data_->info()));
+    SEG_RETURN_IF_ERROR(WriteClasses(run, data_.info));
   }
   SEG_ASSIGN_OR_RETURN(metrics_file_,
                        JsonLinesWriter::Open(run + "/metrics.jsonl"));
@@ -169,7 +170,8 @@ absl::Status Trainer::Loop::Resume() {
         "--resume: ", run_.path, " was started with --seed=", state_.seed,
         ", got --seed=", args_.seed)));
   }
-  SEG_RETURN_IF_ERROR(CheckResumeData(run_.path, state_, *data_));
+  SEG_RETURN_IF_ERROR(
+      CheckResumeData(run_.path, state_, data_.info, data_.samples));
   SEG_ASSIGN_OR_RETURN(const TensorMap model, ReadCheckpointModel(checkpoint));
   SEG_RETURN_IF_ERROR(LoadStateDict(task_.module(), model));
   SEG_ASSIGN_OR_RETURN(const TensorMap all,
@@ -185,13 +187,9 @@ absl::Status Trainer::Loop::Resume() {
   return absl::OkStatus();
 }
 
-absl::Status Trainer::Loop::OpenLoader() {
-  SEG_ASSIGN_OR_RETURN(
-      loader_, BatchLoader::Create(
-                   data_, TrainingLoaderOptions(
-                              options_.data, config_.batch_size,
-                              static_cast<uint64_t>(args_.seed), state_.step)));
-  epoch_steps_ = loader_->batches_per_epoch();
+absl::Status Trainer::Loop::OpenData() {
+  SEG_ASSIGN_OR_RETURN(batches_, data_.open(args_.seed, state_.step));
+  epoch_steps_ = batches_->batches_per_epoch();
   steps_ = TotalSteps(config_, epoch_steps_);
   return absl::OkStatus();
 }
@@ -199,12 +197,14 @@ absl::Status Trainer::Loop::OpenLoader() {
 void Trainer::Loop::BuildOptimizers() {
   for (Phase& phase : task_.Phases()) {
     std::vector<ParameterGroup> groups = phase.groups;
-    phases_.push_back({phase, Optimizer(config_.optimizer, std::move(groups))});
+    Optimizer optimizer(phase.optimizer.value_or(config_.optimizer),
+                        std::move(groups));
+    phases_.push_back({std::move(phase), std::move(optimizer)});
   }
 }
 
 absl::Status Trainer::Loop::Step() {
-  SEG_ASSIGN_OR_RETURN(Batch batch, loader_->Next());
+  SEG_ASSIGN_OR_RETURN(Batch batch, batches_->Next());
   // The flags of the step before: its kernels are done by now on a GPU too.
   SEG_RETURN_IF_ERROR(CheckFinite());
   last_ids_ = batch.ids;
@@ -214,8 +214,8 @@ absl::Status Trainer::Loop::Step() {
     MoveBatch(device_, &batch);
   }
   torch::manual_seed(StepSeed(args_.seed, state_.step));
-  last_rate_ = config_.optimizer.lr *
-               ScheduleFactor(config_.schedule, state_.step, steps_);
+  rate_factor_ = ScheduleFactor(config_.schedule, state_.step, steps_);
+  task_.SetTraining(state_.step);
   last_logged_.clear();
   for (size_t p = 0; p < phases_.size(); ++p) {
     if (state_.step % phases_[p].phase.every != 0) continue;
@@ -234,6 +234,9 @@ absl::Status Trainer::Loop::Step() {
                      "; the batch's images: ", absl::StrJoin(last_ids_, ", ")));
   }
   ++state_.step;
+  for (const auto& [name, value] : last_logged_) {
+    watch_.Step(state_.step, name, value);
+  }
   return absl::OkStatus();
 }
 
@@ -252,7 +255,8 @@ void Trainer::Loop::RunPhase(int64_t index, const Batch& batch) {
   if (config_.clip_norm > 0) {
     phase.optimizer.ClipGradients(config_.clip_norm, norm);
   }
-  phase.optimizer.Step(last_rate_, skip);
+  const double rate = phase.optimizer.config().lr * rate_factor_;
+  phase.optimizer.Step(rate, skip);
   skip_flags_.emplace_back(phase.phase.name, skip);
 
   const std::string prefix = phases_.size() > 1 ? phase.phase.name + "_" : "";
@@ -261,6 +265,10 @@ void Trainer::Loop::RunPhase(int64_t index, const Batch& batch) {
     last_logged_.emplace_back(prefix + name, value.detach());
   }
   last_logged_.emplace_back(prefix + "gradient_norm", norm);
+  if (phase.phase.optimizer.has_value()) {  // else it is the run's "lr"
+    last_logged_.emplace_back(phase.phase.name + "_lr",
+                              at::scalar_tensor(rate, at::kDouble));
+  }
 }
 
 absl::Status Trainer::Loop::CheckFinite() {
@@ -280,8 +288,9 @@ absl::Status Trainer::Loop::CheckFinite() {
 absl::Status Trainer::Loop::Log() {
   const double seconds =
       std::max(1e-9, Seconds(Clock::now() - interval_start_));
-  const double wait = loader_->wait_seconds() - interval_wait_;
-  json record = {{"step", state_.step}, {"epoch", epoch_}, {"lr", last_rate_}};
+  const double wait = batches_->wait_seconds() - interval_wait_;
+  const double rate = config_.optimizer.lr * rate_factor_;
+  json record = {{"step", state_.step}, {"epoch", epoch_}, {"lr", rate}};
   std::string losses;
   for (const auto& [name, value] : last_logged_) {
     const double number = value.to(at::kDouble).item<double>();
@@ -300,7 +309,7 @@ absl::Status Trainer::Loop::Log() {
   record["wait_share"] = wait_share;
   record["memory"] = PeakMemoryMib();
   SEG_RETURN_IF_ERROR(metrics_file_->Append(record));
-  SEG_RETURN_IF_ERROR(events_->AddScalar("train/lr", last_rate_, state_.step));
+  SEG_RETURN_IF_ERROR(events_->AddScalar("train/lr", rate, state_.step));
 
   const double per_step =
       seconds / static_cast<double>(state_.step - interval_step_);
@@ -308,7 +317,7 @@ absl::Status Trainer::Loop::Log() {
       absl::StrFormat(
           "step %d/%d epoch %.2f%s lr %.3g  %.1f images/s  wait %.1f%%  "
           "memory %d MiB  left %s",
-          state_.step, steps_, epoch_, losses, last_rate_, images_per_second,
+          state_.step, steps_, epoch_, losses, rate, images_per_second,
           100 * wait_share, PeakMemoryMib(),
           FormatDuration(per_step * static_cast<double>(steps_ - state_.step))),
       /*keep=*/false);
@@ -450,15 +459,14 @@ absl::Status Trainer::Loop::Finish() {
 absl::Status Trainer::Loop::Run() {
   SEG_ASSIGN_OR_RETURN(device_, ResolveDevice(args_.device));
   task_.module().to(device_);
-  task_.module().train();
   state_.seed = args_.seed;
   BuildOptimizers();
   if (!args_.init_from.empty()) {
     SEG_RETURN_IF_ERROR(InitFrom(args_.init_from, &task_.module()));
   }
   if (args_.resume) SEG_RETURN_IF_ERROR(Resume());
-  state_.samples = data_->size();
-  SEG_RETURN_IF_ERROR(OpenLoader());
+  state_.samples = data_.samples;
+  SEG_RETURN_IF_ERROR(OpenData());
   SEG_RETURN_IF_ERROR(Rehearse());
   if (args_.dry_run) return DryRun();
   if (!args_.resume) {
@@ -484,7 +492,7 @@ absl::Status Trainer::Loop::Run() {
     }
     if (log || save) {
       interval_start_ = Clock::now();
-      interval_wait_ = loader_->wait_seconds();
+      interval_wait_ = batches_->wait_seconds();
       interval_images_ = 0;
       interval_step_ = state_.step;
     }
@@ -493,11 +501,19 @@ absl::Status Trainer::Loop::Run() {
 }
 
 Trainer::Trainer(const MainArgs& args, TrainerOptions options, Task* task,
-                 std::shared_ptr<const Dataset> train_data)
+                 TrainingData data)
     : args_(args),
       options_(std::move(options)),
       task_(task),
-      train_data_(std::move(train_data)) {}
+      data_(std::move(data)) {}
+
+Trainer::Trainer(const MainArgs& args, TrainerOptions options, Task* task,
+                 std::shared_ptr<const Dataset> train_data)
+    : Trainer(args, options, task,
+              FromDataset(
+                  std::move(train_data),
+                  TrainingLoaderOptions(options.data, options.train.batch_size,
+                                        /*seed=*/0))) {}
 
 absl::Status Trainer::Run() {
   absl::Status status = Loop(*this).Run();

@@ -1,6 +1,6 @@
 // The training loop of every paper.
 //
-//   data --> BatchLoader --> Task::Loss --> backward --> clip --> Optimizer
+//   data --> BatchSource --> Task::Loss --> backward --> clip --> Optimizer
 //                                   |  (for each phase of the task)
 //            every validate_every steps: EvaluateAt, checkpoint, best
 //   run folder: config.yaml env.json log.txt metrics.jsonl events checkpoints/
@@ -32,12 +32,13 @@
 #include "common/evaluation/evaluate.h"
 #include "common/training/task.h"
 #include "common/training/train_config.h"
+#include "common/training/training_data.h"
 
 namespace seg {
 
 struct TrainerOptions {
   TrainConfig train;
-  DataConfig data;          // workers and augmentation
+  DataConfig data;          // workers and augmentation of a data set
   std::string config_text;  // resolved configuration, saved with the run
   // What is measured during training and at its end, on the module that the
   // task trains. Without a predictor nothing is: the last checkpoint counts,
@@ -48,6 +49,9 @@ struct TrainerOptions {
 class Trainer {
  public:
   // `task` must outlive the trainer.
+  Trainer(const MainArgs& args, TrainerOptions options, Task* task,
+          TrainingData data);
+  // FromDataset with options.data and train.batch_size.
   Trainer(const MainArgs& args, TrainerOptions options, Task* task,
           std::shared_ptr<const Dataset> train_data);
 
@@ -64,7 +68,7 @@ class Trainer {
   MainArgs args_;
   TrainerOptions options_;
   Task* task_;
-  std::shared_ptr<const Dataset> train_data_;
+  TrainingData data_;
 };
 
 // Loads the weights that --init_from names (run, checkpoint or weight file)

@@ -32,6 +32,7 @@
 #include "common/losses/cross_entropy.h"
 #include "common/testing/status_matchers.h"
 #include "common/training/checkpoint.h"
+#include "common/training/training_data.h"
 
 namespace seg {
 namespace {
@@ -57,6 +58,10 @@ struct RunOptions {
   int64_t throw_at = kNever;  // LibTorch throws `text` in this step
   std::string text = "matmul: sizes differ";
   bool two_phases = false;
+  double least_loss = 0;       // the run warns of two losses in a row below it
+  bool head_sgd = false;       // the head's phase has an optimiser of its own
+  bool generated = false;      // a network makes the batches
+  int64_t freeze_at = kNever;  // the first layer is frozen from this step on
   bool dry_run = false;
   std::string best_metric = "mean_iou";
   double metric_factor = 1;  // times what validation gives
@@ -79,6 +84,7 @@ class NetImpl : public torch::nn::Module {
     const at::Tensor x = at::relu(norm_(first_(images / 255)));
     return last_(at::dropout(x, 0.3, is_training()));
   }
+  torch::nn::Module& first() { return *first_; }
 
  private:
   torch::nn::Conv2d first_{nullptr};
@@ -99,7 +105,27 @@ class NetTask : public Task {
     if (!options_.two_phases) return {{"main", {{"all", all}}}};
     const std::vector<at::Tensor> head(all.end() - 2, all.end());
     const std::vector<at::Tensor> body(all.begin(), all.end() - 2);
-    return {{"body", {{"all", body}}}, {"head", {{"all", head}}, 3}};
+    std::vector<Phase> phases = {{"body", {{"all", body}}},
+                                 {"head", {{"all", head}}, 3}};
+    if (options_.head_sgd) {
+      phases[1].optimizer.emplace();
+      phases[1].optimizer->lr = 0.5;
+    }
+    return phases;
+  }
+
+  std::vector<ScalarBound> Bounds() override {
+    ScalarBound bound;
+    bound.name = "double";
+    bound.bound = 2 * options_.least_loss;
+    bound.updates = 2;
+    bound.message = "too good";
+    return {bound};
+  }
+
+  void SetTraining(int64_t step) override {
+    net_->train();
+    if (step >= options_.freeze_at) Freeze(net_->first());
   }
 
   StepLoss Loss(int64_t phase, const Batch& batch, int64_t step) override {
@@ -170,6 +196,28 @@ class NetMeasure : public Measure {
   const Moment moment_;
 };
 
+// Pictures and masks from noise: a network from which the segmenter learns.
+class GeneratorImpl : public torch::nn::Module {
+ public:
+  explicit GeneratorImpl(int64_t classes) {
+    up_ = register_module(
+        "up",
+        torch::nn::ConvTranspose2d(
+            torch::nn::ConvTranspose2dOptions(6, 3 + classes, 8).stride(8)));
+  }
+  Batch Make() {
+    const at::Tensor maps = up_(at::randn({4, 6, 2, 2}));
+    Batch batch;
+    batch.images = 255 * at::sigmoid(maps.narrow(1, 0, 3));
+    batch.masks = maps.slice(1, 3).argmax(1);
+    return batch;
+  }
+
+ private:
+  torch::nn::ConvTranspose2d up_{nullptr};
+};
+TORCH_MODULE(Generator);
+
 absl::Status RunHere(const RunOptions& options) {
   DataConfig data;
   data.workers = options.workers;
@@ -203,8 +251,10 @@ absl::Status RunHere(const RunOptions& options) {
   args.dry_run = options.dry_run;
   torch::manual_seed(args.seed);
   NetTask task(options, train->info().num_classes());
-  FunctionPredictor predictor({"net"}, [&](const Batch& batch) {
-    return std::vector<at::Tensor>{task.net()->forward(batch.images)};
+  // Nothing looks at the outputs: measures read the weights.
+  FunctionPredictor predictor({"net"}, [](const Batch& batch) {
+    return std::vector<at::Tensor>{
+        at::zeros({batch.images.size(0), 2, 24, 24})};
   });
   EvaluationPlan plan;
   plan.val = plan.report = train;
@@ -215,8 +265,16 @@ absl::Status RunHere(const RunOptions& options) {
     measures.push_back(std::make_unique<NetMeasure>(options, task, moment));
     return measures;
   };
-  return Trainer(args, {config, data, options.config_text, plan}, &task, train)
-      .Run();
+  const TrainerOptions run = {config, data, options.config_text, plan};
+  if (options.generated) {
+    Generator generator(train->info().num_classes());
+    return Trainer(args, run, &task,
+                   FromFunction(
+                       train->info(), 5,
+                       [&](int64_t, int64_t) { return generator->Make(); }))
+        .Run();
+  }
+  return Trainer(args, run, &task, train).Run();
 }
 
 // Runs in a child process; its wait status, and the message it ended with.
@@ -301,6 +359,67 @@ TEST(TrainerTest, KilledInTheMiddleOfAnEpochAndResumedEndsWithEqualBits) {
   }
 }
 
+TEST(TrainerTest, AGeneratorNetworkTrainsASegmenterAndResumesWithEqualBits) {
+  RunOptions options;
+  options.generated = true;
+  options.folder = Folder("generated");
+  ASSERT_EQ(RunInChild(options), 0);
+  const std::vector<std::string> whole = End(options.folder);
+  options.folder = Folder("generated_killed");
+  options.kill_at = 8;
+  const int status = RunInChild(options);
+  ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+  options.kill_at = kNever;
+  options.resume = true;
+  std::string message;
+  ASSERT_EQ(RunInChild(options, &message), 0) << message;
+  EXPECT_TRUE(End(options.folder) == whole);
+  // It learns what the generator shows: the loss falls.
+  ASSERT_OK_AND_ASSIGN(const std::vector<nlohmann::json> records,
+                       ReadJsonLines(options.folder + "/metrics.jsonl"));
+  double first = 0, last = 0;
+  for (const nlohmann::json& record : records) {
+    if (!record.contains("train")) continue;
+    const double loss = record["train"]["loss"];
+    if (record["step"] == 1) first = loss;
+    last = loss;
+  }
+  EXPECT_LT(last, first);
+
+  // Its batches are named by seed and step where a step fails.
+  options.folder = Folder("generated_throws");
+  options.resume = false;
+  options.throw_at = 2;
+  EXPECT_NE(RunInChild(options, &message), 0);
+  EXPECT_THAT(message, HasSubstr("images: made:3:2:0, made:3:2:1, made:3:2:2, "
+                                 "made:3:2:3"));
+}
+
+TEST(TrainerTest, WhatSetTrainingFreezesStaysAlsoAfterAResume) {
+  RunOptions options;
+  options.freeze_at = 9;
+  options.folder = Folder("frozen");
+  ASSERT_EQ(RunInChild(options), 0);
+  const std::vector<std::string> whole = End(options.folder);
+  EXPECT_FALSE(whole == Uninterrupted());
+  options.folder = Folder("frozen_killed");
+  options.kill_at = 13;
+  ASSERT_NE(RunInChild(options), 0);
+  const auto model = [&](int64_t step) {
+    const auto tensors = ReadCheckpointModel(
+        options.folder + "/checkpoints/step-" + std::to_string(step));
+    EXPECT_OK(tensors);
+    return tensors.ok() ? *tensors : TensorMap();
+  };
+  const TensorMap before = model(9), after = model(12);
+  EXPECT_TRUE(before.at("first.weight").equal(after.at("first.weight")));
+  EXPECT_FALSE(before.at("last.weight").equal(after.at("last.weight")));
+  options.kill_at = kNever;
+  options.resume = true;
+  ASSERT_EQ(RunInChild(options), 0);
+  EXPECT_TRUE(End(options.folder) == whole);
+}
+
 TEST(TrainerTest, InterruptSavesAndResumes) {
   RunOptions options;
   options.folder = Folder("interrupted");
@@ -362,6 +481,27 @@ TEST(TrainerTest, PhasesAlternate) {
   // Adam's own counts of updates: every step, and every third.
   EXPECT_EQ(state.at("body.all.0.steps").item<float>(), 18.0f);
   EXPECT_EQ(state.at("head.all.0.steps").item<float>(), 6.0f);
+}
+
+TEST(TrainerTest, APhaseMayHaveItsOwnOptimiser) {
+  RunOptions options;
+  options.folder = Folder("own_optimiser");
+  options.two_phases = true;
+  options.head_sgd = true;
+  std::string message;
+  EXPECT_EQ(RunInChild(options, &message), 0) << message;
+  ASSERT_OK_AND_ASSIGN(
+      const TensorMap state,
+      ReadCheckpointOptimizer(options.folder + "/checkpoints/step-18"));
+  EXPECT_EQ(state.count("body.all.0.steps"), 1u);  // Adam
+  EXPECT_EQ(state.count("head.all.0.steps"), 0u);  // SGD
+  EXPECT_EQ(state.count("head.all.0.first"), 1u);
+  ASSERT_OK_AND_ASSIGN(const std::vector<nlohmann::json> records,
+                       ReadJsonLines(options.folder + "/metrics.jsonl"));
+  const nlohmann::json& first = records.front();
+  EXPECT_EQ(first["train"]["head_lr"], 0.5);
+  EXPECT_EQ(first["lr"], 0.01);
+  EXPECT_FALSE(first["train"].contains("body_lr"));
 }
 
 TEST(TrainerTest, DryRunWritesNothing) {
@@ -493,6 +633,17 @@ TEST(TrainerTest, ValidationWithoutANumberIsSaidOnce) {
                                     "mean_iou; are all pixels"),
                           HasSubstr("no validation gave a number for "
                                     "train.best_metric (mean_iou)")));
+}
+
+TEST(TrainerTest, AScalarBeyondItsBoundIsSaidOnce) {
+  RunOptions options;
+  options.folder = Folder("beyond");
+  options.least_loss = 1e6;
+  ASSERT_EQ(RunInChild(options), 0);
+  ASSERT_OK_AND_ASSIGN(const std::string log,
+                       ReadFile(options.folder + "/log.txt"));
+  EXPECT_THAT(log, HasSubstr("warning: step 2: too good\n"));
+  EXPECT_EQ(log.find("too good"), log.rfind("too good"));
 }
 
 TEST(TrainerTest, AMetricThatStaysIsSaidOnce) {

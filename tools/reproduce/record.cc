@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "common/base/hash.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
 #include "common/io/file.h"
@@ -19,16 +19,6 @@ namespace seg {
 namespace {
 
 namespace fs = std::filesystem;
-
-// FNV-1a, 64 bits: tells texts apart that nobody forges.
-std::string Hash(const std::vector<std::string>& texts) {
-  uint64_t h = 14695981039346656037u;
-  for (const std::string& text : texts) {
-    for (unsigned char c : text) h = (h ^ c) * 1099511628211u;
-    h = (h ^ 0x1f) * 1099511628211u;  // a separator
-  }
-  return absl::StrFormat("%016x", h);
-}
 
 std::vector<Answer> AnswersOf(const std::vector<ProtocolAnswer>& list) {
   std::vector<Answer> out;
@@ -75,15 +65,24 @@ absl::StatusOr<std::string> Record::TrainFingerprint(const Experiment& e,
     SEG_ASSIGN_OR_RETURN(parent,
                          TrainFingerprint(*protocol_.Find(e.init_from), seed));
   }
-  return Hash(
-      {config, absl::StrJoin(e.overrides, "\n"), absl::StrCat(seed), parent});
+  std::vector<std::string> texts = {config, absl::StrJoin(e.overrides, "\n"),
+                                    absl::StrCat(seed), parent};
+  for (const auto& [key, names] : e.needs) {
+    texts.push_back("needs." + key);
+    for (const std::string& name : names) {
+      SEG_ASSIGN_OR_RETURN(std::string fingerprint,
+                           TrainFingerprint(*protocol_.Find(name), seed));
+      texts.push_back(std::move(fingerprint));
+    }
+  }
+  return HashTexts(texts);
 }
 
 absl::StatusOr<std::string> Record::EvalFingerprint(const Experiment& e,
                                                     int64_t seed) const {
   SEG_ASSIGN_OR_RETURN(const std::string train,
                        TrainFingerprint(Source(e), seed));
-  return Hash({train, e.split, absl::StrJoin(e.eval_overrides, "\n")});
+  return HashTexts({train, e.split, absl::StrJoin(e.eval_overrides, "\n")});
 }
 
 absl::StatusOr<bool> Record::IsCurrent(const Experiment& e,

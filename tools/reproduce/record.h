@@ -28,9 +28,9 @@ class Record {
   // The experiment whose weights `e` evaluates: itself, or its eval_of.
   const Experiment& Source(const Experiment& e) const;
 
-  // What training depends on (configuration's text, overrides, seed, the run
-  // it starts from), and what evaluation depends on besides (split, eval
-  // overrides), as 16 hexadecimal digits.
+  // What training depends on (configuration's text, overrides, seed, the runs
+  // that it starts from and needs), and what evaluation depends on besides
+  // (split, eval overrides), as 16 hexadecimal digits.
   absl::StatusOr<std::string> TrainFingerprint(const Experiment& e,
                                                int64_t seed) const;
   absl::StatusOr<std::string> EvalFingerprint(const Experiment& e,

@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "common/base/log.h"
@@ -82,6 +83,9 @@ class Runner {
   absl::Status RunOne(const Experiment& e, int64_t seed);
   // Trains `e` unless that is done; returns the state of the finished training.
   absl::StatusOr<TrainState> Train(const Experiment& e, int64_t seed);
+  // The overrides that name the runs that `e` needs, each trained.
+  absl::StatusOr<std::vector<std::string>> Needs(const Experiment& e,
+                                                 int64_t seed);
   absl::Status Evaluate(const Experiment& e, int64_t seed,
                         const TrainState& trained);
   std::vector<std::string> CommonFlags() const;
@@ -157,6 +161,23 @@ absl::StatusOr<ProcessEnd> Runner::Launch(
   return end;
 }
 
+absl::StatusOr<std::vector<std::string>> Runner::Needs(const Experiment& e,
+                                                       int64_t seed) {
+  std::vector<std::string> overrides;
+  for (const auto& [key, names] : e.needs) {
+    std::vector<std::string> runs;  // as YAML reads any path
+    for (const std::string& name : names) {
+      const Experiment& parent = *record_.protocol().Find(name);
+      SEG_RETURN_IF_ERROR(Train(parent, seed).status());
+      runs.push_back(absl::StrCat(
+          "'", absl::StrReplaceAll(RunPath(parent, seed), {{"'", "''"}}), "'"));
+    }
+    overrides.push_back(
+        absl::StrCat("needs.", key, "=[", absl::StrJoin(runs, ", "), "]"));
+  }
+  return overrides;
+}
+
 absl::StatusOr<TrainState> Runner::Train(const Experiment& e, int64_t seed) {
   const std::string run = RunPath(e, seed);
   const std::string state_path = run + ".state.json";
@@ -168,6 +189,7 @@ absl::StatusOr<TrainState> Runner::Train(const Experiment& e, int64_t seed) {
   const bool begun = state.fingerprint == fingerprint;
   if (begun && state.trained && !Weights(run).empty()) return state;
 
+  SEG_ASSIGN_OR_RETURN(const std::vector<std::string> needs, Needs(e, seed));
   std::vector<std::string> argv = {
       options_.train_binary,
       absl::StrCat("--config=", options_.paper_dir, "/", e.config),
@@ -194,6 +216,7 @@ absl::StatusOr<TrainState> Runner::Train(const Experiment& e, int64_t seed) {
   const std::vector<std::string> common = CommonFlags();
   argv.insert(argv.end(), common.begin(), common.end());
   argv.insert(argv.end(), e.overrides.begin(), e.overrides.end());
+  argv.insert(argv.end(), needs.begin(), needs.end());
   const std::string out = run + ".train.txt";
   const auto start = absl::Now();
   absl::StatusOr<ProcessEnd> end = Launch(argv, out);
@@ -361,10 +384,14 @@ absl::Status Runner::RunAll() {
       LogInfo(label + ": left out, it needs a GPU (--device=cuda:0)");
       continue;
     }
-    const std::string parent = e->eval_of.empty() ? e->init_from : e->eval_of;
-    if (failed.count({parent, seed}) > 0) {
+    const std::vector<std::string> parents = e->Parents();
+    const auto bad = std::find_if(parents.begin(), parents.end(),
+                                  [&](const std::string& parent) {
+                                    return failed.count({parent, seed}) > 0;
+                                  });
+    if (bad != parents.end()) {
       failed.insert({e->name, seed});
-      LogWarning(label + ": left out, as " + parent + " failed");
+      LogWarning(label + ": left out, as " + *bad + " failed");
       continue;
     }
     LogInfo(label);

@@ -10,9 +10,10 @@
 //
 // A (experiment, seed) is finished when results/ holds it with the fingerprints
 // that the protocol gives now: of the configuration's text, overrides, seed and
-// the run that it starts from (train), and of split and eval overrides (eval).
-// Finished ones are not repeated; a changed configuration is measured anew and
-// its old runs are dropped. A run that training began is continued with
+// the runs that it starts from and needs (train), and of split and eval
+// overrides (eval). Finished ones are not repeated; a changed configuration is
+// measured anew and its old runs are dropped. A run that training began is
+// continued with
 // --resume once it has a checkpoint.
 #ifndef TOOLS_REPRODUCE_RUNNER_H_
 #define TOOLS_REPRODUCE_RUNNER_H_

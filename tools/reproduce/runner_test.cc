@@ -203,6 +203,10 @@ TEST_F(RunnerTest, RunsTheProtocolAndRecordsEverything) {
   EXPECT_NEAR(full.answers[0].mean, 81, 1e-9);
   EXPECT_NEAR(full.answers[0].sd, 1, 1e-9);
   EXPECT_EQ(full.runs[1].eval["per_class"]["horse"], 0.81);
+  // FNV-1a by another program: what is on record keeps its fingerprints.
+  EXPECT_EQ(Result("base").runs[0].train_fingerprint, "f29622f91f896d05");
+  EXPECT_EQ(full.runs[0].train_fingerprint, "15cf9a6783aaa3a2");
+  EXPECT_EQ(full.runs[0].eval_fingerprint, "347645278e064b79");
   EXPECT_EQ(full.runs[1].device, "cuda:1");  // as eval says it
   EXPECT_EQ(full.runs[1].commit, "unknown");
   EXPECT_TRUE(full.runs[1].dirty);
@@ -357,6 +361,43 @@ TEST_F(RunnerTest, OnlyTrainsWhatItNeedsToStartFrom) {
   EXPECT_THAT(Run(), StatusIs(absl::StatusCode::kInvalidArgument,
                               HasSubstr("no experiment 'ful'; expected some of "
                                         "base, full, full_ten")));
+}
+
+TEST_F(RunnerTest, SeveralParentsAreTrainedFirstAndNamedToTrain) {
+  Write("demo/configs/fold.yaml", "lr: 5\n");
+  Write("demo/protocol.yaml", absl::StrCat(kProtocol, R"(
+  - {name: fold, config: configs/fold.yaml, seeds: [0], data: set}
+  - {name: both, config: configs/full.yaml, seeds: [0], data: set,
+     overrides: [e.f=1], needs: {coarse: [fold, base], weights: base}}
+)"));
+  options_.only = {"both"};
+  Write("stop_both_0", "");
+  EXPECT_FALSE(Run().ok());
+  EXPECT_THAT(Calls(), ElementsAre("train fold 0 fresh", "train base 0 fresh",
+                                   "train both 0 from base 0"));
+  const std::string needs =
+      absl::StrCat(" e.f=1 needs.coarse=['", root_, "/work/fold/seed-0', '",
+                   root_, "/work/base/seed-0']\n");
+  EXPECT_THAT(Read("last_train.txt"), ::testing::EndsWith(needs));
+  ASSERT_OK(Run());
+  EXPECT_THAT(Calls(), ElementsAre("train both 0 resume", "eval both 0"));
+  EXPECT_THAT(Read("last_train.txt"), ::testing::EndsWith(needs));
+  const std::string fingerprint = Result("both").runs[0].train_fingerprint;
+
+  // A change of any parent is a change of it.
+  Write("demo/configs/fold.yaml", "lr: 6\n");
+  ASSERT_OK(Run());
+  EXPECT_THAT(Calls(), ElementsAre("train fold 0 fresh",
+                                   "train both 0 from base 0", "eval both 0"));
+  EXPECT_NE(Result("both").runs[0].train_fingerprint, fingerprint);
+
+  // And a failure of any leaves it out.
+  Write("demo/configs/fold.yaml", "lr: 7\n");
+  Write("fail_fold_0", "");
+  options_.only = {"fold", "both"};
+  EXPECT_THAT(Run(), StatusIs(absl::StatusCode::kInternal,
+                              HasSubstr("1 of 2 failed: fold seed 0")));
+  EXPECT_THAT(Calls(), ElementsAre("train fold 0 fresh"));
 }
 
 TEST_F(RunnerTest, RenderOnlyMeasuresNothing) {
