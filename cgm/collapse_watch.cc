@@ -28,7 +28,7 @@ std::string CollapseWatch::Message(const ModelConfig& model) const {
   std::string message = absl::StrCat(
       "KL(q||p) stayed below ", config_.kl, " nat for ", config_.updates,
       " updates: the latent carries nothing and the model is its CNN; ");
-  if (model.noisy_layer == "off") {
+  if (model.noisy_layer == NoisyLayer::kOff) {
     return message +
            "train with model.noisy_layer=on, the authors' Gaussian layer 4";
   }

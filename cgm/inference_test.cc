@@ -26,7 +26,7 @@ TEST(PredictorTest, OutputsByTypeAndPath) {
               ElementsAre("cnn"));
   EXPECT_THAT(Predictor({MakeModel("gdnn")}, config).Names(),
               ElementsAre("both", "cnn", "gen"));
-  config.path = "gen";
+  config.path = InferencePath::kGen;
   config.samples = 3;
   EXPECT_THAT(Predictor({MakeModel("cvae")}, config).Names(),
               ElementsAre("averaged", "gen", "both", "cnn"));

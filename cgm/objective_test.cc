@@ -112,7 +112,7 @@ TEST(ObjectiveTest, LoggedNamesByType) {
 TEST(ObjectiveTest, HybridGradientMatchesFiniteDifferences) {
   for (const bool shared : {false, true}) {
     ModelConfig config = Tiny("hybrid");
-    config.noisy_layer = "on";
+    config.noisy_layer = NoisyLayer::kOn;
     config.shared_head = shared;
     at::manual_seed(6);
     Model model(config, 3);
@@ -217,7 +217,7 @@ TEST(CorruptTest, OneBlackSquareAnImage) {
   }
   EXPECT_TRUE(differ);
   EXPECT_GT(sides.size(), 5u);  // of 14 in 20 batches
-  config.type = "none";
+  config.type = CorruptionType::kNone;
   const at::Tensor images = at::rand({1, 3, 16, 16});
   EXPECT_TRUE(at::equal(Corrupt(images, config), images));
 }
@@ -233,7 +233,7 @@ TEST(CorruptTest, BlocksGoWhole) {
   EXPECT_NEAR(shares.mean().item<float>(), 0.25, 0.1);
   EXPECT_EQ(OmittedPixels(1, 20, 20, 8, 1.0).sum().item<int64_t>(), 400);
   CorruptionConfig config;
-  config.type = "blocks";
+  config.type = CorruptionType::kBlocks;
   const at::Tensor images = at::rand({3, 3, 32, 40}) + 1;
   for (const double share : {0.0, 0.5, 1.0}) {
     config.omitted = share;
@@ -267,7 +267,7 @@ TEST(CollapseWatchTest, WarnsOnceAfterTheUpdatesInARow) {
   }
   EXPECT_EQ(due, 9);
   ModelConfig model;
-  model.noisy_layer = "off";
+  model.noisy_layer = NoisyLayer::kOff;
   EXPECT_THAT(watch.Message(model), HasSubstr("model.noisy_layer=on"));
 }
 
@@ -293,7 +293,7 @@ class TaskTest : public testing::TestWithParam<const char*> {
     batch_.masks = at::stack(masks);
     config_.model.type = GetParam();
     config_.model.width = 0.25;
-    config_.corruption.type = "none";
+    config_.corruption.type = CorruptionType::kNone;
   }
   std::shared_ptr<const Dataset> train_, val_;
   Batch batch_;
@@ -311,7 +311,7 @@ TEST_P(TaskTest, OverfitsFourImages) {
   ASSERT_EQ(phases[0].groups.size(), 1u);  // all decayed, biases too
   EXPECT_EQ(phases[0].groups[0].parameters.size(), model->parameters().size());
   OptimizerConfig adam;
-  adam.type = "adam";
+  adam.type = OptimizerType::kAdam;
   adam.lr = 0.001;
   Optimizer optimizer(adam, phases[0].groups);
   model->train();

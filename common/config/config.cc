@@ -290,6 +290,23 @@ class Merger {
   const std::map<std::string, std::string>& written_;
 };
 
+// Whether `key` names a value of `defaults`. What a list without a default
+// element holds is not known: there every name will do.
+bool NamesKey(const json& defaults, const std::string& key) {
+  const json* tree = &defaults;
+  for (const absl::string_view part : absl::StrSplit(key, '.')) {
+    if (tree->is_array()) {
+      if (tree->empty()) return true;
+      tree = &(*tree)[0];
+    }
+    if (!tree->is_object()) return false;
+    const auto child = tree->find(std::string(part));
+    if (child == tree->end()) return false;
+    tree = &*child;
+  }
+  return true;
+}
+
 }  // namespace
 
 KeyRule OneOf(std::string key, std::vector<std::string> values) {
@@ -333,6 +350,13 @@ absl::StatusOr<json> MergeConfig(const json& defaults,
                                  const std::string& text,
                                  const std::string& name,
                                  const std::vector<std::string>& overrides) {
+  for (const KeyRule& rule : rules) {
+    if (NamesKey(defaults, rule.key)) continue;
+    return absl::InternalError(
+        absl::StrCat(name, ": a rule names the key '", rule.key,
+                     "', which the configuration lacks; is it '",
+                     NearestKey(defaults, rule.key), "'?"));
+  }
   json merged = defaults;
   std::map<std::string, std::string> written;
   SEG_ASSIGN_OR_RETURN(const json file, ParseYaml(text, name, &written));
@@ -370,6 +394,11 @@ absl::StatusOr<json> MergeConfig(const json& defaults,
 
 namespace config_internal {
 
+void ThrowNoSuchName(const json& tree) {
+  throw json::other_error::create(501, "no value has the name " + Show(tree),
+                                  &tree);
+}
+
 absl::Status CheckBound(const json& tree, const json& bound,
                         const std::string& name) {
   const std::string path = FirstDifference(tree, bound, "");
@@ -380,8 +409,9 @@ absl::Status CheckBound(const json& tree, const json& bound,
 
 absl::Status BindError(const json& defaults, const json& tree,
                        const std::string& reason, const std::string& name) {
+  const std::string list = ListWithoutDefault(defaults, tree, "");
   return absl::InvalidArgumentError(
-      absl::StrCat(name, ": ", ListWithoutDefault(defaults, tree, ""), ": ",
+      absl::StrCat(name, ": ", list, list.empty() ? "" : ": ",
                    absl::Utf8SafeCHexEscape(reason),
                    absl::StrContains(reason, "type must be string")
                        ? "; quote what reads as a number or true/false"
