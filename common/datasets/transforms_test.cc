@@ -6,7 +6,7 @@
 #include <set>
 
 #include "ATen/ATen.h"
-#include "common/datasets/random.h"
+#include "common/base/random.h"
 
 namespace seg {
 namespace {

@@ -1,4 +1,4 @@
-#include "common/datasets/random.h"
+#include "common/base/random.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
