@@ -16,8 +16,8 @@
 
 #include "ATen/ATen.h"
 #include "ATen/Parallel.h"
+#include "common/base/keep_freed_memory.h"
 #include "common/layers/mean_field/mean_field.h"
-#include "common/memory/keep_freed_memory.h"
 
 namespace {
 

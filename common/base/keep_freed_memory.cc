@@ -1,4 +1,4 @@
-#include "common/memory/keep_freed_memory.h"
+#include "common/base/keep_freed_memory.h"
 
 #include <cstdlib>  // defines __GLIBC__ where it applies
 

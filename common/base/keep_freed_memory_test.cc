@@ -1,4 +1,4 @@
-#include "common/memory/keep_freed_memory.h"
+#include "common/base/keep_freed_memory.h"
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
