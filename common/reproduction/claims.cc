@@ -10,7 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "common/base/status_macros.h"
 #include "common/io/file.h"
-#include "common/reproduction/strict_json.h"
+#include "common/io/strict_json.h"
 
 namespace seg {
 namespace {

@@ -11,7 +11,7 @@
 #include "common/base/status_macros.h"
 #include "common/config/config.h"
 #include "common/io/file.h"
-#include "common/reproduction/strict_json.h"
+#include "common/io/strict_json.h"
 #include "nlohmann/json.hpp"
 
 namespace seg {

@@ -1,4 +1,4 @@
-#include "common/reproduction/strict_json.h"
+#include "common/io/strict_json.h"
 
 #include <algorithm>
 #include <utility>
