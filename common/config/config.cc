@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <limits>
 #include <map>
-#include <numeric>
 #include <set>
 #include <string>
 #include <utility>
@@ -17,31 +16,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "common/base/nearest.h"
 #include "common/io/utf8.h"
 
 namespace seg {
 namespace {
 
 using nlohmann::json;
-
-// Characters to insert, delete, replace, or exchange with their neighbour.
-size_t EditDistance(const std::string& a, const std::string& b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), 0);
-  std::vector<size_t> above, above_that;
-  for (size_t i = 0; i < a.size(); ++i) {
-    above_that = std::exchange(above, row);
-    row[0] = i + 1;
-    for (size_t j = 0; j < b.size(); ++j) {
-      row[j + 1] = std::min(
-          {row[j] + 1, above[j + 1] + 1, above[j] + (a[i] == b[j] ? 0 : 1)});
-      if (i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j]) {
-        row[j + 1] = std::min(row[j + 1], above_that[j - 1] + 1);
-      }
-    }
-  }
-  return row.back();
-}
 
 void CollectKeys(const json& tree, const std::string& prefix,
                  std::vector<std::string>* keys) {
@@ -51,20 +32,10 @@ void CollectKeys(const json& tree, const std::string& prefix,
   }
 }
 
-// How far two dotted keys are apart: by their whole, or by their last part for
-// one that was written under the wrong section.
-size_t KeyDistance(const std::string& wanted, const std::string& key) {
-  const auto last = [](const std::string& k) {
-    return k.substr(k.rfind('.') + 1);
-  };
-  return std::min(EditDistance(wanted, key),
-                  EditDistance(last(wanted), last(key)) + 1);
-}
-
-std::string NearestKey(const json& defaults, const std::string& wanted) {
+std::string NearestKeyOf(const json& defaults, const std::string& wanted) {
   std::vector<std::string> keys;
   CollectKeys(defaults, "", &keys);
-  return NearestName(keys, wanted);
+  return NearestKey(wanted, keys);
 }
 
 std::string TypeName(const json& value) {
@@ -220,7 +191,7 @@ class Merger {
   }
 
   absl::Status UnknownKey(const std::string& path) const {
-    const std::string nearest = NearestKey(root_, path);
+    const std::string nearest = NearestKeyOf(root_, path);
     return Error(absl::StrCat(
         "unknown key ", InQuotes(path),
         nearest.empty() ? ""
@@ -324,16 +295,6 @@ void AddRules(const std::string& prefix, const std::vector<KeyRule>& rules,
   }
 }
 
-std::string NearestName(const std::vector<std::string>& names,
-                        const std::string& wanted) {
-  const auto nearest =
-      std::min_element(names.begin(), names.end(),
-                       [&](const std::string& a, const std::string& b) {
-                         return KeyDistance(wanted, a) < KeyDistance(wanted, b);
-                       });
-  return nearest == names.end() ? "" : *nearest;
-}
-
 std::vector<ConfigChange> ConfigChanges(const json& before, const json& after) {
   std::vector<ConfigChange> changes;
   CollectChanges(before, after, "", &changes);
@@ -355,7 +316,7 @@ absl::StatusOr<json> MergeConfig(const json& defaults,
     return absl::InternalError(
         absl::StrCat(name, ": a rule names the key '", rule.key,
                      "', which the configuration lacks; is it '",
-                     NearestKey(defaults, rule.key), "'?"));
+                     NearestKeyOf(defaults, rule.key), "'?"));
   }
   json merged = defaults;
   std::map<std::string, std::string> written;

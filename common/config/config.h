@@ -119,11 +119,6 @@ KeyRule OneOf(std::string key) {
 void AddRules(const std::string& prefix, const std::vector<KeyRule>& rules,
               std::vector<KeyRule>* into);
 
-// The one of `names` that is most like `wanted`, by whole or by last part of a
-// dotted key; "" where there are none.
-std::string NearestName(const std::vector<std::string>& names,
-                        const std::string& wanted);
-
 // Reads YAML (one document, mappings with plain keys, no aliases or anchors)
 // into JSON. Scalars follow YAML 1.2's core schema: null, booleans, integers,
 // floats (.inf and .nan too), else strings; quoted scalars are strings. `name`

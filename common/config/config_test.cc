@@ -354,12 +354,6 @@ TEST(ConfigChangesTest, NamesLeavesListsAndWhatOneLacks) {
                                       "new: null -> y", "old: true -> null"}));
 }
 
-TEST(NearestNameTest, ByWholeOrByLastPart) {
-  EXPECT_EQ(NearestName({"mean_iou", "pixel_accuracy"}, "mean_io"), "mean_iou");
-  EXPECT_EQ(NearestName({"train.lr", "data.pack"}, "pack"), "data.pack");
-  EXPECT_EQ(NearestName({}, "x"), "");
-}
-
 TEST(ToYamlTest, ParsingTheTextGivesTheTree) {
   const json tree = json::parse(R"({
     "a": {"b": 1, "c": [1.5, 2.0], "d": {}}, "empty": [], "f": false,

@@ -1,9 +1,9 @@
 #include "common/io/strict_json.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/nearest.h"
 
 namespace seg {
 namespace {
@@ -14,21 +14,6 @@ std::string Shown(const json& value) {
   std::string text = value.dump(-1, ' ', false, json::error_handler_t::replace);
   if (text.size() > 60) text = text.substr(0, 57) + "...";
   return text;
-}
-
-int64_t EditDistance(const std::string& a, const std::string& b) {
-  std::vector<int64_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    int64_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const int64_t change = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({change, row[j] + 1, row[j - 1] + 1});
-    }
-  }
-  return row[b.size()];
 }
 
 template <typename T>
@@ -52,18 +37,6 @@ bool IsList(const json& v) { return v.is_array(); }
 bool IsObject(const json& v) { return v.is_object(); }
 
 }  // namespace
-
-std::string NearestName(const std::string& name,
-                        const std::vector<std::string>& candidates) {
-  std::string best;
-  int64_t least = 0;
-  for (const std::string& candidate : candidates) {
-    const int64_t distance = EditDistance(name, candidate);
-    if (best.empty() || distance < least) best = candidate, least = distance;
-  }
-  const int64_t longest = std::max(name.size(), best.size());
-  return 3 * least <= longest + 2 ? best : "";
-}
 
 Fields::Fields(const json& node, std::string where)
     : node_(node), where_(std::move(where)) {

@@ -20,11 +20,6 @@
 
 namespace seg {
 
-// The candidate with the smallest edit distance; empty when none is near (more
-// than a third of the letters differ).
-std::string NearestName(const std::string& name,
-                        const std::vector<std::string>& candidates);
-
 class Fields {
  public:
   // `node` must outlive this object. If it is no object, Finish() says so.

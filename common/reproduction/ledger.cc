@@ -8,6 +8,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/nearest.h"
 #include "common/base/status_macros.h"
 #include "common/config/config.h"
 #include "common/io/file.h"
