@@ -315,7 +315,8 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenDataset(
                        (fs::path(opened.folder) / "landmarks.txt").string(),
                        config.align));
   }
-  SEG_ASSIGN_OR_RETURN(dataset, MappedDataset(dataset, config));
+  SEG_ASSIGN_OR_RETURN(dataset,
+                       MappedDataset(dataset, config, config.augment.flip));
   if (!config.probabilities.empty()) {
     dataset = WithProbabilities(dataset, config.probabilities);
   }
