@@ -72,12 +72,16 @@ struct PredictConfig {
   bool states = false;  // also write the labels after each iteration
 };
 
-struct Config {
-  DataConfig data;
-  TrainConfig train;
+// What the system is made of (model.h): these sections alone.
+struct SystemConfig {
   ModelConfig model;
   CrfConfig crf;
   DenseCrfConfig dense_crf;
+};
+
+struct Config : SystemConfig {
+  DataConfig data;
+  TrainConfig train;
   LossConfig loss;
   GroupConfig groups;
   EvalConfig eval;

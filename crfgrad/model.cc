@@ -11,7 +11,7 @@
 namespace seg {
 namespace crfgrad {
 
-ModelImpl::ModelImpl(const Config& config, int64_t num_classes)
+ModelImpl::ModelImpl(const SystemConfig& config, int64_t num_classes)
     : config_(config) {
   fcn_ = register_module(
       "fcn", Fcn(FcnOptions(config.model.backbone, num_classes)
