@@ -1,55 +1,10 @@
-// What the loaders of official formats share: lists of ids, checks of masks,
-// and a data set made of ids and a function that reads one.
+// Split into the headers below.
 #ifndef COMMON_DATASETS_LISTED_H_
 #define COMMON_DATASETS_LISTED_H_
 
-#include <functional>
-#include <memory>
-#include <string>
-#include <vector>
-
-#include "absl/status/status.h"
-#include "absl/status/statusor.h"
-#include "common/datasets/dataset.h"
-
-namespace seg {
-
-// Reads the sample of an id. Thread safe.
-using SampleReader =
-    std::function<absl::StatusOr<Sample>(const std::string& id)>;
-
-std::shared_ptr<const Dataset> ListedDataset(DatasetInfo info,
-                                             std::vector<std::string> ids,
-                                             SampleReader read);
-
-// The ids of a list, one a line (ReadSplitFile of pack.h). InvalidArgument for
-// an id that is there twice or leaves the folder.
-absl::StatusOr<std::vector<std::string>> ReadIdList(const std::string& path);
-
-// A line of a text table, split at blanks.
-struct TableRow {
-  std::vector<std::string> cells;
-  std::string where;  // "PATH:LINE", for messages
-};
-
-// The lines of a text with `columns` cells each; blank lines are left out.
-// InvalidArgument for another number of cells; `what` says what is expected.
-absl::StatusOr<std::vector<TableRow>> ReadTable(const std::string& path,
-                                                size_t columns,
-                                                const std::string& what);
-
-// InvalidArgument "WHERE: ..." for an id that is empty, absolute or leaves its
-// folder.
-absl::Status CheckId(const std::string& where, const std::string& id);
-
-// NAMEs of the NAME.txt in `folder`, sorted.
-std::vector<std::string> ListTextFiles(const std::string& folder);
-
-// InvalidArgument "PATH: ..." unless the mask has the image's size and holds
-// class ids and the ignore label only.
-absl::Status CheckMask(const std::string& path, const Sample& sample,
-                       const DatasetInfo& info);
-
-}  // namespace seg
+#include "common/datasets/id_check.h"        // IWYU pragma: export
+#include "common/datasets/listed_dataset.h"  // IWYU pragma: export
+#include "common/datasets/mask_check.h"      // IWYU pragma: export
+#include "common/datasets/text_table.h"      // IWYU pragma: export
 
 #endif  // COMMON_DATASETS_LISTED_H_
