@@ -75,7 +75,7 @@
     tree = ::seg::EnumName(value);                                   \
   }                                                                  \
   void from_json(const nlohmann::json& tree, Type& value) {          \
-    for (const auto& [named, name] : EnumNames(value)) {             \
+    for (const auto& [named, name] : EnumNames(Type{})) {            \
       if (tree == nlohmann::json(name)) {                            \
         value = named;                                               \
         return;                                                      \
@@ -111,7 +111,7 @@ KeyRule OneOf(std::string key, std::vector<std::string> values);
 template <typename Enum>
 KeyRule OneOf(std::string key) {
   std::vector<std::string> names;
-  for (const auto& named : EnumNames(Enum())) names.push_back(named.second);
+  for (const auto& named : EnumNames(Enum{})) names.push_back(named.second);
   return OneOf(std::move(key), std::move(names));
 }
 
