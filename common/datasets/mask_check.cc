@@ -34,9 +34,9 @@ absl::Status CheckMask(const std::string& path, const Sample& sample,
   if (sample.mask.size(0) != sample.image.size(1) ||
       sample.mask.size(1) != sample.image.size(2)) {
     return absl::InvalidArgumentError(absl::StrCat(
-        path, ": expected the size of its image, ", sample.image.size(2), "x",
-        sample.image.size(1), ", got ", sample.mask.size(1), "x",
-        sample.mask.size(0), "; resize the mask by nearest neighbour"));
+        path, ": ", sample.mask.size(1), "x", sample.mask.size(0),
+        ", expected the size of its image, ", sample.image.size(2), "x",
+        sample.image.size(1), "; resize the mask by nearest neighbour"));
   }
   return CheckLabels(path, sample.mask, info);
 }

@@ -214,9 +214,8 @@ TEST_F(VocTest, ChecksMasks) {
   ASSERT_OK_AND_ASSIGN(const auto train, Open("voc2012:VOCdevkit", "train"));
   EXPECT_THAT(train->Get(0),
               StatusIs(kInvalid, HasSubstr("a1.png: label 21 at row 0")));
-  EXPECT_THAT(
-      train->Get(1),
-      StatusIs(kInvalid, HasSubstr("a2.png: expected the size of its image")));
+  EXPECT_THAT(train->Get(1),
+              StatusIs(kInvalid, HasSubstr("a2.png: 4x6, expected the size")));
   WriteSbdMask("a2", at::zeros({6, 4}, at::kByte));
   pack_.WriteText(
       "sbd/cls/b2.mat",

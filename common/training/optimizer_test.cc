@@ -96,15 +96,16 @@ TEST(OptimizerTest, GroupsHaveTheirOwnRateAndDecay) {
 }
 
 TEST(OptimizerTest, SkipLeavesEverythingAsItIs) {
-  for (const char* type : {"sgd", "adam"}) {
+  for (const OptimizerType type : {OptimizerType::kSgd, OptimizerType::kAdam}) {
     at::Tensor p = Leaf({1.0});
     OptimizerConfig config;
     config.type = type;
     Optimizer optimizer(config, {{"g", {p}}});
     SetGradient(p, {std::nan("")});
     optimizer.Step(0.1, at::ones({}, at::kFloat));
-    EXPECT_EQ(p.item<double>(), 1.0) << type;
-    EXPECT_EQ(optimizer.State().at("g.0.first").item<double>(), 0.0) << type;
+    EXPECT_EQ(p.item<double>(), 1.0) << EnumName(type);
+    EXPECT_EQ(optimizer.State().at("g.0.first").item<double>(), 0.0)
+        << EnumName(type);
   }
 }
 
@@ -135,7 +136,7 @@ TEST(OptimizerTest, NormAndClipping) {
 }
 
 TEST(OptimizerTest, StateGoesThereAndBack) {
-  for (const char* type : {"sgd", "adam"}) {
+  for (const OptimizerType type : {OptimizerType::kSgd, OptimizerType::kAdam}) {
     at::Tensor p = Leaf({1.0, 2.0}), q = Leaf({1.0, 2.0});
     OptimizerConfig config;
     config.type = type;
@@ -152,7 +153,7 @@ TEST(OptimizerTest, StateGoesThereAndBack) {
     SetGradient(q, {0.5, 2.0});
     first.Step(0.1, Zero());
     second.Step(0.1, Zero());
-    EXPECT_TRUE(at::equal(p, q)) << type;
+    EXPECT_TRUE(at::equal(p, q)) << EnumName(type);
 
     copy.erase("g.0.first");
     EXPECT_THAT(second.LoadState(copy),
