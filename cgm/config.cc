@@ -7,6 +7,13 @@
 namespace seg {
 namespace cgm {
 
+SEG_DEFINE_ENUM(NoisyLayer, {NoisyLayer::kAuto, "auto"},
+                {NoisyLayer::kOn, "on"}, {NoisyLayer::kOff, "off"})
+SEG_DEFINE_ENUM(CorruptionType, {CorruptionType::kNone, "none"},
+                {CorruptionType::kSquare, "square"},
+                {CorruptionType::kBlocks, "blocks"})
+SEG_DEFINE_ENUM(InferencePath, {InferencePath::kBoth, "both"},
+                {InferencePath::kCnn, "cnn"}, {InferencePath::kGen, "gen"})
 SEG_DEFINE_CONFIG(ModelConfig, type, classes, width, latent_channels,
                   multi_scale, noisy_layer, shared_head, guess_scale, alpha,
                   fused_unpool)
@@ -26,14 +33,14 @@ std::vector<KeyRule> Config::Rules() {
       {"model.classes", 0, 255},
       {"model.width", 1e-3, 100},
       {"model.latent_channels", 1, 65536},
-      OneOf("model.noisy_layer", {"auto", "on", "off"}),
+      OneOf<NoisyLayer>("model.noisy_layer"),
       {"model.guess_scale", 0, 1e3},
       {"model.alpha", 0, 1},
-      OneOf("corruption.type", {"none", "square", "blocks"}),
+      OneOf<CorruptionType>("corruption.type"),
       {"corruption.max_side", 0, 1},
       {"corruption.block", 1, 16384},
       {"corruption.omitted", 0, 1},
-      OneOf("inference.path", {"both", "cnn", "gen"}),
+      OneOf<InferencePath>("inference.path"),
       {"inference.samples", 0, 1e6},
       {"inference.seed", 0, 1e15},
       {"evaluation.foreground", 0, 254},

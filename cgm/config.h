@@ -14,6 +14,11 @@
 namespace seg {
 namespace cgm {
 
+// Layer 4 of the CNN as a Gaussian layer, sampled in training. auto: as the
+// authors' code has it, on for gsnn, cvae and hybrid.
+enum class NoisyLayer { kAuto, kOn, kOff };
+SEG_DECLARE_ENUM(NoisyLayer)
+
 struct ModelConfig {
   // cnn (no latent), gdnn (z = mean of the prior), gsnn (z from the prior),
   // cvae (z from the recognition network) or hybrid (both).
@@ -22,27 +27,32 @@ struct ModelConfig {
   double width = 1;     // factor on the widths of all layers but the latent's
   int64_t latent_channels = 32;
   bool multi_scale = true;  // heads at 1/4 and 1/2, in training
-  // Layer 4 of the CNN as a Gaussian layer, sampled in training. auto: as the
-  // authors' code has it, on for gsnn, cvae and hybrid.
-  std::string noisy_layer = "auto";
+  NoisyLayer noisy_layer = NoisyLayer::kAuto;
   bool shared_head = false;  // one classifier for the CNN and the generator
   double guess_scale = 2;    // the prior sees softmax(guess_scale * a)
   double alpha = 0.5;        // hybrid: weight of the CVAE objective
   bool fused_unpool = true;  // unpooling and the convolution after it in one
 };
 
-// What is done to training images; the labels stay whole.
+// What is done to training images; the labels stay whole. square: one black
+// square an image, its side up to max_side of the image's, one side a batch;
+// blocks: `omitted` of the blocks black.
+enum class CorruptionType { kNone, kSquare, kBlocks };
+SEG_DECLARE_ENUM(CorruptionType)
+
 struct CorruptionConfig {
-  // none; square: one black square an image, its side up to max_side of the
-  // image's, one side a batch; blocks: `omitted` of the blocks black.
-  std::string type = "square";
+  CorruptionType type = CorruptionType::kSquare;
   double max_side = 0.4;
   int64_t block = 8;
   double omitted = 0.5;
 };
 
+// What a prediction is made of: inference.h.
+enum class InferencePath { kBoth, kCnn, kGen };
+SEG_DECLARE_ENUM(InferencePath)
+
 struct InferenceConfig {
-  std::string path = "both";  // both, cnn or gen: the first output
+  InferencePath path = InferencePath::kBoth;  // the first output
   // 0: z is the prior's mean. Else the mean of the posteriors of this many z.
   int64_t samples = 0;
   int64_t seed = 0;  // of the samples

@@ -27,10 +27,10 @@ at::Tensor OmittedPixels(int64_t n, int64_t height, int64_t width,
 }
 
 at::Tensor Corrupt(const at::Tensor& images, const CorruptionConfig& config) {
-  if (config.type == "none") return images;
+  if (config.type == CorruptionType::kNone) return images;
   const int64_t n = images.size(0), height = images.size(2),
                 width = images.size(3);
-  if (config.type == "blocks") {
+  if (config.type == CorruptionType::kBlocks) {
     return images.masked_fill(
         OmittedPixels(n, height, width, config.block, config.omitted)
             .to(images.device())

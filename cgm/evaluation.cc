@@ -14,7 +14,7 @@
 #include "cgm/corruption.h"
 #include "cgm/objective.h"
 #include "cgm/score_table.h"
-#include "common/datasets/random.h"
+#include "common/base/random.h"
 #include "common/metrics/confusion_matrix.h"
 #include "common/metrics/energy_distance.h"
 

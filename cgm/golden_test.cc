@@ -50,7 +50,7 @@ class GoldenTest : public ::testing::Test {
 
   static Model Make(const std::string& type, bool fused) {
     ModelConfig config = Tiny(type);
-    config.noisy_layer = "auto";
+    config.noisy_layer = NoisyLayer::kAuto;
     config.multi_scale = true;
     config.fused_unpool = fused;
     config.guess_scale = 2;

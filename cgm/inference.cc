@@ -88,9 +88,9 @@ std::vector<std::string> System::Names() const {
   if (config_.samples > 0 && models_[0]->samples()) {
     names.push_back("averaged");
   }
-  names.push_back(config_.path);
-  for (const char* path : {"both", "cnn", "gen"}) {
-    if (config_.path != path) names.push_back(path);
+  names.push_back(EnumName(config_.path));
+  for (const auto& [path, name] : EnumNames(config_.path)) {
+    if (path != config_.path) names.push_back(name);
   }
   return names;
 }

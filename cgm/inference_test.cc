@@ -25,7 +25,7 @@ TEST(SystemTest, OutputsByTypeAndPath) {
   EXPECT_THAT(System({MakeModel("cnn")}, config).Names(), ElementsAre("cnn"));
   EXPECT_THAT(System({MakeModel("gdnn")}, config).Names(),
               ElementsAre("both", "cnn", "gen"));
-  config.path = "gen";
+  config.path = InferencePath::kGen;
   config.samples = 3;
   EXPECT_THAT(System({MakeModel("cvae")}, config).Names(),
               ElementsAre("averaged", "gen", "both", "cnn"));

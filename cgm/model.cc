@@ -33,8 +33,8 @@ ModelImpl::ModelImpl(const ModelConfig& config, int64_t classes)
     : config_(config),
       classes_(classes),
       samples_(Samples(config.type)),
-      noisy_(config.noisy_layer == "on" ||
-             (config.noisy_layer == "auto" && samples_)) {
+      noisy_(config.noisy_layer == NoisyLayer::kOn ||
+             (config.noisy_layer == NoisyLayer::kAuto && samples_)) {
   TORCH_CHECK(classes >= 1, "Model: classes must be positive, got ", classes);
   const NetworkOptions options = Options(config, classes);
   cnn_ = register_module("cnn", Cnn(NetworkOptions(options).noisy(noisy_)));

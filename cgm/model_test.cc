@@ -43,13 +43,13 @@ TEST(NetworksTest, ParameterCountsOfThePaper) {
         counts[3]);
     ModelConfig config;
     config.type = "cvae";
-    config.noisy_layer = "off";
+    config.noisy_layer = NoisyLayer::kOff;
     EXPECT_EQ(Count(Model(config, classes)->parameters()), counts[4]);
     // The Gaussian layer 4 has one more convolution 128 -> 128, 3 x 3.
-    config.noisy_layer = "auto";
+    config.noisy_layer = NoisyLayer::kAuto;
     EXPECT_EQ(Count(Model(config, classes)->parameters()), counts[4] + 147584);
     // One classifier less in reading B.
-    config.noisy_layer = "off";
+    config.noisy_layer = NoisyLayer::kOff;
     config.shared_head = true;
     EXPECT_EQ(Count(Model(config, classes)->parameters()),
               counts[4] - (48 * 81 + 1) * classes);
@@ -173,7 +173,7 @@ TEST(ModelTest, PartsByType) {
       {"hybrid", {true, true, true}}};
   for (const auto& [type, parts] : expected) {
     ModelConfig config = Tiny(type);
-    config.noisy_layer = "auto";
+    config.noisy_layer = NoisyLayer::kAuto;
     Model model(config, 2);
     EXPECT_EQ(model->has_latent(), parts.latent) << type;
     EXPECT_EQ(model->has_recognition(), parts.recognition) << type;
@@ -184,7 +184,7 @@ TEST(ModelTest, PartsByType) {
 
 TEST(ModelTest, TheNoisyLayerIsSampledInTrainingOnly) {
   ModelConfig config = Tiny("cnn");
-  config.noisy_layer = "on";
+  config.noisy_layer = NoisyLayer::kOn;
   Model model(config, 2);
   const at::Tensor x = model->Prepare(255 * at::rand({1, 3, 16, 16}));
   model->train();

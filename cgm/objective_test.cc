@@ -114,7 +114,7 @@ TEST(ObjectiveTest, LoggedNamesByType) {
 TEST(ObjectiveTest, HybridGradientMatchesFiniteDifferences) {
   for (const bool shared : {false, true}) {
     ModelConfig config = Tiny("hybrid");
-    config.noisy_layer = "on";
+    config.noisy_layer = NoisyLayer::kOn;
     config.shared_head = shared;
     at::manual_seed(6);
     Model model(config, 3);
@@ -219,7 +219,7 @@ TEST(CorruptTest, OneBlackSquareAnImage) {
   }
   EXPECT_TRUE(differ);
   EXPECT_GT(sides.size(), 5u);  // of 14 in 20 batches
-  config.type = "none";
+  config.type = CorruptionType::kNone;
   const at::Tensor images = at::rand({1, 3, 16, 16});
   EXPECT_TRUE(at::equal(Corrupt(images, config), images));
 }
@@ -235,7 +235,7 @@ TEST(CorruptTest, BlocksGoWhole) {
   EXPECT_NEAR(shares.mean().item<float>(), 0.25, 0.1);
   EXPECT_EQ(OmittedPixels(1, 20, 20, 8, 1.0).sum().item<int64_t>(), 400);
   CorruptionConfig config;
-  config.type = "blocks";
+  config.type = CorruptionType::kBlocks;
   const at::Tensor images = at::rand({3, 3, 32, 40}) + 1;
   for (const double share : {0.0, 0.5, 1.0}) {
     config.omitted = share;
@@ -277,7 +277,7 @@ class TaskTest : public testing::TestWithParam<const char*> {
     batch_.masks = at::stack(masks);
     config_.model.type = GetParam();
     config_.model.width = 0.25;
-    config_.corruption.type = "none";
+    config_.corruption.type = CorruptionType::kNone;
   }
   std::shared_ptr<const Dataset> train_, val_;
   Batch batch_;
@@ -295,7 +295,7 @@ TEST_P(TaskTest, OverfitsFourImages) {
   ASSERT_EQ(phases[0].groups.size(), 1u);  // all decayed, biases too
   EXPECT_EQ(phases[0].groups[0].parameters.size(), model->parameters().size());
   OptimizerConfig adam;
-  adam.type = "adam";
+  adam.type = OptimizerType::kAdam;
   adam.lr = 0.001;
   Optimizer optimizer(adam, phases[0].groups);
   model->train();
@@ -313,9 +313,9 @@ TEST_P(TaskTest, OverfitsFourImages) {
 
 TEST_P(TaskTest, WarnsOfALatentThatCarriesNothing) {
   config_.collapse.updates = 5;
-  config_.model.noisy_layer = "off";
+  config_.model.noisy_layer = NoisyLayer::kOff;
   Model model(config_.model, 2);
-  CgmTask task(config_, model, {val_, val_, "val"});
+  CgmTask task(config_, model);
   const std::vector<ScalarBound> bounds = task.Bounds();
   ASSERT_EQ(bounds.size(), model->has_recognition() ? 1u : 0u);
   const StepLoss loss = task.Loss(0, batch_, 0);

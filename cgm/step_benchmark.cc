@@ -24,7 +24,7 @@
 #include "cgm/inference.h"
 #include "cgm/model.h"
 #include "cgm/objective.h"
-#include "common/memory/keep_freed_memory.h"
+#include "common/base/keep_freed_memory.h"
 #include "common/testing/timing.h"
 #include "common/training/optimizer.h"
 
@@ -134,7 +134,7 @@ int RunStep(const Flags& flags) {
   Model model = MakeModel(flags, flags.type);
   model->train();
   seg::OptimizerConfig adam;
-  adam.type = "adam";
+  adam.type = seg::OptimizerType::kAdam;
   adam.lr = 3e-4;
   adam.epsilon = 1e-6;
   adam.weight_decay = 3.2e-6;

@@ -31,7 +31,7 @@ std::vector<ScalarBound> CgmTask::Bounds() {
   kl.message = absl::StrCat(
       "KL(q||p) stayed below ", kl.bound, " nat for ", kl.updates,
       " updates: the latent carries nothing and the model is its CNN; ",
-      config_.model.noisy_layer == "off"
+      config_.model.noisy_layer == NoisyLayer::kOff
           ? "train with model.noisy_layer=on, the authors' Gaussian layer 4"
           : "model.noisy_layer is on already: train longer, raise "
             "corruption.max_side, or take another --seed");

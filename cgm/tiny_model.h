@@ -20,7 +20,7 @@ inline ModelConfig Tiny(const std::string& type) {
   config.type = type;
   config.width = 1.0 / 32;
   config.latent_channels = 2;
-  config.noisy_layer = "off";
+  config.noisy_layer = NoisyLayer::kOff;
   return config;
 }
 
@@ -45,7 +45,7 @@ inline void PerturbLogVariances(Model* model) {
 inline Model MakeModel(const std::string& type, int64_t classes = 2) {
   at::manual_seed(1);
   ModelConfig config = Tiny(type);
-  config.noisy_layer = "auto";
+  config.noisy_layer = NoisyLayer::kAuto;
   Model model(config, classes);
   {
     const c10::NoGradGuard no_grad;

@@ -9,6 +9,9 @@
 namespace seg {
 namespace crfgrad {
 
+SEG_DEFINE_ENUM(Inference, {Inference::kFcn, "fcn"},
+                {Inference::kDenseCrf, "dense_crf"},
+                {Inference::kCrfGrad, "crfgrad"})
 SEG_DEFINE_CONFIG(ModelConfig, backbone, weights, drop_connect_rate, input_size,
                   inference, freeze_fcn, freeze_batch_norm)
 SEG_DEFINE_CONFIG(GroupConfig, backbone_lr, head_lr, crf_lr, crf_weight_decay)
@@ -19,31 +22,36 @@ SEG_DEFINE_CONFIG(Config, data, train, model, crf, dense_crf, loss, groups,
                   eval, predict, report_split, report_pictures)
 
 std::string Config::CpuOnly() const {
-  if (model.inference == "crfgrad") return "the CRF-Grad layer";
-  if (model.inference == "dense_crf") return "the dense CRF";
-  return "";
+  switch (model.inference) {
+    case Inference::kFcn:
+      return "";
+    case Inference::kDenseCrf:
+      return "the dense CRF";
+    case Inference::kCrfGrad:
+      return "the CRF-Grad layer";
+  }
+  return "";  // not reached
 }
 
 std::vector<KeyRule> Config::Rules() {
-  std::vector<KeyRule> rules = {
-      OneOf("model.backbone", FcnBackboneNames()),
-      {"model.drop_connect_rate", 0, 0.99},
-      {"model.input_size", 0, 16384},
-      OneOf("model.inference", {"fcn", "dense_crf", "crfgrad"}),
-      {"groups.backbone_lr", 0, 1e6},
-      {"groups.head_lr", 0, 1e6},
-      {"groups.crf_lr", 0, 1e6},
-      {"groups.crf_weight_decay", 0, 1e6},
-      OneOf("loss.type", {"nll", "softmax"}),
-      {"loss.epsilon", 1e-12, 0.5},
-      {"loss.unary", 0, 1e6},
-      {"loss.unary_steps", 0, 1e12},
-      SameClassesRule(),
-      {"eval.speck_area", 1, 1e12},
-      {"predict.max_pixels", 1, 1e12},
-      {"predict.tile", 64, 1e6},
-      {"predict.overlap", 1, 1e6},
-      {"report_pictures", 0, 1000}};
+  std::vector<KeyRule> rules = {OneOf("model.backbone", FcnBackboneNames()),
+                                {"model.drop_connect_rate", 0, 0.99},
+                                {"model.input_size", 0, 16384},
+                                OneOf<Inference>("model.inference"),
+                                {"groups.backbone_lr", 0, 1e6},
+                                {"groups.head_lr", 0, 1e6},
+                                {"groups.crf_lr", 0, 1e6},
+                                {"groups.crf_weight_decay", 0, 1e6},
+                                OneOf("loss.type", {"nll", "softmax"}),
+                                {"loss.epsilon", 1e-12, 0.5},
+                                {"loss.unary", 0, 1e6},
+                                {"loss.unary_steps", 0, 1e12},
+                                SameClassesRule(),
+                                {"eval.speck_area", 1, 1e12},
+                                {"predict.max_pixels", 1, 1e12},
+                                {"predict.tile", 64, 1e6},
+                                {"predict.overlap", 1, 1e6},
+                                {"report_pictures", 0, 1000}};
   AddRules("data", DataConfig::Rules(), &rules);
   AddRules("train", TrainConfig::Rules(), &rules);
   AddRules("crf", CrfConfig::Rules(), &rules);

@@ -16,6 +16,11 @@
 namespace seg {
 namespace crfgrad {
 
+// What turns scores into labels: arg-max, mean field on the trained FCN, or the
+// CRF-Grad layer.
+enum class Inference { kFcn, kDenseCrf, kCrfGrad };
+SEG_DECLARE_ENUM(Inference)
+
 struct ModelConfig {
   // tiny, efficientnet_lite0, efficientnet_lite1, efficientnet_lite2 or vgg16.
   std::string backbone = "tiny";
@@ -27,9 +32,7 @@ struct ModelConfig {
   // are brought back to the image's own size, where the CRF works and labels
   // are compared. Training samples are resized to it as a whole. 0: own size.
   int64_t input_size = 0;
-  // What turns scores into labels: fcn (arg-max), dense_crf (mean field on the
-  // trained FCN) or crfgrad.
-  std::string inference = "crfgrad";
+  Inference inference = Inference::kCrfGrad;  // fcn, dense_crf or crfgrad
   // Keep the FCN as it is once the CRF trains (train.steps > unary_steps).
   bool freeze_fcn = false;
   // Batch norms of the FCN use and keep their running statistics.
@@ -69,12 +72,16 @@ struct PredictConfig {
   bool states = false;  // also write the labels after each iteration
 };
 
-struct Config {
-  DataConfig data;
-  TrainConfig train;
+// What the system is made of (model.h): these sections alone.
+struct SystemConfig {
   ModelConfig model;
   CrfConfig crf;
   DenseCrfConfig dense_crf;
+};
+
+struct Config : SystemConfig {
+  DataConfig data;
+  TrainConfig train;
   LossConfig loss;
   GroupConfig groups;
   EvalConfig eval;

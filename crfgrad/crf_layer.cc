@@ -6,14 +6,24 @@
 #include <vector>
 
 #include "common/layers/label_convolution/label_convolution.h"
-#include "common/layers/permutohedral/features.h"
 #include "common/layers/permutohedral/permutohedral.h"
 #include "common/layers/permutohedral/taps.h"
 #include "common/layers/simplex_projection/simplex_projection.h"
 
 namespace seg {
+
+SEG_DEFINE_ENUM(BilateralOrder, {BilateralOrder::kXYRGB, "xyrgb"},
+                {BilateralOrder::kYXBGR, "yxbgr"})
+
 namespace crfgrad {
 
+SEG_DEFINE_ENUM(TermMode, {TermMode::kOff, "off"},
+                {TermMode::kLearned, "learned"},
+                {TermMode::kGaussian, "gaussian"})
+SEG_DEFINE_ENUM(CrfStart, {CrfStart::kDiagonal, "diagonal"},
+                {CrfStart::kPotts, "potts"})
+SEG_DEFINE_ENUM(CrfInitial, {CrfInitial::kUnary, "unary"},
+                {CrfInitial::kUniform, "uniform"})
 SEG_DEFINE_CONFIG(SpatialConfig, mode, radius, theta, weight, mask_centre, tied)
 SEG_DEFINE_CONFIG(BilateralConfig, mode, theta_position, theta_colour, weight,
                   support, tied, order)
@@ -29,8 +39,7 @@ at::Tensor StartSigns(bool potts, int64_t num_labels) {
   return potts ? 1 - eye : -eye;
 }
 
-// What YAML is checked for, where a program fills in the struct itself: a typo
-// in a mode would count as another one.
+// What YAML is checked for, where a program fills in the struct itself.
 void CheckConfig(const CrfConfig& config) {
   const nlohmann::json tree(config);
   const auto checked = MergeConfig(tree, CrfConfig::Rules(), ToYaml(tree),
@@ -46,18 +55,18 @@ std::vector<KeyRule> CrfConfig::Rules() {
           {"leak", 0, 1},
           {"unary_weight", -1e6, 1e6},
           {"epsilon", 1e-12, 1},
-          OneOf("start", {"diagonal", "potts"}),
-          OneOf("initial", {"unary", "uniform"}),
-          OneOf("spatial.mode", {"off", "learned", "gaussian"}),
+          OneOf<CrfStart>("start"),
+          OneOf<CrfInitial>("initial"),
+          OneOf<TermMode>("spatial.mode"),
           {"spatial.radius", 0, 64},
           {"spatial.theta", 1e-6, 1e6},
           {"spatial.weight", -1e6, 1e6},
-          OneOf("bilateral.mode", {"off", "learned", "gaussian"}),
+          OneOf<TermMode>("bilateral.mode"),
           {"bilateral.theta_position", 1e-3, 1e6},
           {"bilateral.theta_colour", 1e-3, 1e6},
           {"bilateral.weight", -1e6, 1e6},
           {"bilateral.support", 1, 3},
-          OneOf("bilateral.order", {"xyrgb", "yxbgr"})};
+          OneOf<BilateralOrder>("bilateral.order")};
 }
 
 at::Tensor CrfUnary(const at::Tensor& z, const CrfFilters& filters,
@@ -82,12 +91,8 @@ at::Tensor ProjectedGradientDescent(const at::Tensor& z,
                                     const LatticeVector& lattices,
                                     const CrfConfig& config,
                                     std::vector<at::Tensor>* states) {
-  TORCH_CHECK(
-      config.initial == "unary" || config.initial == "uniform",
-      "ProjectedGradientDescent: initial must be unary or uniform, got ",
-      config.initial);
   const at::Tensor unary = CrfUnary(z, filters, config.epsilon);
-  at::Tensor q = config.initial == "uniform"
+  at::Tensor q = config.initial == CrfInitial::kUniform
                      ? at::full_like(z, 1.0 / static_cast<double>(z.size(1)))
                      : z;
   if (states != nullptr) states->assign(1, q.detach());
@@ -108,8 +113,8 @@ CrfLayerImpl::CrfLayerImpl(const CrfConfig& config, int64_t num_labels)
   unary_weight_ = register_parameter(
       "unary_weight", at::full({1}, config.unary_weight, at::kFloat));
   const SpatialConfig& spatial = config.spatial;
-  const bool potts = config.start == "potts";
-  if (spatial.mode != "off") {
+  const bool potts = config.start == CrfStart::kPotts;
+  if (spatial.mode != TermMode::kOff) {
     spatial_ = register_module(
         "spatial",
         LabelConvolutionLayer(LabelConvolutionLayerOptions(num_labels)
@@ -122,18 +127,18 @@ CrfLayerImpl::CrfLayerImpl(const CrfConfig& config, int64_t num_labels)
     gaussian.form = potts ? PottsForm::kCost : PottsForm::kDiagonal;
     gaussian.mask_centre = spatial.mask_centre;
     FillGaussianPotts(spatial_->weight(), gaussian);
-    spatial_->weight().set_requires_grad(spatial.mode == "learned");
+    spatial_->weight().set_requires_grad(spatial.mode == TermMode::kLearned);
   }
   const BilateralConfig& bilateral = config.bilateral;
-  if (bilateral.mode != "off") {
+  if (bilateral.mode != TermMode::kOff) {
     const at::Tensor taps =
         PermutohedralGaussianTaps(kFeatureDim, bilateral.support)
             .to(at::kFloat);
-    bilateral_filter_ =
-        register_parameter("bilateral_filter",
-                           StartSigns(potts, num_labels).unsqueeze(2) *
-                               taps.view({1, 1, -1}) * bilateral.weight,
-                           /*requires_grad=*/bilateral.mode == "learned");
+    bilateral_filter_ = register_parameter(
+        "bilateral_filter",
+        StartSigns(potts, num_labels).unsqueeze(2) * taps.view({1, 1, -1}) *
+            bilateral.weight,
+        /*requires_grad=*/bilateral.mode == TermMode::kLearned);
   }
 }
 
@@ -154,9 +159,7 @@ LatticeVector CrfLayerImpl::BuildLattices(const at::Tensor& images) const {
   if (!uses_lattice()) return {};
   return BuildBilateralLattices(images, config_.bilateral.theta_position,
                                 config_.bilateral.theta_colour, /*threads=*/0,
-                                config_.bilateral.order == "yxbgr"
-                                    ? BilateralOrder::kYXBGR
-                                    : BilateralOrder::kXYRGB);
+                                config_.bilateral.order);
 }
 
 CrfFilters CrfLayerImpl::Filters() const {

@@ -24,19 +24,25 @@
 #include "ATen/core/Tensor.h"
 #include "common/config/config.h"
 #include "common/layers/label_convolution/label_convolution_layer.h"
+#include "common/layers/permutohedral/features.h"
 #include "common/layers/permutohedral/lattice.h"
 #include "nlohmann/json.hpp"
 #include "torch/nn/module.h"
 #include "torch/nn/pimpl.h"
 
 namespace seg {
+
+SEG_DECLARE_ENUM(BilateralOrder)
+
 namespace crfgrad {
 
-// One pairwise term. `mode`: off; learned (a parameter, started from the
-// Gaussian Potts filter of `weight`, zero for weight 0); gaussian (that filter,
-// fixed).
+// A pairwise term: off; learned (a parameter, started from the Gaussian Potts
+// filter of `weight`, zero for weight 0); gaussian (that filter, fixed).
+enum class TermMode { kOff, kLearned, kGaussian };
+SEG_DECLARE_ENUM(TermMode)
+
 struct SpatialConfig {
-  std::string mode = "learned";
+  TermMode mode = TermMode::kLearned;
   int64_t radius = 4;       // 9 x 9 filters (Sec. 5)
   double theta = 2.0;       // width of the Gaussian, pixels
   double weight = 0.0;      // 0: the paper's start
@@ -45,7 +51,7 @@ struct SpatialConfig {
 };
 
 struct BilateralConfig {
-  std::string mode = "learned";
+  TermMode mode = TermMode::kLearned;
   double theta_position = 50.0;    // pixels; 1 / 0.02 in the authors' code
   double theta_colour = 10.0 / 3;  // grey levels; 1 / 0.3 in the authors' code
   double weight = 1.0;
@@ -54,8 +60,17 @@ struct BilateralConfig {
   // Order of the five features, which the lattice's embedding depends on: xyrgb
   // (densecrf's) or yxbgr (the released layer's; for comparing with it
   // exactly).
-  std::string order = "xyrgb";
+  BilateralOrder order = BilateralOrder::kXYRGB;
 };
+
+// Sign convention of the Gaussian start: diagonal (-weight for equal labels,
+// the authors' code) or potts (+weight for different ones, the paper's text).
+enum class CrfStart { kDiagonal, kPotts };
+SEG_DECLARE_ENUM(CrfStart)
+
+// q^0: unary (z) or uniform (1 / L).
+enum class CrfInitial { kUnary, kUniform };
+SEG_DECLARE_ENUM(CrfInitial)
 
 struct CrfConfig {
   int64_t iterations = 5;     // T (Sec. 5)
@@ -63,11 +78,8 @@ struct CrfConfig {
   double leak = 0.0;          // alpha of the projection, [0, 1]
   double unary_weight = 0.5;  // start of w_u (Sec. 5)
   double epsilon = 0.1;       // eps in log(z + eps); the authors' code
-  // Sign convention of the Gaussian start: diagonal (-weight for equal labels,
-  // the authors' code) or potts (+weight for different ones, the paper's text).
-  std::string start = "diagonal";
-  // q^0: unary (z) or uniform (1 / L).
-  std::string initial = "unary";
+  CrfStart start = CrfStart::kDiagonal;
+  CrfInitial initial = CrfInitial::kUnary;
   SpatialConfig spatial;
   BilateralConfig bilateral;
 
@@ -127,7 +139,7 @@ class CrfLayerImpl : public torch::nn::Module {
 
   const CrfConfig& config() const { return config_; }
   int64_t num_labels() const { return num_labels_; }
-  bool uses_lattice() const { return config_.bilateral.mode != "off"; }
+  bool uses_lattice() const { return config_.bilateral.mode != TermMode::kOff; }
 
  private:
   CrfFilters Filters() const;  // tied and masked as the configuration says

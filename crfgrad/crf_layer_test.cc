@@ -106,8 +106,8 @@ class CrfLayerTest : public testing::Test {
 
 TEST_F(CrfLayerTest, WithoutTermsOneStepByHand) {
   CrfConfig config;
-  config.spatial.mode = "off";
-  config.bilateral.mode = "off";
+  config.spatial.mode = TermMode::kOff;
+  config.bilateral.mode = TermMode::kOff;
   config.iterations = 1;
   config.epsilon = 1e-12;
   config.unary_weight = 0.5;
@@ -158,7 +158,7 @@ TEST_F(CrfLayerTest, EqualsTheEquationsWrittenInPython) {
   CrfConfig leaky_tied = exact;
   leaky_tied.iterations = 3;
   leaky_tied.leak = 0.3;
-  leaky_tied.initial = "uniform";
+  leaky_tied.initial = CrfInitial::kUniform;
   leaky_tied.spatial.tied = leaky_tied.bilateral.tied = true;
   leaky_tied.spatial.mask_centre = false;
 
@@ -269,7 +269,7 @@ TEST_F(CrfLayerTest, BothStartsAgreeWithoutLeak) {
   const at::Tensor z = RandomProbabilities({1, 3, 5, 6});
   const at::Tensor images = RandomImages(1, 5, 6);
   std::vector<at::Tensor> results;
-  for (const char* start : {"diagonal", "potts"}) {
+  for (const CrfStart start : {CrfStart::kDiagonal, CrfStart::kPotts}) {
     config.start = start;
     CrfLayer layer(config, 3);
     layer->to(at::kDouble);
@@ -281,8 +281,8 @@ TEST_F(CrfLayerTest, BothStartsAgreeWithoutLeak) {
 
 TEST_F(CrfLayerTest, GaussianTermsAreFixedAndOffTermsAbsent) {
   CrfConfig config = SmallConfig();
-  config.spatial.mode = "gaussian";
-  config.bilateral.mode = "off";
+  config.spatial.mode = TermMode::kGaussian;
+  config.bilateral.mode = TermMode::kOff;
   CrfLayer layer(config, 2);
   EXPECT_FALSE(Named(layer, "spatial.weight").requires_grad());
   EXPECT_FALSE(layer->uses_lattice());
@@ -329,8 +329,8 @@ TEST_F(CrfLayerTest, OrderOfTheBilateralFeatures) {
   at::Tensor results[2];
   for (const bool released : {false, true}) {
     CrfConfig config = SmallConfig();
-    config.spatial.mode = "off";
-    if (released) config.bilateral.order = "yxbgr";
+    config.spatial.mode = TermMode::kOff;
+    if (released) config.bilateral.order = BilateralOrder::kYXBGR;
     CrfLayer layer(config, 3);
     layer->to(at::kDouble);
     const LatticeVector lattices = layer->BuildLattices(images);
@@ -345,34 +345,11 @@ TEST_F(CrfLayerTest, OrderOfTheBilateralFeatures) {
   EXPECT_FALSE(at::equal(results[0], results[1]));
 }
 
-// A typo would count as another mode: "leanred" as a fixed Gaussian.
-TEST_F(CrfLayerTest, WordsThatTheConfigurationDoesNotKnowAreRefused) {
-  const auto error = [](const std::function<void(CrfConfig*)>& change) {
-    CrfConfig config;
-    change(&config);
-    return ErrorOf([&] { CrfLayer layer(config, 3); });
-  };
-  EXPECT_EQ(error([](CrfConfig*) {}), "no error");
-  EXPECT_THAT(error([](CrfConfig* c) { c->spatial.mode = "leanred"; }),
-              HasSubstr("spatial.mode: must be one of off, learned, gaussian; "
-                        "got 'leanred'"));
-  EXPECT_THAT(error([](CrfConfig* c) { c->bilateral.mode = "Off"; }),
-              HasSubstr("bilateral.mode: must be one of"));
-  EXPECT_THAT(error([](CrfConfig* c) { c->start = "pots"; }),
-              HasSubstr("start: must be one of diagonal, potts; got 'pots'"));
-  EXPECT_THAT(error([](CrfConfig* c) { c->initial = "unitary"; }),
-              HasSubstr("initial: must be one of unary, uniform"));
-  EXPECT_THAT(error([](CrfConfig* c) { c->bilateral.order = "rgbxy"; }),
-              HasSubstr("bilateral.order: must be one of xyrgb, yxbgr"));
-  EXPECT_THAT(error([](CrfConfig* c) { c->leak = 1.5; }),
-              HasSubstr("leak: must lie in [0, 1], got 1.5"));
+TEST_F(CrfLayerTest, WhatBreaksARuleIsRefused) {
   CrfConfig config;
-  config.initial = "unitary";
-  EXPECT_THAT(
-      ErrorOf([&] {
-        ProjectedGradientDescent(at::ones({1, 1, 2, 2}), {}, {}, config);
-      }),
-      HasSubstr("initial must be unary or uniform, got unitary"));
+  config.leak = 1.5;
+  EXPECT_THAT(ErrorOf([&] { CrfLayer layer(config, 3); }),
+              HasSubstr("leak: must lie in [0, 1], got 1.5"));
 }
 
 TEST_F(CrfLayerTest, ErrorsNameTheArgument) {

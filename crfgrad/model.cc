@@ -11,12 +11,12 @@
 namespace seg {
 namespace crfgrad {
 
-ModelImpl::ModelImpl(const Config& config, int64_t num_classes)
+ModelImpl::ModelImpl(const SystemConfig& config, int64_t num_classes)
     : config_(config) {
   fcn_ = register_module(
       "fcn", Fcn(FcnOptions(config.model.backbone, num_classes)
                      .drop_connect_rate(config.model.drop_connect_rate)));
-  if (config.model.inference == "crfgrad") {
+  if (config.model.inference == Inference::kCrfGrad) {
     crf_ = register_module("crf", CrfLayer(config.crf, num_classes));
   }
 }
@@ -39,15 +39,15 @@ at::Tensor ModelImpl::Crf(const at::Tensor& scores, const at::Tensor& images,
 }
 
 std::vector<std::string> ModelImpl::OutputNames() const {
-  if (config_.model.inference == "fcn") return {"fcn"};
-  return {config_.model.inference, "fcn"};
+  if (config_.model.inference == Inference::kFcn) return {"fcn"};
+  return {EnumName(config_.model.inference), "fcn"};
 }
 
 std::vector<at::Tensor> ModelImpl::Predict(const at::Tensor& images) {
   const at::Tensor scores = Scores(images);
   const at::Tensor probabilities = at::softmax(scores, 1);
-  if (config_.model.inference == "fcn") return {probabilities};
-  if (config_.model.inference == "crfgrad") {
+  if (config_.model.inference == Inference::kFcn) return {probabilities};
+  if (config_.model.inference == Inference::kCrfGrad) {
     return {crf_->forward(probabilities, crf_->BuildLattices(images)),
             probabilities};
   }

@@ -19,7 +19,7 @@ namespace crfgrad {
 
 class ModelImpl : public torch::nn::Module {
  public:
-  ModelImpl(const Config& config, int64_t num_classes);
+  ModelImpl(const SystemConfig& config, int64_t num_classes);
 
   // images: [N,3,H,W] float32, RGB 0..255 -> scores (logits) [N,L,H,W], through
   // model.input_size where that is set.
@@ -39,7 +39,7 @@ class ModelImpl : public torch::nn::Module {
   CrfLayer& crf() { return crf_; }  // only where has_crf()
 
  private:
-  Config config_;
+  SystemConfig config_;
   Fcn fcn_{nullptr};
   CrfLayer crf_{nullptr};  // empty unless model.inference is crfgrad
 };

@@ -62,7 +62,7 @@ TEST(ConfigTest, NestedRulesApply) {
 TEST(ModelTest, OutputsOfEachInference) {
   torch::manual_seed(1);
   const at::Tensor images = RandomImages(2, 21, 30);
-  for (const char* inference : {"fcn", "dense_crf", "crfgrad"}) {
+  for (const auto& [inference, name] : EnumNames(Inference())) {
     Config config;
     config.model.inference = inference;
     Model model(config, 3);
@@ -70,7 +70,7 @@ TEST(ModelTest, OutputsOfEachInference) {
     const c10::AutoGradMode no_grad(false);
     const std::vector<at::Tensor> outputs = model->Predict(images);
     ASSERT_EQ(outputs.size(), model->OutputNames().size());
-    EXPECT_EQ(model->OutputNames()[0], inference);
+    EXPECT_EQ(model->OutputNames()[0], name);
     for (const at::Tensor& output : outputs) {
       EXPECT_EQ(output.sizes(), (std::vector<int64_t>{2, 3, 21, 30}));
       EXPECT_TRUE(
@@ -81,7 +81,7 @@ TEST(ModelTest, OutputsOfEachInference) {
 
 TEST(ModelTest, InputSizeKeepsTheImagesOwnSizeOutside) {
   Config config;
-  config.model.inference = "fcn";
+  config.model.inference = Inference::kFcn;
   config.model.input_size = 32;
   Model model(config, 2);
   model->eval();
@@ -131,7 +131,7 @@ class TaskTest : public testing::Test {
 TEST_F(TaskTest, OverfitsFourImages) {
   Config config;
   config.loss.unary_steps = 120;
-  config.train.optimizer.type = "adam";
+  config.train.optimizer.type = OptimizerType::kAdam;
   config.train.optimizer.lr = 0.01;
   config.crf.leak = 0.1;
   Model model(config, train_->info().num_classes());
@@ -221,7 +221,7 @@ TEST_F(TaskTest, ConvergenceFollowsTheIterations) {
       EXPECT_EQ(convergence["specks_removed"][name][0], 0);
     }
   }
-  config.model.inference = "fcn";
+  config.model.inference = Inference::kFcn;
   EXPECT_THAT(Paper::Check(config, val_->info(), {}, Command::kEval),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("model.inference=crfgrad")));

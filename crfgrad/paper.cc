@@ -12,7 +12,7 @@ namespace crfgrad {
 
 absl::Status Paper::Check(const Config& config, const DatasetInfo& /*info*/,
                           const MainArgs& /*args*/, Command command) {
-  const bool has_crf = config.model.inference == "crfgrad";
+  const bool has_crf = config.model.inference == Inference::kCrfGrad;
   if (command == Command::kEval && config.eval.convergence && !has_crf) {
     return absl::InvalidArgumentError(
         "eval.convergence: needs model.inference=crfgrad");

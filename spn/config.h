@@ -101,12 +101,16 @@ struct PredictConfig {
   bool gates = false;  // also draw the gates as colours
 };
 
-struct Config {
-  DataConfig data;
-  TrainConfig train;
+// What the system is made of (model.h): these sections alone.
+struct SystemConfig {
   CoarseConfig coarse;
   RefineConfig refine;
   DenseCrfConfig dense_crf;
+};
+
+struct Config : SystemConfig {
+  DataConfig data;
+  TrainConfig train;
   PatchConfig patch;
   LossConfig loss;
   GroupConfig groups;

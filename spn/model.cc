@@ -78,7 +78,7 @@ at::Tensor CoarseTruth(const at::Tensor& masks, int64_t num_classes,
       at::full({}, 1.0 / static_cast<double>(num_classes), sums.options()));
 }
 
-ModelImpl::ModelImpl(const Config& config, const DatasetInfo& info)
+ModelImpl::ModelImpl(const SystemConfig& config, const DatasetInfo& info)
     : config_(config),
       num_classes_(info.num_classes()),
       ignore_label_(info.ignore_label) {

@@ -29,7 +29,7 @@ class ModelImpl : public torch::nn::Module {
  public:
   // Throws c10::Error for a configuration that excludes itself (a one-way
   // propagation under divide).
-  ModelImpl(const Config& config, const DatasetInfo& info);
+  ModelImpl(const SystemConfig& config, const DatasetInfo& info);
 
   // images: [N,3,H,W] RGB 0..255. The parser's scores [N,L,h,w] at
   // ceil(H / scale) x ceil(W / scale). Only with coarse.source parser.
@@ -87,7 +87,7 @@ class ModelImpl : public torch::nn::Module {
   Canvas Pad(const at::Tensor& images, const at::Tensor& coarse) const;
   at::Tensor RefinePadded(const at::Tensor& images, const at::Tensor& coarse);
 
-  Config config_;
+  SystemConfig config_;
   int64_t num_classes_;
   int64_t ignore_label_;
   UNet parser_{nullptr};

@@ -109,31 +109,36 @@ def seg_cc_benchmark(name, deps = [], **kwargs):
         **kwargs
     )
 
-def seg_fuzz_test(name, srcs, deps = [], corpus = [], **kwargs):
+def seg_fuzz_test(name, srcs, corpus, deps = [], **kwargs):
     """A libFuzzer target under --config=fuzz, else a test that runs the corpus.
 
     Args:
       name: the test; `bazel run --config=fuzz :name` fuzzes.
       srcs: one file that defines LLVMFuzzerTestOneInput.
+      corpus: what the plain test feeds: a zip with one member an input
+        (NAME_seed_corpus.zip), or a file that is one input.
       deps: what the source includes.
-      corpus: files that the plain test feeds once each.
       **kwargs: passed to cc_test.
     """
     native.cc_test(
         name = name,
         size = "small",
-        srcs = srcs + select({
-            "//tools:fuzz": [],
-            "//conditions:default": ["//tools:fuzz_corpus_main.cc"],
-        }),
+        srcs = srcs,
         copts = _copts([], deps),
         linkopts = _LINKOPTS + select({
             "//tools:fuzz": ["-fsanitize=fuzzer"],
             "//conditions:default": [],
         }),
         linkstatic = True,
-        args = ["$(rootpath %s)" % f for f in corpus],
-        data = corpus,
-        deps = deps,
+        # libFuzzer takes a folder, named by hand.
+        args = select({
+            "//tools:fuzz": [],
+            "//conditions:default": ["$(rootpath %s)" % corpus],
+        }),
+        data = [corpus],
+        deps = deps + select({
+            "//tools:fuzz": [],
+            "//conditions:default": ["//tools:fuzz_corpus_main"],
+        }),
         **kwargs
     )

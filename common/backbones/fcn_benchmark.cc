@@ -15,7 +15,7 @@
 #include "ATen/Parallel.h"
 #include "common/backbones/fcn.h"
 #include "common/backbones/state_dict.h"
-#include "common/memory/keep_freed_memory.h"
+#include "common/base/keep_freed_memory.h"
 #include "common/testing/timing.h"
 #include "torch/optim/sgd.h"
 

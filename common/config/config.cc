@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <limits>
 #include <map>
-#include <numeric>
 #include <set>
 #include <string>
 #include <utility>
@@ -17,31 +16,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "common/base/nearest.h"
 #include "common/io/utf8.h"
 
 namespace seg {
 namespace {
 
 using nlohmann::json;
-
-// Characters to insert, delete, replace, or exchange with their neighbour.
-size_t EditDistance(const std::string& a, const std::string& b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), 0);
-  std::vector<size_t> above, above_that;
-  for (size_t i = 0; i < a.size(); ++i) {
-    above_that = std::exchange(above, row);
-    row[0] = i + 1;
-    for (size_t j = 0; j < b.size(); ++j) {
-      row[j + 1] = std::min(
-          {row[j] + 1, above[j + 1] + 1, above[j] + (a[i] == b[j] ? 0 : 1)});
-      if (i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j]) {
-        row[j + 1] = std::min(row[j + 1], above_that[j - 1] + 1);
-      }
-    }
-  }
-  return row.back();
-}
 
 void CollectKeys(const json& tree, const std::string& prefix,
                  std::vector<std::string>* keys) {
@@ -51,20 +32,10 @@ void CollectKeys(const json& tree, const std::string& prefix,
   }
 }
 
-// How far two dotted keys are apart: by their whole, or by their last part for
-// one that was written under the wrong section.
-size_t KeyDistance(const std::string& wanted, const std::string& key) {
-  const auto last = [](const std::string& k) {
-    return k.substr(k.rfind('.') + 1);
-  };
-  return std::min(EditDistance(wanted, key),
-                  EditDistance(last(wanted), last(key)) + 1);
-}
-
-std::string NearestKey(const json& defaults, const std::string& wanted) {
+std::string NearestKeyOf(const json& defaults, const std::string& wanted) {
   std::vector<std::string> keys;
   CollectKeys(defaults, "", &keys);
-  return NearestName(keys, wanted);
+  return NearestKey(wanted, keys);
 }
 
 std::string TypeName(const json& value) {
@@ -220,7 +191,7 @@ class Merger {
   }
 
   absl::Status UnknownKey(const std::string& path) const {
-    const std::string nearest = NearestKey(root_, path);
+    const std::string nearest = NearestKeyOf(root_, path);
     return Error(absl::StrCat(
         "unknown key ", InQuotes(path),
         nearest.empty() ? ""
@@ -290,6 +261,23 @@ class Merger {
   const std::map<std::string, std::string>& written_;
 };
 
+// Whether `key` names a value of `defaults`. What a list without a default
+// element holds is not known: there every name will do.
+bool NamesKey(const json& defaults, const std::string& key) {
+  const json* tree = &defaults;
+  for (const absl::string_view part : absl::StrSplit(key, '.')) {
+    if (tree->is_array()) {
+      if (tree->empty()) return true;
+      tree = &(*tree)[0];
+    }
+    if (!tree->is_object()) return false;
+    const auto child = tree->find(std::string(part));
+    if (child == tree->end()) return false;
+    tree = &*child;
+  }
+  return true;
+}
+
 }  // namespace
 
 KeyRule OneOf(std::string key, std::vector<std::string> values) {
@@ -305,16 +293,6 @@ void AddRules(const std::string& prefix, const std::vector<KeyRule>& rules,
     rule.key = absl::StrCat(prefix, ".", rule.key);
     into->push_back(std::move(rule));
   }
-}
-
-std::string NearestName(const std::vector<std::string>& names,
-                        const std::string& wanted) {
-  const auto nearest =
-      std::min_element(names.begin(), names.end(),
-                       [&](const std::string& a, const std::string& b) {
-                         return KeyDistance(wanted, a) < KeyDistance(wanted, b);
-                       });
-  return nearest == names.end() ? "" : *nearest;
 }
 
 std::vector<ConfigChange> ConfigChanges(const json& before, const json& after) {
@@ -333,6 +311,13 @@ absl::StatusOr<json> MergeConfig(const json& defaults,
                                  const std::string& text,
                                  const std::string& name,
                                  const std::vector<std::string>& overrides) {
+  for (const KeyRule& rule : rules) {
+    if (NamesKey(defaults, rule.key)) continue;
+    return absl::InternalError(
+        absl::StrCat(name, ": a rule names the key '", rule.key,
+                     "', which the configuration lacks; is it '",
+                     NearestKeyOf(defaults, rule.key), "'?"));
+  }
   json merged = defaults;
   std::map<std::string, std::string> written;
   SEG_ASSIGN_OR_RETURN(const json file, ParseYaml(text, name, &written));
@@ -370,6 +355,11 @@ absl::StatusOr<json> MergeConfig(const json& defaults,
 
 namespace config_internal {
 
+void ThrowNoSuchName(const json& tree) {
+  throw json::other_error::create(501, "no value has the name " + Show(tree),
+                                  &tree);
+}
+
 absl::Status CheckBound(const json& tree, const json& bound,
                         const std::string& name) {
   const std::string path = FirstDifference(tree, bound, "");
@@ -380,8 +370,9 @@ absl::Status CheckBound(const json& tree, const json& bound,
 
 absl::Status BindError(const json& defaults, const json& tree,
                        const std::string& reason, const std::string& name) {
+  const std::string list = ListWithoutDefault(defaults, tree, "");
   return absl::InvalidArgumentError(
-      absl::StrCat(name, ": ", ListWithoutDefault(defaults, tree, ""), ": ",
+      absl::StrCat(name, ": ", list, list.empty() ? "" : ": ",
                    absl::Utf8SafeCHexEscape(reason),
                    absl::StrContains(reason, "type must be string")
                        ? "; quote what reads as a number or true/false"

@@ -5,15 +5,18 @@
 // conversions alone would take 3.7 for an int, true for 1 and wrap 5e9), ranges
 // against KeyRules.
 //
+//   enum class Mode { kFast, kSlow };
 //   struct DemoConfig {
 //     double lr = 0.01;
-//     std::string mode = "fast";
+//     Mode mode = Mode::kFast;
 //     static std::vector<seg::KeyRule> Rules() {
-//       return {{"lr", 0.0, 10.0}, seg::OneOf("mode", {"fast", "slow"})};
+//       return {{"lr", 0.0, 10.0}, seg::OneOf<Mode>("mode")};
 //     }
 //   };
-//   SEG_DECLARE_CONFIG(DemoConfig)            // in the header
-//   SEG_DEFINE_CONFIG(DemoConfig, lr, mode)   // in the source file
+//   SEG_DECLARE_ENUM(Mode)                    // in the header
+//   SEG_DECLARE_CONFIG(DemoConfig)
+//   SEG_DEFINE_ENUM(Mode, {Mode::kFast, "fast"}, {Mode::kSlow, "slow"})
+//   SEG_DEFINE_CONFIG(DemoConfig, lr, mode)   // both in the source file
 //
 //   DemoConfig config;
 //   SEG_RETURN_IF_ERROR(seg::ParseConfig(yaml, "demo.yaml", {"lr=0.1"},
@@ -52,7 +55,45 @@
         NLOHMANN_JSON_PASTE(NLOHMANN_JSON_FROM_WITH_DEFAULT, __VA_ARGS__))     \
   }
 
+// Declares the conversions of an enumeration, in its namespace: a configuration
+// writes its values by name.
+#define SEG_DECLARE_ENUM(Type)                                      \
+  const std::vector<std::pair<Type, std::string>>& EnumNames(Type); \
+  void to_json(nlohmann::json& tree, Type value);                   \
+  void from_json(const nlohmann::json& tree, Type& value);
+
+// Defines them, in one source file: {value, "name"} for each value. Another
+// name throws nlohmann::json::exception; OneOf<Type> refuses it before that,
+// with key and names.
+#define SEG_DEFINE_ENUM(Type, ...)                                   \
+  const std::vector<std::pair<Type, std::string>>& EnumNames(Type) { \
+    static const auto* const names =                                 \
+        new std::vector<std::pair<Type, std::string>>{__VA_ARGS__};  \
+    return *names;                                                   \
+  }                                                                  \
+  void to_json(nlohmann::json& tree, Type value) {                   \
+    tree = ::seg::EnumName(value);                                   \
+  }                                                                  \
+  void from_json(const nlohmann::json& tree, Type& value) {          \
+    for (const auto& [named, name] : EnumNames(Type{})) {            \
+      if (tree == nlohmann::json(name)) {                            \
+        value = named;                                               \
+        return;                                                      \
+      }                                                              \
+    }                                                                \
+    ::seg::config_internal::ThrowNoSuchName(tree);                   \
+  }
+
 namespace seg {
+
+// The name that a configuration writes for `value` of a SEG_DECLARE_ENUM type.
+template <typename Enum>
+std::string EnumName(Enum value) {
+  for (const auto& [named, name] : EnumNames(value)) {
+    if (named == value) return name;
+  }
+  return "";
+}
 
 // What the value at `key` (dotted path) may be. For a list the rule holds for
 // each element.
@@ -66,14 +107,17 @@ struct KeyRule {
 // A rule for a string that takes one of a few values.
 KeyRule OneOf(std::string key, std::vector<std::string> values);
 
+// A rule for a SEG_DECLARE_ENUM type: its names.
+template <typename Enum>
+KeyRule OneOf(std::string key) {
+  std::vector<std::string> names;
+  for (const auto& named : EnumNames(Enum{})) names.push_back(named.second);
+  return OneOf(std::move(key), std::move(names));
+}
+
 // `rules` of a nested struct, with "prefix." before each key, added to `into`.
 void AddRules(const std::string& prefix, const std::vector<KeyRule>& rules,
               std::vector<KeyRule>* into);
-
-// The one of `names` that is most like `wanted`, by whole or by last part of a
-// dotted key; "" where there are none.
-std::string NearestName(const std::vector<std::string>& names,
-                        const std::string& wanted);
 
 // Reads YAML (one document, mappings with plain keys, no aliases or anchors)
 // into JSON. Scalars follow YAML 1.2's core schema: null, booleans, integers,
@@ -90,13 +134,15 @@ absl::StatusOr<nlohmann::json> ParseYaml(
 std::string ToYaml(const nlohmann::json& tree);
 
 // Lays `text` and then each override `key.path=value` (value in YAML) over the
-// tree `defaults`. Errors, all kInvalidArgument: unknown key (names the nearest
-// valid one), wrong leaf type (path, expected, got), value outside its rule
-// (path, allowed range). Integers are taken where a float is expected, and
-// where a string is expected a number or a boolean as it is written (a pack may
-// be called 2024); nothing else is converted. In an override " #" begins no
-// comment. The elements of a list follow its first default element.
-// A message is one line: what the text holds is quoted, and cut where long.
+// tree `defaults`. kInternal when a rule names a key that `defaults` lacks: it
+// would never be applied. Other errors, all kInvalidArgument: unknown key
+// (names the nearest valid one), wrong leaf type (path, expected, got), value
+// outside its rule (path, allowed range). Integers are taken where a float is
+// expected, and where a string is expected a number or a boolean as it is
+// written (a pack may be called 2024); nothing else is converted. In an
+// override " #" begins no comment. The elements of a list follow its first
+// default element. A message is one line: what the text holds is quoted, and
+// cut where long.
 absl::StatusOr<nlohmann::json> MergeConfig(
     const nlohmann::json& defaults, const std::vector<KeyRule>& rules,
     const std::string& text, const std::string& name,
@@ -116,6 +162,8 @@ std::vector<ConfigChange> ConfigChanges(const nlohmann::json& before,
 std::string ToString(const ConfigChange& change);
 
 namespace config_internal {
+
+[[noreturn]] void ThrowNoSuchName(const nlohmann::json& tree);
 
 // `tree`, bound to a struct and made a tree again, is `bound`: an error names
 // the key whose value the struct does not hold unchanged.

@@ -19,17 +19,19 @@ struct InnerConfig {
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(InnerConfig, lr, milestones)
 
+enum class Mode { kSlow, kFast };
+SEG_DECLARE_ENUM(Mode)
+SEG_DEFINE_ENUM(Mode, {Mode::kFast, "fast"}, {Mode::kSlow, "slow"})
+
 struct TestConfig {
-  std::string mode = "fast";
+  Mode mode = Mode::kFast;
   int64_t steps = 10;
   bool flip = true;
   InnerConfig optimizer;
   std::vector<int64_t> channels;  // no default element
 
   static std::vector<KeyRule> Rules() {
-    return {{"steps", 1, 1000},
-            {"optimizer.lr", 0, 10},
-            OneOf("mode", {"fast", "slow"})};
+    return {{"steps", 1, 1000}, {"optimizer.lr", 0, 10}, OneOf<Mode>("mode")};
   }
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TestConfig, mode, steps, flip,
@@ -58,7 +60,7 @@ TEST(ParseConfigTest, FileThenOverridesOverDefaults) {
   ASSERT_OK(
       Parse("mode: slow\noptimizer:\n  lr: 0.25\n  milestones: [3, 4.5]\n",
             {"steps=20", "optimizer.lr=2"}, &config));
-  EXPECT_EQ(config.mode, "slow");
+  EXPECT_EQ(config.mode, Mode::kSlow);
   EXPECT_EQ(config.steps, 20);
   EXPECT_TRUE(config.flip);
   EXPECT_EQ(config.optimizer.lr, 2.0);
@@ -201,6 +203,54 @@ TEST(ParseConfigTest, MalformedOverride) {
               StatusIs(kInvalid, HasSubstr("is not UTF-8 text")));
 }
 
+TEST(ParseConfigTest, AnEnumerationIsWrittenByName) {
+  EXPECT_EQ(json(TestConfig())["mode"], "fast");
+  EXPECT_EQ(EnumName(Mode::kSlow), "slow");
+  TestConfig config;
+  ASSERT_OK(Parse("", {"mode=slow"}, &config));
+  EXPECT_EQ(config.mode, Mode::kSlow);
+}
+
+struct NoRuleConfig {
+  Mode mode = Mode::kFast;
+  std::vector<Mode> modes;
+  static std::vector<KeyRule> Rules() { return {}; }
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(NoRuleConfig, mode, modes)
+
+TEST(ParseConfigTest, AnUnknownNameOfAnEnumerationNeverBecomesAnother) {
+  NoRuleConfig config;
+  EXPECT_THAT(
+      ParseConfig("mode: fats\n", "t.yaml", {}, &config),
+      StatusIs(kInvalid, AllOf(HasSubstr("t.yaml: "), HasSubstr("fats"))));
+  EXPECT_THAT(ParseConfig("modes: [slow, fats]\n", "t.yaml", {}, &config),
+              StatusIs(kInvalid,
+                       AllOf(HasSubstr("t.yaml: modes: "), HasSubstr("fats"))));
+  ASSERT_OK(ParseConfig("modes: [slow, fast]\n", "t.yaml", {}, &config));
+  EXPECT_THAT(config.modes, ElementsAre(Mode::kSlow, Mode::kFast));
+}
+
+TEST(MergeConfigTest, ARuleThatNamesNoKeyIsAnError) {
+  const json defaults = json::parse(
+      R"({"lr": 0.5, "stage": {"steps": 1}, "stages": [{"steps": 1}],
+          "later": []})");
+  const auto merge = [&](const std::string& key) {
+    const std::vector<KeyRule> rules = {{key, 0, 1}};
+    return MergeConfig(defaults, rules, "", "t.yaml", {}).status();
+  };
+  for (const char* key : {"lr", "stage", "stage.steps", "stages",
+                          "stages.steps", "later", "later.steps"}) {
+    EXPECT_OK(merge(key)) << key;
+  }
+  EXPECT_THAT(merge("stage.step"),
+              StatusIs(absl::StatusCode::kInternal,
+                       AllOf(HasSubstr("a rule names the key 'stage.step'"),
+                             HasSubstr("is it 'stage.steps'?"))));
+  for (const char* key : {"", "l", "lr.x", "stage.", "stages.x", "lt.steps"}) {
+    EXPECT_FALSE(merge(key).ok()) << key;
+  }
+}
+
 TEST(ParseYamlTest, CoreSchemaScalars) {
   ASSERT_OK_AND_ASSIGN(
       const json tree,
@@ -302,12 +352,6 @@ TEST(ConfigChangesTest, NamesLeavesListsAndWhatOneLacks) {
   EXPECT_EQ(lines,
             (std::vector<std::string>{"a.b: 1 -> 2.5", "a.c: [1, 2] -> [1]",
                                       "new: null -> y", "old: true -> null"}));
-}
-
-TEST(NearestNameTest, ByWholeOrByLastPart) {
-  EXPECT_EQ(NearestName({"mean_iou", "pixel_accuracy"}, "mean_io"), "mean_iou");
-  EXPECT_EQ(NearestName({"train.lr", "data.pack"}, "pack"), "data.pack");
-  EXPECT_EQ(NearestName({}, "x"), "");
 }
 
 TEST(ToYamlTest, ParsingTheTextGivesTheTree) {

@@ -18,8 +18,8 @@ MeanFieldOptions DenseCrfConfig::Options() const {
   options.iterations = iterations;
   options.spatial_theta = spatial_theta;
   options.spatial_weight = spatial_weight;
-  options.bilateral_theta_pos = theta_position;
-  options.bilateral_theta_col = theta_colour;
+  options.bilateral_theta_position = theta_position;
+  options.bilateral_theta_colour = theta_colour;
   options.bilateral_weight = bilateral_weight;
   return options;
 }

@@ -27,7 +27,7 @@
 #include "common/base/printable.h"
 #include "common/base/runfiles.h"
 #include "common/io/file.h"
-#include "common/memory/keep_freed_memory.h"
+#include "common/base/keep_freed_memory.h"
 
 ABSL_FLAG(std::string, config, "",
           "YAML file; without it the paper's configs/demo.yaml");

@@ -11,11 +11,11 @@
 
 #include "ATen/ATen.h"
 #include "common/base/log.h"
+#include "common/base/random.h"
 #include "common/config/config.h"
 #include "common/datasets/augment.h"
 #include "common/datasets/open.h"
 #include "common/datasets/pack_fixture.h"
-#include "common/datasets/random.h"
 #include "common/io/file.h"
 #include "common/testing/status_matchers.h"
 

@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "ATen/ATen.h"
-#include "common/datasets/random.h"
+#include "common/base/random.h"
 #include "common/datasets/transforms.h"
 #include "common/testing/status_matchers.h"
 

@@ -7,7 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "common/datasets/random.h"
+#include "common/base/random.h"
 
 namespace seg {
 namespace {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "ATen/ATen.h"
-#include "common/datasets/random.h"
+#include "common/base/random.h"
 #include "common/testing/status_matchers.h"
 
 namespace seg {

@@ -12,7 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
 #include "common/datasets/augment.h"
-#include "common/datasets/random.h"
+#include "common/base/random.h"
 #include "torch/data/dataloader/stateless.h"
 #include "torch/data/samplers/base.h"
 

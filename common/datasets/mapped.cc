@@ -164,10 +164,11 @@ absl::StatusOr<DatasetInfo> MapInfo(const DatasetInfo& info,
 }
 
 absl::StatusOr<std::shared_ptr<const Dataset>> MappedDataset(
-    std::shared_ptr<const Dataset> dataset, const DataConfig& config) {
-  SEG_ASSIGN_OR_RETURN(DatasetInfo info,
-                       MapInfo(dataset->info(), config.map, config.class_names,
-                               config.augment.flip));
+    std::shared_ptr<const Dataset> dataset, const ClassMapConfig& config,
+    bool needs_flip) {
+  SEG_ASSIGN_OR_RETURN(
+      DatasetInfo info,
+      MapInfo(dataset->info(), config.map, config.class_names, needs_flip));
   if (config.map.empty()) return dataset;
   return std::make_shared<Mapped>(std::move(dataset), std::move(info),
                                   config.map);

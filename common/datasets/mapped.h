@@ -33,11 +33,12 @@ absl::StatusOr<DatasetInfo> MapInfo(const DatasetInfo& info,
                                     const std::vector<std::string>& class_names,
                                     bool needs_flip);
 
-// `dataset` with the labels of every mask replaced by data.map and described by
+// `dataset` with the labels of every mask replaced by the map and described by
 // MapInfo; `dataset` itself when the map is empty. Old ignore labels become
-// 255. Needs a flip when config.augment.flip is set.
+// 255. needs_flip: whether pictures will be mirrored.
 absl::StatusOr<std::shared_ptr<const Dataset>> MappedDataset(
-    std::shared_ptr<const Dataset> dataset, const DataConfig& config);
+    std::shared_ptr<const Dataset> dataset, const ClassMapConfig& config,
+    bool needs_flip);
 
 }  // namespace seg
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -36,75 +37,6 @@ constexpr char kSynthetic[] = "synthetic:";
 
 // Every split of a synthetic set owns this many indices.
 constexpr int64_t kSplitStride = int64_t{1} << 32;
-
-template <typename Options>
-Options WithSize(const SyntheticConfig& config) {
-  Options options;
-  options.height = config.height;
-  options.width = config.width;
-  options.seed = static_cast<uint64_t>(config.seed);
-  return options;
-}
-
-absl::StatusOr<std::shared_ptr<const Dataset>> OpenSynthetic(
-    const DataConfig& config, const std::string& split) {
-  const std::string name = config.pack.substr(sizeof(kSynthetic) - 1);
-  if (name != "scenes" && name != "faces" && name != "ambiguous" &&
-      name != "digits" && name != "strands") {
-    return absl::NotFoundError(absl::StrCat(
-        "data.pack: no synthetic set '", name,
-        "'; there are synthetic:scenes, synthetic:faces, "
-        "synthetic:ambiguous, synthetic:digits, synthetic:strands"));
-  }
-  const SyntheticConfig& s = config.synthetic;
-  const int64_t smallest = name == "scenes" ? 16 : 32;
-  for (const int64_t side : {s.height, s.width}) {
-    if (side < smallest || side > 4096) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "data.synthetic.height, data.synthetic.width: ", s.height, ", ",
-          s.width, ", expected ", smallest, " .. 4096"));
-    }
-  }
-  int64_t first = 0;
-  int64_t size = 0;
-  if (split == "train") {
-    size = s.train;
-  } else if (split == "val") {
-    first = kSplitStride;
-    size = s.val;
-  } else if (split == "test") {
-    first = 2 * kSplitStride;
-    size = s.test;
-  } else {
-    return NoSuchSplitError(
-        absl::StrCat(config.pack, ": no split '", split,
-                     "'; synthetic sets have train, val, test"));
-  }
-  if (size < 0 || size > 1000000000) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "data.synthetic.", split, ": ", size, ", expected 0 .. 1000000000"));
-  }
-  if (name == "faces") {
-    return MakeFacesDataset(WithSize<FacesOptions>(s), first, size);
-  }
-  if (name == "ambiguous") {
-    return MakeAmbiguousDataset(WithSize<AmbiguousOptions>(s), first, size);
-  }
-  if (name == "digits") {
-    if (s.hidden_quadrants < 1 || s.hidden_quadrants > 3) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("data.synthetic.hidden_quadrants: ", s.hidden_quadrants,
-                       ", expected 1 .. 3"));
-    }
-    DigitsOptions options = WithSize<DigitsOptions>(s);
-    options.hidden_quadrants = s.hidden_quadrants;
-    return MakeDigitsDataset(options, first, size);
-  }
-  if (name == "strands") {
-    return MakeStrandsDataset(WithSize<StrandsOptions>(s), first, size);
-  }
-  return MakeScenesDataset(WithSize<ScenesOptions>(s), first, size);
-}
 
 bool IsFolder(const fs::path& path) {
   std::error_code error;
@@ -163,53 +95,161 @@ struct Opened {
   std::string folder;
 };
 
-absl::StatusOr<Opened> OpenVoc(const std::string& pack, const std::string& name,
-                               const std::string& data_root,
-                               const std::string& split) {
+struct Request {
+  const DataConfig& config;
+  const std::string& data_root;
+  const std::string& split;
+  std::string name;  // what stands behind the colon of config.pack
+};
+
+// An official format in one folder. Those with several divisions of their data
+// take data.fold too.
+template <auto Open>
+absl::StatusOr<Opened> OpenFormat(const Request& request) {
+  Opened opened;
+  SEG_ASSIGN_OR_RETURN(
+      opened.folder,
+      FindOfficial(request.config.pack, request.name, request.data_root));
+  if constexpr (std::is_invocable_v<decltype(Open), const std::string&,
+                                    const std::string&, int64_t>) {
+    SEG_ASSIGN_OR_RETURN(opened.dataset, Open(opened.folder, request.split,
+                                              request.config.fold));
+  } else {
+    SEG_ASSIGN_OR_RETURN(opened.dataset, Open(opened.folder, request.split));
+  }
+  return opened;
+}
+
+absl::StatusOr<Opened> OpenVoc(const Request& request) {
+  const std::string& pack = request.config.pack;
   // "VOC+SBD", unless a folder really has that name.
-  const size_t plus = name.find('+');
-  std::string voc = name;
+  const size_t plus = request.name.find('+');
+  std::string voc = request.name;
   std::string sbd;
-  if (plus != std::string::npos && FindFolder(name, data_root).empty()) {
-    voc = name.substr(0, plus);
-    SEG_ASSIGN_OR_RETURN(sbd,
-                         FindOfficial(pack, name.substr(plus + 1), data_root));
+  if (plus != std::string::npos &&
+      FindFolder(request.name, request.data_root).empty()) {
+    voc = request.name.substr(0, plus);
+    SEG_ASSIGN_OR_RETURN(sbd, FindOfficial(pack, request.name.substr(plus + 1),
+                                           request.data_root));
   }
   Opened opened;
-  SEG_ASSIGN_OR_RETURN(opened.folder, FindOfficial(pack, voc, data_root));
-  SEG_ASSIGN_OR_RETURN(opened.dataset, OpenVoc2012(opened.folder, sbd, split));
+  SEG_ASSIGN_OR_RETURN(opened.folder,
+                       FindOfficial(pack, voc, request.data_root));
+  SEG_ASSIGN_OR_RETURN(opened.dataset,
+                       OpenVoc2012(opened.folder, sbd, request.split));
   return opened;
+}
+
+// The indices of a split of a generated set.
+struct IndexRange {
+  int64_t first = 0;
+  int64_t size = 0;
+};
+
+absl::StatusOr<IndexRange> SplitRange(const Request& request) {
+  const SyntheticConfig& sizes = request.config.synthetic;
+  IndexRange range;
+  if (request.split == "train") {
+    range = {0, sizes.train};
+  } else if (request.split == "val") {
+    range = {kSplitStride, sizes.val};
+  } else if (request.split == "test") {
+    range = {2 * kSplitStride, sizes.test};
+  } else {
+    return NoSuchSplitError(
+        absl::StrCat(request.config.pack, ": no split '", request.split,
+                     "'; synthetic sets have train, val, test"));
+  }
+  if (range.size < 0 || range.size > 1000000000) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("data.synthetic.", request.split, ": ", range.size,
+                     ", expected 0 .. 1000000000"));
+  }
+  return range;
+}
+
+// Sets what only one generator has.
+template <typename Options>
+absl::Status SetOwn(const SyntheticConfig&, Options*) {
+  return absl::OkStatus();
+}
+
+absl::Status SetOwn(const SyntheticConfig& config, DigitsOptions* options) {
+  options->hidden_quadrants = config.hidden_quadrants;
+  if (config.hidden_quadrants >= 1 && config.hidden_quadrants <= 3) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("data.synthetic.hidden_quadrants: ", config.hidden_quadrants,
+                   ", expected 1 .. 3"));
+}
+
+template <typename Options, auto Make, int64_t kSmallestSide>
+absl::StatusOr<Opened> Generate(const Request& request) {
+  const SyntheticConfig& config = request.config.synthetic;
+  for (const int64_t side : {config.height, config.width}) {
+    if (side < kSmallestSide || side > 4096) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "data.synthetic.height, data.synthetic.width: ", config.height, ", ",
+          config.width, ", expected ", kSmallestSide, " .. 4096"));
+    }
+  }
+  SEG_ASSIGN_OR_RETURN(const IndexRange range, SplitRange(request));
+  Options options;
+  options.height = config.height;
+  options.width = config.width;
+  options.seed = static_cast<uint64_t>(config.seed);
+  SEG_RETURN_IF_ERROR(SetOwn(config, &options));
+  return Opened{Make(options, range.first, range.size), ""};
+}
+
+// What config.pack may name besides a pack: "FORMAT:FOLDER", "synthetic:SET".
+struct Source {
+  const char* name;
+  absl::StatusOr<Opened> (*open)(const Request& request);
+};
+
+constexpr Source kSources[] = {
+    {"voc2012", OpenVoc},
+    {"sbd", OpenFormat<OpenSbd>},
+    {"helen", OpenFormat<OpenHelen>},
+    {"cub2010", OpenFormat<OpenCub2010>},
+    {"cub2011", OpenFormat<OpenCub2011>},
+    {"lfw_parts", OpenFormat<OpenLfwParts>},
+    {"lfw4", OpenFormat<OpenLfw4>},
+    {"synthetic:scenes", Generate<ScenesOptions, MakeScenesDataset, 16>},
+    {"synthetic:faces", Generate<FacesOptions, MakeFacesDataset, 32>},
+    {"synthetic:ambiguous",
+     Generate<AmbiguousOptions, MakeAmbiguousDataset, 32>},
+    {"synthetic:digits", Generate<DigitsOptions, MakeDigitsDataset, 32>},
+    {"synthetic:strands", Generate<StrandsOptions, MakeStrandsDataset, 32>},
+};
+
+absl::Status NoSuchSet(const std::string& name) {
+  std::vector<std::string> sets;
+  for (const Source& source : kSources) {
+    if (absl::StartsWith(source.name, kSynthetic)) sets.push_back(source.name);
+  }
+  return absl::NotFoundError(absl::StrCat("data.pack: no synthetic set '", name,
+                                          "'; there are ",
+                                          absl::StrJoin(sets, ", ")));
 }
 
 absl::StatusOr<Opened> OpenAny(const DataConfig& config,
                                const std::string& data_root,
                                const std::string& split) {
-  Opened opened;
   const std::string& pack = config.pack;
-  if (absl::StartsWith(pack, kSynthetic)) {
-    SEG_ASSIGN_OR_RETURN(opened.dataset, OpenSynthetic(config, split));
-    return opened;
-  }
   const size_t colon = pack.find(':');
-  const std::string format =
-      colon == std::string::npos ? "" : pack.substr(0, colon);
-  const std::string name = pack.substr(format.empty() ? 0 : colon + 1);
-  if (format == "voc2012") return OpenVoc(pack, name, data_root, split);
-  const bool official = format == "sbd" || format == "helen" ||
-                        format == "cub2010" || format == "cub2011" ||
-                        format == "lfw_parts" || format == "lfw4";
-  if (official) {
-    SEG_ASSIGN_OR_RETURN(opened.folder, FindOfficial(pack, name, data_root));
-    SEG_ASSIGN_OR_RETURN(
-        opened.dataset,
-        format == "sbd"         ? OpenSbd(opened.folder, split)
-        : format == "helen"     ? OpenHelen(opened.folder, split)
-        : format == "lfw_parts" ? OpenLfwParts(opened.folder, split)
-        : format == "lfw4"      ? OpenLfw4(opened.folder, split, config.fold)
-        : format == "cub2010"   ? OpenCub2010(opened.folder, split, config.fold)
-                              : OpenCub2011(opened.folder, split, config.fold));
-    return opened;
+  if (colon != std::string::npos) {
+    const Request request = {config, data_root, split, pack.substr(colon + 1)};
+    const bool generated = absl::StartsWith(pack, kSynthetic);
+    const std::string name = generated ? pack : pack.substr(0, colon);
+    for (const Source& source : kSources) {
+      if (name == source.name) return source.open(request);
+    }
+    if (generated) return NoSuchSet(request.name);
   }
+  Opened opened;
   SEG_ASSIGN_OR_RETURN(opened.folder, FindPack(pack, data_root));
   SEG_ASSIGN_OR_RETURN(opened.dataset, OpenPack(opened.folder, split));
   return opened;
@@ -275,7 +315,8 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenDataset(
                        (fs::path(opened.folder) / "landmarks.txt").string(),
                        config.align));
   }
-  SEG_ASSIGN_OR_RETURN(dataset, MappedDataset(dataset, config));
+  SEG_ASSIGN_OR_RETURN(dataset,
+                       MappedDataset(dataset, config, config.augment.flip));
   if (!config.probabilities.empty()) {
     dataset = WithProbabilities(dataset, config.probabilities);
   }

@@ -1,7 +1,6 @@
 #include "common/datasets/pack.h"
 
 #include <algorithm>
-#include <array>
 #include <filesystem>
 #include <map>
 #include <set>
@@ -15,6 +14,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/status_macros.h"
+#include "common/datasets/id_check.h"
+#include "common/datasets/listed_dataset.h"
+#include "common/datasets/mask_check.h"
 #include "common/datasets/no_such_split.h"
 #include "common/io/file.h"
 
@@ -32,25 +34,6 @@ constexpr char kCutHint[] =
 
 std::string Join(const std::string& folder, const std::string& name) {
   return (fs::path(folder) / name).string();
-}
-
-// Why `id` may not name a file of the pack; empty when it may.
-std::string BadId(const std::string& id) {
-  if (id.front() == '/') return "is an absolute path";
-  for (const char c : id) {
-    if (c == '\\') return "contains a backslash; separate folders by /";
-    if (static_cast<unsigned char>(c) < 32) {
-      return "contains a control character";
-    }
-  }
-  for (size_t begin = 0; begin <= id.size();) {
-    const size_t end = std::min(id.find('/', begin), id.size());
-    const std::string part = id.substr(begin, end - begin);
-    if (part.empty() || part == ".") return "has an empty or '.' folder";
-    if (part == "..") return "contains '..', which leaves the pack";
-    begin = end + 1;
-  }
-  return "";
 }
 
 // `extension` in every mixture of cases but the lower one: ".PNG" first.
@@ -88,31 +71,6 @@ std::string IdOfLine(const std::string& folder, const std::string& line,
   *cut = !is_picture;
   return id;
 }
-
-class PackDataset : public Dataset {
- public:
-  PackDataset(std::string folder, DatasetInfo info,
-              std::vector<std::string> ids)
-      : folder_(std::move(folder)),
-        info_(std::move(info)),
-        ids_(std::move(ids)) {}
-
-  const DatasetInfo& info() const override { return info_; }
-  int64_t size() const override { return static_cast<int64_t>(ids_.size()); }
-  std::string id(int64_t index) const override { return ids_[index]; }
-  absl::StatusOr<Sample> Get(int64_t index) const override {
-    if (index < 0 || index >= size()) {
-      return absl::OutOfRangeError(absl::StrCat(
-          info_.name, ": sample ", index, " asked for, there are ", size()));
-    }
-    return ReadPackSample(folder_, info_, ids_[index]);
-  }
-
- private:
-  std::string folder_;
-  DatasetInfo info_;
-  std::vector<std::string> ids_;
-};
 
 }  // namespace
 
@@ -252,26 +210,6 @@ std::string FindInAnyCase(const std::string& stem,
   return stem + extension;
 }
 
-absl::Status CheckLabels(const std::string& path, const at::Tensor& mask,
-                         const DatasetInfo& info) {
-  std::array<bool, 256> known;
-  for (int64_t i = 0; i < 256; ++i) {
-    known[i] = i < info.num_classes() || i == info.ignore_label;
-  }
-  const at::Tensor whole = mask.contiguous();
-  const uint8_t* labels = whole.data_ptr<uint8_t>();
-  const int64_t width = whole.size(1);
-  for (int64_t i = 0; i < whole.numel(); ++i) {
-    if (known[labels[i]]) continue;
-    return absl::InvalidArgumentError(absl::StrCat(
-        path, ": label ", static_cast<int>(labels[i]), " at row ", i / width,
-        ", column ", i % width, " is no class (0..", info.num_classes() - 1,
-        ") and not the ignore label (", info.ignore_label,
-        "); add the class to dataset.yaml or relabel"));
-  }
-  return absl::OkStatus();
-}
-
 absl::StatusOr<Sample> ReadPackSample(const std::string& folder,
                                       const DatasetInfo& info,
                                       const std::string& id) {
@@ -282,14 +220,7 @@ absl::StatusOr<Sample> ReadPackSample(const std::string& folder,
   if (!info.has_masks) return sample;
   const std::string mask_path = MaskPath(folder, id);
   SEG_ASSIGN_OR_RETURN(sample.mask, ReadMask(mask_path));
-  if (sample.mask.size(0) != sample.image.size(1) ||
-      sample.mask.size(1) != sample.image.size(2)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        mask_path, ": expected the size of its image, ", sample.image.size(2),
-        "x", sample.image.size(1), ", got ", sample.mask.size(1), "x",
-        sample.mask.size(0), "; resize the mask by nearest neighbour"));
-  }
-  SEG_RETURN_IF_ERROR(CheckLabels(mask_path, sample.mask, info));
+  SEG_RETURN_IF_ERROR(CheckMask(mask_path, sample, info));
   return sample;
 }
 
@@ -348,7 +279,10 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenPack(
           "has_masks: false in dataset.yaml if there are none at all"));
     }
   }
-  return std::make_shared<PackDataset>(folder, std::move(info), std::move(ids));
+  return ListedDataset(info, std::move(ids),
+                       [folder, info](const std::string& id) {
+                         return ReadPackSample(folder, info, id);
+                       });
 }
 
 }  // namespace seg

@@ -77,11 +77,6 @@ std::string FindInAnyCase(const std::string& stem,
 // Whether `path` is a regular file.
 bool IsFile(const std::string& path);
 
-// InvalidArgument "PATH: ..." unless every label is a class id or the ignore
-// label; names the first offending pixel.
-absl::Status CheckLabels(const std::string& path, const at::Tensor& mask,
-                         const DatasetInfo& info);
-
 // Decodes one sample and checks it: sizes agree, labels are known.
 absl::StatusOr<Sample> ReadPackSample(const std::string& folder,
                                       const DatasetInfo& info,

@@ -362,8 +362,8 @@ TEST(OpenPackTest, BadContentsAreNamedByGet) {
   EXPECT_THAT(
       set->Get(0),
       StatusIs(kInvalid,
-               AllOf(HasSubstr("masks/s0.png: expected the size of its image, "
-                               "5x6, got 6x5"),
+               AllOf(HasSubstr("masks/s0.png: 6x5, expected the size of its "
+                               "image, 5x6"),
                      HasSubstr("nearest neighbour"))));
   EXPECT_THAT(set->Get(1),
               StatusIs(kInvalid,

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/datasets/mask_check.h"
 #include "common/datasets/pack.h"
 #include "common/datasets/transforms.h"
 #include "common/io/file.h"

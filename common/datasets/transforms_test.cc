@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "ATen/ATen.h"
-#include "common/datasets/random.h"
+#include "common/base/random.h"
 
 namespace seg {
 namespace {

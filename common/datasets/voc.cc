@@ -12,7 +12,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/status_macros.h"
-#include "common/datasets/listed.h"
+#include "common/datasets/listed_dataset.h"
+#include "common/datasets/mask_check.h"
 #include "common/datasets/no_such_split.h"
 #include "common/datasets/pack.h"
 #include "common/io/image.h"
@@ -95,6 +96,36 @@ absl::StatusOr<Sample> ReadSample(const Places& places, const DatasetInfo& info,
   }
   SEG_RETURN_IF_ERROR(CheckMask(path, sample, info));
   return sample;
+}
+
+// The ids of a list, one a line, each once.
+absl::StatusOr<std::vector<std::string>> ReadIdList(const std::string& path) {
+  SEG_ASSIGN_OR_RETURN(const std::vector<SplitEntry> entries,
+                       ReadSplitFile(path));
+  std::set<std::string> seen;
+  std::vector<std::string> ids;
+  for (const SplitEntry& entry : entries) {
+    if (!seen.insert(entry.id).second) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          path, ":", entry.line, ": the ID '", entry.id, "' is there twice"));
+    }
+    ids.push_back(entry.id);
+  }
+  return ids;
+}
+
+// NAMEs of the NAME.txt in `folder`, sorted.
+std::vector<std::string> ListTextFiles(const std::string& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end;
+       it.increment(error)) {
+    if (it->path().extension() == ".txt") {
+      names.push_back(it->path().stem().string());
+    }
+  }
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 // The usual union of VOC and SBD, without a list of it.

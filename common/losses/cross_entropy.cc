@@ -29,11 +29,6 @@ void Check(const at::Tensor& input, const at::Tensor& target,
       target.scalar_type());
   TORCH_CHECK(options.epsilon > 0.0 && options.epsilon < 1.0,
               "CrossEntropy: epsilon must be in (0, 1), got ", options.epsilon);
-  TORCH_CHECK(!options.class_weights.defined() ||
-                  (options.class_weights.dim() == 1 &&
-                   options.class_weights.size(0) == input.size(1)),
-              "CrossEntropy: class_weights must be [", input.size(1), "], got ",
-              options.class_weights.sizes());
 }
 
 void CheckLabels(const at::Tensor& labels, const at::Tensor& valid,
@@ -46,12 +41,9 @@ void CheckLabels(const at::Tensor& labels, const at::Tensor& valid,
               " nor the ignore label ", options.ignore_label);
 }
 
-// -log p above the floor, its continuation below.
-at::Tensor NegativeLog(const at::Tensor& p,
-                       const CrossEntropyOptions& options) {
-  const double epsilon = options.epsilon;
-  at::Tensor above = -p.clamp_min(epsilon).log();  // flat below
-  if (options.floor == ProbabilityFloor::kClamp) return above;
+// -log p above the floor, its tangent below.
+at::Tensor NegativeLog(const at::Tensor& p, double epsilon) {
+  const at::Tensor above = -p.clamp_min(epsilon).log();  // flat below
   return above + (epsilon - p).clamp_min(0.0) * (1.0 / epsilon);
 }
 
@@ -66,7 +58,7 @@ at::Tensor CrossEntropy(const at::Tensor& input, const at::Tensor& target,
   if (labels.is_cpu()) CheckLabels(labels, valid, classes, options);
   if (input.numel() == 0) return input.sum();  // 0, connected to input
 
-  // Ignored pixels point at label 0 and get the weight zero.
+  // Ignored pixels point at label 0 and count as zero.
   const at::Tensor index = labels.masked_fill(~valid, 0);
   const at::Tensor values = options.input == CrossEntropyInput::kScores
                                 ? at::log_softmax(input, 1)
@@ -75,28 +67,16 @@ at::Tensor CrossEntropy(const at::Tensor& input, const at::Tensor& target,
   at::Tensor loss;
   if (options.input == CrossEntropyInput::kProbabilities) {
     // Ignored pixels may hold anything: 1 keeps NaN out of the gradient.
-    loss = NegativeLog(picked.masked_fill(~valid, 1.0), options);
+    loss = NegativeLog(picked.masked_fill(~valid, 1.0), options.epsilon);
   } else {
     loss = -picked;
   }
   loss = loss.masked_fill(~valid, 0.0);
 
-  at::Tensor total_weight;
-  if (options.class_weights.defined()) {
-    const at::Tensor weight = options.class_weights.detach()
-                                  .to(input.options())
-                                  .take(index)
-                                  .masked_fill(~valid, 0.0);
-    loss = loss * weight;
-    total_weight = weight.sum(at::kDouble);
-  } else {
-    total_weight = valid.sum().to(at::kDouble);
-  }
-  at::Tensor sum = loss.sum();
+  const at::Tensor sum = loss.sum();
   if (options.reduction == CrossEntropyReduction::kSum) return sum;
-  // No weight at all: the sum is zero and so is sum / 1.
-  return sum / total_weight.masked_fill(total_weight == 0.0, 1.0)
-                   .to(input.scalar_type());
+  // No valid pixel: the sum is zero and so is sum / 1.
+  return sum / valid.sum().clamp_min(1).to(input.scalar_type());
 }
 
 }  // namespace seg

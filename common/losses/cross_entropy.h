@@ -6,8 +6,8 @@
 //           or ignore_label. A valid pixel with another value is an error that
 //           names the value.
 //   returns a scalar of the type of input:
-//     sum:  sum over valid pixels of w[t] * (-log p_t)
-//     mean: that sum / sum over valid pixels of w[t]  (w = 1: the mean)
+//     sum:  sum over valid pixels of -log p_t
+//     mean: that sum / the number of valid pixels
 //   If all pixels are ignored (or there are none) the result is 0 and the
 //   gradient is 0, in both reductions, never NaN.
 //
@@ -16,11 +16,9 @@
 //   kLogProbabilities: log p_t is input[t].
 //   kProbabilities: p_t is input[t], used above a floor `epsilon`. At or below
 //     the floor, which includes the zeros and negative values that simplex
-//     projections give, one of
-//       kLinear: -log(epsilon) + (epsilon - p) / epsilon, the tangent at the
-//                floor: the gradient stays -1/epsilon, so a pixel that is wrong
-//                with certainty still learns (default);
-//       kClamp:  -log(epsilon), with zero gradient.
+//     projections give, -log p_t is -log(epsilon) + (epsilon - p) / epsilon,
+//     the tangent at the floor: the gradient stays -1/epsilon, so a pixel that
+//     is wrong with certainty still learns.
 //
 // Differentiable in input, any number of times. Memory: one copy of input for
 // kScores, none of size C for the other two in the forward pass.
@@ -34,7 +32,6 @@ namespace seg {
 
 enum class CrossEntropyInput { kScores, kLogProbabilities, kProbabilities };
 enum class CrossEntropyReduction { kMean, kSum };
-enum class ProbabilityFloor { kLinear, kClamp };
 
 struct CrossEntropyOptions {
   CrossEntropyInput input = CrossEntropyInput::kScores;
@@ -42,9 +39,6 @@ struct CrossEntropyOptions {
   int64_t ignore_label = 255;
   // For kProbabilities; 1/epsilon bounds the gradient of a pixel.
   double epsilon = 0.01;
-  ProbabilityFloor floor = ProbabilityFloor::kLinear;
-  // [C] of any float type, >= 0; undefined: all ones.
-  at::Tensor class_weights;
 };
 
 at::Tensor CrossEntropy(const at::Tensor& input, const at::Tensor& target,

@@ -61,8 +61,7 @@ std::vector<int64_t> Occurring(const at::Tensor& labels) {
 }  // namespace
 
 at::Tensor SquaredDistanceToBoundary(const at::Tensor& target,
-                                     int64_t ignore_label,
-                                     bool ignore_is_boundary) {
+                                     int64_t ignore_label) {
   TORCH_CHECK(target.dim() == 2 && target.scalar_type() == at::kLong,
               "SquaredDistanceToBoundary: target must be int64 [H, W], got ",
               target.scalar_type(), " ", target.sizes());
@@ -70,9 +69,7 @@ at::Tensor SquaredDistanceToBoundary(const at::Tensor& target,
   for (int64_t label : Occurring(target)) {
     if (label == ignore_label) continue;
     const at::Tensor inside = target == label;
-    at::Tensor other = ~inside;
-    if (!ignore_is_boundary) other = other & (target != ignore_label);
-    result = at::where(inside, SquaredDistanceTransform(other), result);
+    result = at::where(inside, SquaredDistanceTransform(~inside), result);
   }
   return result;
 }
@@ -92,24 +89,14 @@ void TrimapIou::Add(const at::Tensor& prediction, const at::Tensor& target) {
   const at::Tensor p = AsLabels("TrimapIou", prediction);
   const at::Tensor t = AsLabels("TrimapIou", target);
   for (int64_t n = 0; n < t.size(0); ++n) {
-    at::Tensor p_near, t_near, distance;
-    BoundaryBand band;
-    if (options_.ignore_is_boundary) {
-      // Only the pixels of the widest band are looked at again.
-      band = FindBoundaryBand(
-          t[n], *std::max_element(options_.radii.begin(), options_.radii.end()),
-          options_.ignore_label);
-      const at::Tensor pixels = AsTensor(&band.pixels);
-      p_near = p[n].flatten().index_select(0, pixels);
-      t_near = t[n].flatten().index_select(0, pixels);
-      distance = AsTensor(&band.squared_distances);
-    } else {
-      p_near = p[n];
-      t_near = t[n];
-      distance = SquaredDistanceToBoundary(
-          t_near.to(at::kLong), options_.ignore_label, /*ignore_is_boundary=*/
-          false);
-    }
+    // Only the pixels of the widest band are looked at again.
+    BoundaryBand band = FindBoundaryBand(
+        t[n], *std::max_element(options_.radii.begin(), options_.radii.end()),
+        options_.ignore_label);
+    const at::Tensor pixels = AsTensor(&band.pixels);
+    const at::Tensor p_near = p[n].flatten().index_select(0, pixels);
+    const at::Tensor t_near = t[n].flatten().index_select(0, pixels);
+    const at::Tensor distance = AsTensor(&band.squared_distances);
     for (size_t i = 0; i < matrices_.size(); ++i) {
       // Distances are integers: compare with the integer part of r^2.
       const double squared = std::floor(options_.radii[i] * options_.radii[i]);

@@ -7,8 +7,8 @@
 // Euclidean, centre to centre, exact. So r = 1 takes the two pixels on either
 // side of a boundary, and the band of radius r is about 2 r pixels wide. The
 // border of the image is not a boundary. Ignored pixels are never counted;
-// whether their region acts as "another label" is an option: yes by default,
-// as in data sets that paint a void line over object contours (PASCAL VOC).
+// their region acts as "another label", for data sets that paint a void line
+// over object contours (PASCAL VOC).
 //
 // BoundaryIou: intersection over union of inner boundary regions of target and
 // prediction (Cheng et al. 2021, "Boundary IoU"): for each class, the pixels of
@@ -33,7 +33,6 @@ namespace seg {
 struct TrimapOptions {
   std::vector<double> radii = {1, 2, 4, 8, 16};  // pixels, each > 0
   int64_t ignore_label = 255;
-  bool ignore_is_boundary = true;
 };
 
 class TrimapIou {
@@ -57,12 +56,11 @@ class TrimapIou {
 };
 
 // Squared distance of each pixel of target [H, W] (int64 labels) to the nearest
-// pixel with another label, int64 [H, W]; kNoSource where there is none. With
-// ignore_is_boundary false, ignored pixels are not "another label". The value
-// at ignored pixels is kNoSource. O(H W) a label that occurs.
+// pixel with another label, int64 [H, W]; kNoSource where there is none, and at
+// ignored pixels. O(H W) a label that occurs; FindBoundaryBand gives the same
+// near boundaries, for all labels at once.
 at::Tensor SquaredDistanceToBoundary(const at::Tensor& target,
-                                     int64_t ignore_label,
-                                     bool ignore_is_boundary);
+                                     int64_t ignore_label);
 
 class BoundaryIou {
  public:

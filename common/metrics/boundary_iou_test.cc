@@ -97,7 +97,7 @@ TEST(TrimapIouTest, DistanceIsToTheNearestOtherLabel) {
   const at::Tensor target = at::randint(0, 3, {3, 4}, at::kLong)
                                 .repeat_interleave(5, 0)
                                 .repeat_interleave(5, 1);
-  const at::Tensor distance = SquaredDistanceToBoundary(target, 255, true);
+  const at::Tensor distance = SquaredDistanceToBoundary(target, 255);
   for (int64_t label = 0; label < 3; ++label) {
     const at::Tensor inside = target == label;
     EXPECT_TRUE(at::equal(distance.masked_select(inside),
@@ -124,7 +124,7 @@ TEST(BoundaryBandTest, EqualsTheDistanceTransforms) {
            {1, 1}, {1, 30}, {30, 1}, {23, 41}, {40, 40}}) {
     for (const double noise : {0.0, 0.02, 0.5}) {
       const at::Tensor target = RandomLabels(height, width, noise);
-      const at::Tensor distance = SquaredDistanceToBoundary(target, 255, true);
+      const at::Tensor distance = SquaredDistanceToBoundary(target, 255);
       for (const double radius : {0.5, 1.0, 2.0, 2.9, 5.0, 16.0, 1e9}) {
         const at::Tensor near =
             (distance <= static_cast<int64_t>(std::floor(radius * radius)))
@@ -170,20 +170,17 @@ TEST(TrimapIouTest, EveryIntegerTypeGivesTheSameCounts) {
   }
 }
 
-TEST(TrimapIouTest, IgnoredRegionIsABoundaryOrNot) {
+TEST(TrimapIouTest, IgnoredRegionIsABoundary) {
   // 0 0 0 255 1 1 1
   at::Tensor target = at::zeros({1, 7}, at::kLong);
   target.select(1, 3).fill_(255);
   target.slice(1, 4).fill_(1);
-  for (bool is_boundary : {true, false}) {
-    TrimapOptions options;
-    options.radii = {1, 2};
-    options.ignore_is_boundary = is_boundary;
-    TrimapIou trimap(2, options);
-    trimap.Add(at::zeros({1, 7}, at::kLong), target);
-    EXPECT_EQ(trimap.confusion(0).total(), is_boundary ? 2 : 0);
-    EXPECT_EQ(trimap.confusion(1).total(), is_boundary ? 4 : 2);
-  }
+  TrimapOptions options;
+  options.radii = {1, 2};
+  TrimapIou trimap(2, options);
+  trimap.Add(at::zeros({1, 7}, at::kLong), target);
+  EXPECT_EQ(trimap.confusion(0).total(), 2);
+  EXPECT_EQ(trimap.confusion(1).total(), 4);
 }
 
 TEST(TrimapIouTest, OneLabelHasNoBand) {

@@ -67,7 +67,7 @@ EnergyDistance GeneralizedEnergyDistance(const at::Tensor& samples,
                                          const at::Tensor& truths,
                                          const EnergyDistanceOptions& options) {
   const at::Tensor cross = IouDistances(samples, truths, options);
-  const int64_t num_samples = samples.size(0), num_truths = truths.size(0);
+  const int64_t num_truths = truths.size(0);
   TORCH_CHECK(
       options.truth_weights.empty() ||
           static_cast<int64_t>(options.truth_weights.size()) == num_truths,
@@ -83,9 +83,6 @@ EnergyDistance GeneralizedEnergyDistance(const at::Tensor& samples,
   }
   TORCH_CHECK(options.truth_weights.empty() || total > 0.0,
               "EnergyDistance: truth_weights must not all be zero");
-  TORCH_CHECK(!options.unbiased_samples || num_samples >= 2,
-              "EnergyDistance: unbiased_samples needs two samples, got ",
-              num_samples);
   const at::Tensor weights =
       options.truth_weights.empty()
           ? at::full({num_truths}, 1.0 / static_cast<double>(num_truths),
@@ -94,12 +91,8 @@ EnergyDistance GeneralizedEnergyDistance(const at::Tensor& samples,
 
   EnergyDistance result;
   result.samples_truths = cross.mean(0).dot(weights).item<double>();
-  const double pairs = static_cast<double>(
-      num_samples * (options.unbiased_samples ? num_samples - 1 : num_samples));
-  // The distance of a sample to itself is 0, so leaving it out changes only
-  // the number of pairs.
   result.samples =
-      IouDistances(samples, samples, options).sum().item<double>() / pairs;
+      IouDistances(samples, samples, options).mean().item<double>();
   result.truths = IouDistances(truths, truths, options)
                       .mv(weights)
                       .dot(weights)

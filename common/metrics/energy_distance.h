@@ -7,8 +7,7 @@
 // with S, S' drawn from the samples and Y, Y' from the truths, independently
 // and with replacement: a pair may be the same map twice, at distance 0, as in
 // the source. So the expectations are those of the two empirical distributions,
-// D^2 = 0 where these agree; `unbiased_samples` leaves the pairs of a sample
-// with itself out, for the distance of the distribution that samples come from.
+// and D^2 = 0 where these agree.
 //
 // IoU of two maps: the mean over the classes first_class .. num_classes - 1 of
 // |both| / |either|, over the pixels that are void in neither. A class that
@@ -34,7 +33,6 @@ struct EnergyDistanceOptions {
   int64_t ignore_label = 255;
   // Probabilities of the truths; divided by their sum. Empty: all equal.
   std::vector<double> truth_weights;
-  bool unbiased_samples = false;  // needs two samples
 };
 
 struct EnergyDistance {

@@ -41,13 +41,12 @@ TEST(EnergyDistanceTest, HandWorked) {
 
   EnergyDistanceOptions options;
   options.truth_weights = {3.0, 1.0};  // 3/4, 1/4
-  options.unbiased_samples = true;
   const EnergyDistance weighted =
       GeneralizedEnergyDistance(samples, truths, options);
   EXPECT_NEAR(weighted.samples_truths, 0.75 / 3.0 + 0.25, 1e-15);
-  EXPECT_NEAR(weighted.samples, 2.0 / 3.0, 1e-15);
+  EXPECT_NEAR(weighted.samples, 1.0 / 3.0, 1e-15);
   EXPECT_NEAR(weighted.truths, 2.0 * 0.75 * 0.25, 1e-15);
-  EXPECT_NEAR(weighted.squared, 1.0 - 2.0 / 3.0 - 0.375, 1e-15);
+  EXPECT_NEAR(weighted.squared, 1.0 - 1.0 / 3.0 - 0.375, 1e-15);
 }
 
 TEST(EnergyDistanceTest, EmptyMasksAgree) {
@@ -191,10 +190,6 @@ TEST(EnergyDistanceTest, Errors) {
   options.truth_weights = {2.0, -1.0};
   ExpectError([&] { GeneralizedEnergyDistance(x, x, options); },
               "not negative, got -1");
-  options = {};
-  options.unbiased_samples = true;
-  ExpectError([&] { GeneralizedEnergyDistance(x.slice(0, 0, 1), x, options); },
-              "needs two samples, got 1");
   options = {};
   options.first_class = 2;
   ExpectError([&] { GeneralizedEnergyDistance(x, x, options); },

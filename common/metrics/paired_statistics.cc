@@ -1,7 +1,5 @@
 #include "common/metrics/paired_statistics.h"
 
-#include <c10/util/Exception.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -52,15 +50,6 @@ PairedComparison ComparePaired(const std::vector<double>& differences) {
   }
   if (all(1)) result.verdict = Verdict::kHeld;
   if (all(-1)) result.verdict = Verdict::kNotHeld;
-  return result;
-}
-
-std::vector<double> PairedDifferences(const std::vector<double>& a,
-                                      const std::vector<double>& b) {
-  TORCH_CHECK(a.size() == b.size(), "PairedDifferences: ", a.size(),
-              " scores against ", b.size());
-  std::vector<double> result(a.size());
-  for (size_t i = 0; i < a.size(); ++i) result[i] = a[i] - b[i];
   return result;
 }
 

@@ -35,10 +35,6 @@ struct PairedComparison {
 //   undecided: everything else, in particular a zero, a NaN or an infinity.
 PairedComparison ComparePaired(const std::vector<double>& differences);
 
-// a[i] - b[i]; the sizes must agree.
-std::vector<double> PairedDifferences(const std::vector<double>& a,
-                                      const std::vector<double>& b);
-
 }  // namespace seg
 
 #endif  // COMMON_METRICS_PAIRED_STATISTICS_H_

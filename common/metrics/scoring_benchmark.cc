@@ -73,7 +73,7 @@ void BM_TrimapByTransform(benchmark::State& state) {
   const at::Tensor labels = Discs(state.range(0), 145);
   for (auto _ : state) {
     const at::Tensor t = truth.to(at::kLong), p = labels.to(at::kLong);
-    const at::Tensor distance = SquaredDistanceToBoundary(t, 255, true);
+    const at::Tensor distance = SquaredDistanceToBoundary(t, 255);
     for (const int64_t squared : {4, 25}) {
       ConfusionMatrix confusion(state.range(0), 255);
       confusion.Add(p, t, distance <= squared);

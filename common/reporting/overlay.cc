@@ -150,16 +150,4 @@ at::Tensor SideBySide(const std::vector<at::Tensor>& images, int64_t gap) {
   return out;
 }
 
-at::Tensor ComparisonStrip(const at::Tensor& image, const at::Tensor& truth,
-                           const at::Tensor& prediction, const Palette& palette,
-                           const OverlayOptions& options) {
-  if (!truth.defined()) {
-    return SideBySide({image, BlendMask(image, prediction, palette, options)});
-  }
-  return SideBySide(
-      {image, BlendMask(image, truth, palette, options),
-       BlendMask(image, prediction, palette, options),
-       DifferenceImage(image, truth, prediction, options.ignore_label)});
-}
-
 }  // namespace seg

@@ -51,12 +51,6 @@ at::Tensor DifferenceImage(const at::Tensor& image, const at::Tensor& truth,
 // shorter ones are filled up with white. No image gives [3,0,0].
 at::Tensor SideBySide(const std::vector<at::Tensor>& images, int64_t gap = 4);
 
-// image | truth | prediction | difference in one row. `truth` may be undefined
-// (data without masks): then image | prediction.
-at::Tensor ComparisonStrip(const at::Tensor& image, const at::Tensor& truth,
-                           const at::Tensor& prediction, const Palette& palette,
-                           const OverlayOptions& options = OverlayOptions());
-
 }  // namespace seg
 
 #endif  // COMMON_REPORTING_OVERLAY_H_

@@ -101,14 +101,6 @@ TEST(SideBySideTest, AlignsTopAndFillsWithWhite) {
   EXPECT_EQ(SideBySide({}).sizes(), at::IntArrayRef({3, 0, 0}));
 }
 
-TEST(ComparisonStripTest, HasFourPanelsOrTwoWithoutTruth) {
-  const at::Tensor mask = at::zeros({4, 5}, at::kByte);
-  EXPECT_EQ(ComparisonStrip(Grey(4, 5, 7), mask, mask, {}).sizes(),
-            at::IntArrayRef({3, 4, 4 * 5 + 3 * 4}));
-  EXPECT_EQ(ComparisonStrip(Grey(4, 5, 7), at::Tensor(), mask, {}).sizes(),
-            at::IntArrayRef({3, 4, 2 * 5 + 4}));
-}
-
 TEST(OverlayTest, AcceptsEmptyImages) {
   const at::Tensor mask = at::zeros({0, 0}, at::kByte);
   EXPECT_EQ(BlendMask(Grey(0, 0, 0), mask, {}).numel(), 0);

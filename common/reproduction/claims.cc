@@ -5,12 +5,13 @@
 #include <map>
 #include <set>
 #include <utility>
+#include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/status_macros.h"
 #include "common/io/file.h"
-#include "common/reproduction/strict_json.h"
+#include "common/io/strict_json.h"
 
 namespace seg {
 namespace {
@@ -86,6 +87,66 @@ absl::StatusOr<ValueOfSeed> Values(const Measured& measured,
   if (!missing.ok() && !out.empty()) return missing;
   return out;
 }
+
+// What speaks for a claim, by data and seed; positive in its favour.
+using Differences = std::map<std::string, ValueOfSeed>;
+
+// factor * (better - worse), where both were measured.
+absl::StatusOr<Differences> Subtract(
+    const std::map<std::string, Measured>& better,
+    const std::map<std::string, Measured>& worse, double factor,
+    const std::string& metric, const std::string& claim) {
+  Differences out;
+  for (const auto& [data, measured] : better) {
+    SEG_ASSIGN_OR_RETURN(const ValueOfSeed values,
+                         Values(measured, metric, claim));
+    const auto other = worse.find(data);
+    if (other == worse.end()) continue;
+    SEG_ASSIGN_OR_RETURN(const ValueOfSeed others,
+                         Values(other->second, metric, claim));
+    for (const auto& [seed, value] : values) {
+      const auto it = others.find(seed);
+      if (it != others.end()) out[data][seed] = factor * (value - it->second);
+    }
+  }
+  return out;
+}
+
+// The differences of a claim, by what it compares.
+struct Compare {
+  const std::string& claim;
+  const std::vector<ExperimentResult>& results;
+
+  absl::StatusOr<Differences> operator()(const std::monostate&) const {
+    return Differences();
+  }
+  absl::StatusOr<Differences> operator()(const RowPair& pair) const {
+    return Subtract(MeasurementsOf(pair.better, results),
+                    MeasurementsOf(pair.worse, results),
+                    pair.higher_is_better ? 1 : -1, pair.metric, claim);
+  }
+  absl::StatusOr<Differences> operator()(const ExperimentPair& pair) const {
+    return Subtract(ExperimentsOf({pair.better}, results),
+                    ExperimentsOf({pair.worse}, results),
+                    pair.higher_is_better ? pair.scale : -pair.scale,
+                    pair.metric, claim);
+  }
+  absl::StatusOr<Differences> operator()(const Statistic& statistic) const {
+    const std::map<std::string, Measured> measurements =
+        statistic.row.empty() ? ExperimentsOf(statistic.experiments, results)
+                              : MeasurementsOf(statistic.row, results);
+    Differences out;
+    for (const auto& [data, measured] : measurements) {
+      SEG_ASSIGN_OR_RETURN(const ValueOfSeed values,
+                           Values(measured, statistic.metric, claim));
+      for (const auto& [seed, value] : values) {
+        const double difference = value - statistic.bound;
+        out[data][seed] = statistic.above ? difference : -difference;
+      }
+    }
+    return out;
+  }
+};
 
 const ClaimVerdict* Find(const std::vector<ClaimVerdict>& verdicts,
                          const std::string& claim, const std::string& data) {
@@ -171,14 +232,15 @@ void CheckClaim(const Ledger& ledger, const Claim& claim,
                 const std::vector<ClaimVerdict>& computed,
                 std::vector<std::string>* problems) {
   const std::string where = absl::StrCat(ledger.file, ": claim ", claim.id);
-  if (!claim.better.empty() && claim.metric.empty()) {  // rows
-    const ReportedRow* better = ledger.FindRow(claim.better);
-    const ReportedRow* worse = ledger.FindRow(claim.worse);
+  const RowPair* pair = std::get_if<RowPair>(&claim.comparison);
+  if (pair != nullptr && pair->metric.empty()) {
+    const ReportedRow* better = ledger.FindRow(pair->better);
+    const ReportedRow* worse = ledger.FindRow(pair->worse);
     const double gain =
         (better->value - worse->value) * (better->higher_is_better ? 1 : -1);
     if (!(gain > 0)) {
       problems->push_back(absl::StrCat(where, ": the reported numbers of ",
-                                       claim.better, " and ", claim.worse,
+                                       pair->better, " and ", pair->worse,
                                        " do not say so; swap them"));
     }
   }
@@ -227,43 +289,19 @@ absl::StatusOr<std::vector<ClaimVerdict>> ComputeVerdicts(
     const Ledger& ledger, const std::vector<ExperimentResult>& results) {
   std::vector<ClaimVerdict> verdicts;
   for (const Claim& claim : ledger.claims) {
-    if (!claim.has_bound && claim.better.empty()) continue;
-    const double sign = claim.higher_is_better ? 1 : -1;
-    const auto measurements = [&](const std::string& name) {
-      return claim.pair_of_experiments ? ExperimentsOf({name}, results)
-                                       : MeasurementsOf(name, results);
-    };
-    const auto sources = !claim.has_bound ? measurements(claim.better)
-                         : claim.experiments.empty()
-                             ? MeasurementsOf(claim.row, results)
-                             : ExperimentsOf(claim.experiments, results);
-    const auto others = measurements(claim.worse);
-    for (const auto& [data, measured] : sources) {
+    SEG_ASSIGN_OR_RETURN(
+        const Differences differences,
+        std::visit(Compare{claim.id, results}, claim.comparison));
+    for (const auto& [data, by_seed] : differences) {
       ClaimVerdict verdict;
       verdict.claim = claim.id;
       verdict.data = data;
-      SEG_ASSIGN_OR_RETURN(const ValueOfSeed values,
-                           Values(measured, claim.metric, claim.id));
-      std::vector<double> differences;
-      if (claim.has_bound) {
-        for (const auto& [seed, value] : values) {
-          verdict.seeds.push_back(seed);
-          differences.push_back(sign * (value - claim.bound));
-        }
-      } else {
-        const auto other = others.find(data);
-        if (other == others.end()) continue;
-        SEG_ASSIGN_OR_RETURN(const ValueOfSeed worse,
-                             Values(other->second, claim.metric, claim.id));
-        for (const auto& [seed, value] : values) {
-          const auto it = worse.find(seed);
-          if (it == worse.end()) continue;
-          verdict.seeds.push_back(seed);
-          differences.push_back(sign * claim.scale * (value - it->second));
-        }
+      std::vector<double> values;
+      for (const auto& [seed, difference] : by_seed) {
+        verdict.seeds.push_back(seed);
+        values.push_back(difference);
       }
-      if (differences.empty()) continue;
-      verdict.statistics = JudgeDifferences(differences);
+      verdict.statistics = JudgeDifferences(values);
       verdicts.push_back(std::move(verdict));
     }
   }

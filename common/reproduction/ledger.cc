@@ -8,10 +8,11 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/nearest.h"
 #include "common/base/status_macros.h"
 #include "common/config/config.h"
 #include "common/io/file.h"
-#include "common/reproduction/strict_json.h"
+#include "common/io/strict_json.h"
 #include "nlohmann/json.hpp"
 
 namespace seg {
@@ -147,6 +148,54 @@ std::string ReadPointer(const std::string& key, Fields* fields) {
   return pointer;
 }
 
+RowPair ReadRowPair(const Ledger& ledger, Fields* fields) {
+  RowPair pair;
+  pair.better = ReadRowId("better", ledger, fields);
+  pair.worse = ReadRowId("worse", ledger, fields);
+  if (const ReportedRow* row = ledger.FindRow(pair.better)) {
+    pair.higher_is_better = row->higher_is_better;
+  }
+  if (fields->Has("metric")) {
+    pair.metric = ReadPointer("metric", fields);
+    pair.higher_is_better = ReadDirection(fields);
+  }
+  return pair;
+}
+
+ExperimentPair ReadExperimentPair(Fields* fields) {
+  ExperimentPair pair;
+  pair.better = fields->String("better_experiment");
+  pair.worse = fields->String("worse_experiment");
+  pair.metric = ReadPointer("metric", fields);
+  if (fields->Has("scale")) pair.scale = fields->Number("scale");
+  if (!(pair.scale > 0)) fields->Fail("scale", "must be positive");
+  pair.higher_is_better = ReadDirection(fields);
+  return pair;
+}
+
+absl::StatusOr<Statistic> ParseStatistic(const json& node,
+                                         const std::string& where,
+                                         const Ledger& ledger) {
+  Fields fields(node, where);
+  Statistic statistic;
+  if (fields.Has("experiments")) {
+    statistic.experiments = fields.Strings("experiments");
+    if (statistic.experiments.empty()) {
+      fields.Fail("experiments", "must not be empty");
+    }
+  } else {
+    statistic.row = ReadRowId("row", ledger, &fields);
+  }
+  statistic.metric = ReadPointer("metric", &fields);
+  statistic.above = fields.Has("above");
+  if (fields.Has("above") && fields.Has("below")) {
+    fields.Fail("below", "give above or below, not both");
+  }
+  statistic.bound = fields.Number(statistic.above ? "above" : "below");
+  SEG_RETURN_IF_ERROR(fields.Finish());
+  return statistic;
+}
+
 absl::StatusOr<Claim> ParseClaim(const json& node, const std::string& where,
                                  const Ledger& ledger,
                                  std::set<std::string>* seen) {
@@ -156,52 +205,24 @@ absl::StatusOr<Claim> ParseClaim(const json& node, const std::string& where,
   claim.text = fields.String("text");
   claim.source = fields.String("source");
   const bool rows = fields.Has("better") || fields.Has("worse");
-  claim.pair_of_experiments =
+  const bool experiments =
       fields.Has("better_experiment") || fields.Has("worse_experiment");
-  if ((rows ? 1 : 0) + (claim.pair_of_experiments ? 1 : 0) +
-          (fields.Has("statistic") ? 1 : 0) >
-      1) {
+  const bool statistic = fields.Has("statistic");
+  if ((rows ? 1 : 0) + (experiments ? 1 : 0) + (statistic ? 1 : 0) > 1) {
     fields.Fail(rows ? "better" : "better_experiment",
                 "a claim has a pair of rows, a pair of experiments or a "
                 "statistic, one of them only");
   }
-  if (claim.pair_of_experiments) {
-    claim.better = fields.String("better_experiment");
-    claim.worse = fields.String("worse_experiment");
-    claim.metric = ReadPointer("metric", &fields);
-    if (fields.Has("scale")) claim.scale = fields.Number("scale");
-    if (!(claim.scale > 0)) fields.Fail("scale", "must be positive");
-    claim.higher_is_better = ReadDirection(&fields);
+  if (experiments) {
+    claim.comparison = ReadExperimentPair(&fields);
   } else if (rows) {
-    claim.better = ReadRowId("better", ledger, &fields);
-    claim.worse = ReadRowId("worse", ledger, &fields);
-    if (const ReportedRow* row = ledger.FindRow(claim.better)) {
-      claim.higher_is_better = row->higher_is_better;
-    }
-    if (fields.Has("metric")) {
-      claim.metric = ReadPointer("metric", &fields);
-      claim.higher_is_better = ReadDirection(&fields);
-    }
-  } else if (fields.Has("statistic")) {
+    claim.comparison = ReadRowPair(ledger, &fields);
+  } else if (statistic) {
     const json& inner = fields.Object("statistic");
     SEG_RETURN_IF_ERROR(fields.status());
-    Fields statistic(inner, fields.where() + ": statistic");
-    if (statistic.Has("experiments")) {
-      claim.experiments = statistic.Strings("experiments");
-      if (claim.experiments.empty()) {
-        statistic.Fail("experiments", "must not be empty");
-      }
-    } else {
-      claim.row = ReadRowId("row", ledger, &statistic);
-    }
-    claim.metric = ReadPointer("metric", &statistic);
-    claim.has_bound = true;
-    claim.higher_is_better = statistic.Has("above");
-    if (statistic.Has("above") && statistic.Has("below")) {
-      statistic.Fail("below", "give above or below, not both");
-    }
-    claim.bound = statistic.Number(claim.higher_is_better ? "above" : "below");
-    SEG_RETURN_IF_ERROR(statistic.Finish());
+    SEG_ASSIGN_OR_RETURN(
+        claim.comparison,
+        ParseStatistic(inner, fields.where() + ": statistic", ledger));
   }
   if (fields.Has("verdicts")) {
     std::set<std::string> data;

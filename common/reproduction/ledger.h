@@ -61,6 +61,7 @@
 #define COMMON_REPRODUCTION_LEDGER_H_
 
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -85,20 +86,30 @@ struct RecordedVerdict {
   std::string tried;
 };
 
+// What a claim compares. A metric is a JSON pointer into each run's evaluation.
+struct RowPair {  // two reported rows
+  std::string better, worse;
+  std::string metric;  // empty: the rows' own metric and direction
+  bool higher_is_better = true;
+};
+struct ExperimentPair {  // two experiments of protocol.yaml
+  std::string better, worse;
+  std::string metric;
+  double scale = 1;  // of the differences
+  bool higher_is_better = true;
+};
+struct Statistic {  // a number of each run against a bound of ours
+  std::string row;  // of the runs that answer it; empty: those of `experiments`
+  std::vector<std::string> experiments;
+  std::string metric;
+  double bound = 0;
+  bool above = true;  // false: below
+};
+
 struct Claim {
   std::string id, text, source;
-  // A pair of rows, or of experiments; empty where the claim is about a
-  // statistic.
-  std::string better, worse;
-  bool pair_of_experiments = false;
-  // The statistic's row or experiments, pointer and bound; `metric` and
-  // `direction` also serve a pair (empty: the rows' own metric and direction).
-  std::string row, metric;
-  std::vector<std::string> experiments;
-  bool higher_is_better = true;
-  double scale = 1;  // of a pair of experiments
-  double bound = 0;
-  bool has_bound = false;  // true: a statistic
+  // monostate: nothing that runs could be compared by.
+  std::variant<std::monostate, RowPair, ExperimentPair, Statistic> comparison;
   std::vector<RecordedVerdict> verdicts;
   std::string reason;
 };

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <string>
+#include <variant>
+
 #include "common/testing/status_matchers.h"
 
 namespace seg {
@@ -87,26 +90,37 @@ TEST(ParseLedgerTest, ReadsRowsAndClaims) {
   EXPECT_TRUE(ledger.rows[1].recalled);
   EXPECT_EQ(ledger.rows[1].reason, "needs a GPU: trains for a week");
   ASSERT_EQ(ledger.claims.size(), 5u);
-  const Claim& pair = ledger.claims[0];
-  EXPECT_EQ(pair.better, "set/a");
-  EXPECT_FALSE(pair.has_bound);
-  ASSERT_EQ(pair.verdicts.size(), 2u);
-  EXPECT_EQ(pair.verdicts[0].verdict, Verdict::kNotHeld);
-  EXPECT_EQ(pair.verdicts[0].tried, "more steps");
-  EXPECT_TRUE(pair.verdicts[1].measured_by_test);
-  const Claim* fast = ledger.FindClaim("fast");
+  const Claim& beats = ledger.claims[0];
+  ASSERT_EQ(beats.verdicts.size(), 2u);
+  EXPECT_EQ(beats.verdicts[0].verdict, Verdict::kNotHeld);
+  EXPECT_EQ(beats.verdicts[0].tried, "more steps");
+  EXPECT_TRUE(beats.verdicts[1].measured_by_test);
+  const RowPair* rows = std::get_if<RowPair>(&beats.comparison);
+  ASSERT_NE(rows, nullptr);
+  EXPECT_EQ(rows->better, "set/a");
+  EXPECT_EQ(rows->worse, "set/b");
+  EXPECT_EQ(rows->metric, "");
+  EXPECT_TRUE(rows->higher_is_better);
+  const Statistic* fast =
+      std::get_if<Statistic>(&ledger.FindClaim("fast")->comparison);
   ASSERT_NE(fast, nullptr);
-  EXPECT_TRUE(fast->has_bound);
-  EXPECT_FALSE(fast->higher_is_better);
+  EXPECT_EQ(fast->row, "set/a");
+  EXPECT_FALSE(fast->above);
   EXPECT_EQ(fast->bound, 5);
-  EXPECT_EQ(ledger.FindClaim("listed")->experiments.size(), 2u);
-  const Claim* runs = ledger.FindClaim("runs");
+  const Statistic* listed =
+      std::get_if<Statistic>(&ledger.FindClaim("listed")->comparison);
+  ASSERT_NE(listed, nullptr);
+  EXPECT_EQ(listed->experiments.size(), 2u);
+  EXPECT_TRUE(listed->above);
+  const ExperimentPair* runs =
+      std::get_if<ExperimentPair>(&ledger.FindClaim("runs")->comparison);
   ASSERT_NE(runs, nullptr);
-  EXPECT_TRUE(runs->pair_of_experiments);
   EXPECT_EQ(runs->better, "x");
   EXPECT_EQ(runs->worse, "y");
   EXPECT_FALSE(runs->higher_is_better);
   EXPECT_EQ(runs->scale, 100);
+  EXPECT_TRUE(std::holds_alternative<std::monostate>(
+      ledger.FindClaim("pretty")->comparison));
   EXPECT_EQ(ledger.FindRow("nowhere"), nullptr);
 }
 

@@ -7,10 +7,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/base/nearest.h"
 #include "common/base/status_macros.h"
 #include "common/config/config.h"
 #include "common/io/file.h"
-#include "common/reproduction/strict_json.h"
+#include "common/io/strict_json.h"
 #include "nlohmann/json.hpp"
 
 namespace seg {

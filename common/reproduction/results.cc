@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
 #include "common/io/file.h"
-#include "common/reproduction/strict_json.h"
+#include "common/io/strict_json.h"
 #include "common/reproduction/verdict.h"
 
 namespace seg {

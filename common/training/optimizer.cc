@@ -28,9 +28,7 @@ std::vector<at::Tensor> Gradients(const std::vector<ParameterGroup>& groups) {
 Optimizer::Optimizer(const OptimizerConfig& config,
                      std::vector<ParameterGroup> groups)
     : config_(config), groups_(std::move(groups)) {
-  const bool adam = config_.type == "adam";
-  TORCH_CHECK(adam || config_.type == "sgd",
-              "Optimizer: type must be sgd or adam, got ", config_.type);
+  const bool adam = config_.type == OptimizerType::kAdam;
   for (const ParameterGroup& group : groups_) {
     std::vector<Slot> slots;
     for (const at::Tensor& parameter : group.parameters) {
@@ -98,7 +96,7 @@ void Optimizer::Step(double lr, const at::Tensor& skip) {
     const double rate = lr * group.lr_scale;
     const double decay =
         group.weight_decay < 0 ? config_.weight_decay : group.weight_decay;
-    if (config_.type == "sgd") {
+    if (config_.type == OptimizerType::kSgd) {
       // Zero momentum buffers make the first step an ordinary one; the kernel
       // takes none where there is no momentum.
       if (config_.momentum == 0) first.clear();

@@ -69,7 +69,7 @@ void BM_AdamStep(benchmark::State& state) {
   std::vector<at::Tensor> a = Parameters(state.range(0));
   std::vector<at::Tensor> b = Parameters(state.range(0));
   OptimizerConfig config;
-  config.type = "adam";
+  config.type = OptimizerType::kAdam;
   config.epsilon = 1e-6;
   config.weight_decay = 3.2e-6;
   Optimizer ours(config, {{"all", a}});

@@ -52,7 +52,7 @@ TEST(OptimizerTest, SgdByHand) {
 // after the correction of the second moment.
 TEST(OptimizerTest, AdamFollowsItsDefinition) {
   OptimizerConfig config;
-  config.type = "adam";
+  config.type = OptimizerType::kAdam;
   config.weight_decay = 0.01;
   OptimizerConfig other = config;
   other.beta1 = 0.8;
@@ -96,15 +96,16 @@ TEST(OptimizerTest, GroupsHaveTheirOwnRateAndDecay) {
 }
 
 TEST(OptimizerTest, SkipLeavesEverythingAsItIs) {
-  for (const char* type : {"sgd", "adam"}) {
+  for (const OptimizerType type : {OptimizerType::kSgd, OptimizerType::kAdam}) {
     at::Tensor p = Leaf({1.0});
     OptimizerConfig config;
     config.type = type;
     Optimizer optimizer(config, {{"g", {p}}});
     SetGradient(p, {std::nan("")});
     optimizer.Step(0.1, at::ones({}, at::kFloat));
-    EXPECT_EQ(p.item<double>(), 1.0) << type;
-    EXPECT_EQ(optimizer.State().at("g.0.first").item<double>(), 0.0) << type;
+    EXPECT_EQ(p.item<double>(), 1.0) << EnumName(type);
+    EXPECT_EQ(optimizer.State().at("g.0.first").item<double>(), 0.0)
+        << EnumName(type);
   }
 }
 
@@ -135,7 +136,7 @@ TEST(OptimizerTest, NormAndClipping) {
 }
 
 TEST(OptimizerTest, StateGoesThereAndBack) {
-  for (const char* type : {"sgd", "adam"}) {
+  for (const OptimizerType type : {OptimizerType::kSgd, OptimizerType::kAdam}) {
     at::Tensor p = Leaf({1.0, 2.0}), q = Leaf({1.0, 2.0});
     OptimizerConfig config;
     config.type = type;
@@ -152,7 +153,7 @@ TEST(OptimizerTest, StateGoesThereAndBack) {
     SetGradient(q, {0.5, 2.0});
     first.Step(0.1, Zero());
     second.Step(0.1, Zero());
-    EXPECT_TRUE(at::equal(p, q)) << type;
+    EXPECT_TRUE(at::equal(p, q)) << EnumName(type);
 
     copy.erase("g.0.first");
     EXPECT_THAT(second.LoadState(copy),
@@ -167,18 +168,15 @@ TEST(OptimizerTest, RefusesWhatIsNoParameter) {
   const at::Tensor strided =
       at::zeros({4}, at::kDouble).slice(0, 0, 4, 2).set_requires_grad(true);
   EXPECT_THROW(Optimizer(OptimizerConfig(), {{"g", {strided}}}), c10::Error);
-  OptimizerConfig config;
-  config.type = "lbfgs";
-  EXPECT_THROW(Optimizer(config, {}), c10::Error);
 }
 
 TEST(ScheduleFactorTest, EachKind) {
   ScheduleConfig schedule;
   EXPECT_EQ(ScheduleFactor(schedule, 99, 100), 1.0);
-  schedule.type = "poly";
+  schedule.type = ScheduleType::kPoly;
   schedule.power = 2;
   EXPECT_DOUBLE_EQ(ScheduleFactor(schedule, 50, 100), 0.25);
-  schedule.type = "step";
+  schedule.type = ScheduleType::kStep;
   schedule.milestones = {0.5, 0.75};
   EXPECT_DOUBLE_EQ(ScheduleFactor(schedule, 49, 100), 1.0);
   EXPECT_DOUBLE_EQ(ScheduleFactor(schedule, 50, 100), 0.1);
@@ -192,7 +190,7 @@ TEST(ScheduleFactorTest, EachKind) {
 // lr / (1 + 0.001 (t - 500)) for t > 500.
 TEST(ScheduleFactorTest, InverseOfTime) {
   ScheduleConfig schedule;
-  schedule.type = "inverse";
+  schedule.type = ScheduleType::kInverse;
   schedule.hold_steps = 10000;
   schedule.decay = 0.001;
   schedule.decay_steps = 20;

@@ -58,8 +58,9 @@ std::string LengthEffect(const TrainConfig& before, const TrainConfig& after,
     return after.optimizer.lr *
            ScheduleFactor(after.schedule, std::min(step, length), length);
   };
-  const std::string& type = after.schedule.type;
-  if (type != "poly" && type != "step") {
+  const std::string type = EnumName(after.schedule.type);
+  if (after.schedule.type != ScheduleType::kPoly &&
+      after.schedule.type != ScheduleType::kStep) {
     return absl::StrCat(text, "its schedule (", type,
                         ") does not depend on the length");
   }

@@ -39,7 +39,7 @@ class ResumeTest : public ::testing::Test {
     fs::remove_all(run_);
     fs::create_directories(run_ + "/checkpoints");
     config_.train.steps = 100;
-    config_.train.schedule.type = "poly";
+    config_.train.schedule.type = ScheduleType::kPoly;
     config_.train.schedule.power = 1;
     EXPECT_OK(WriteFileAtomically(run_ + "/config.yaml", Text(config_)));
     for (const int64_t step : {50, 60}) {
@@ -76,7 +76,7 @@ TEST_F(ResumeTest, WhatHasNoPartInTheUpdatesMayChange) {
             "data.cache_mb=0", "train.keep_checkpoints=4", "train.steps=150"}));
   EXPECT_EQ(loaded_.data.workers, 3);
   EXPECT_EQ(loaded_.train.steps, 150);
-  EXPECT_EQ(loaded_.train.schedule.type, "poly");  // the run's own
+  EXPECT_EQ(loaded_.train.schedule.type, ScheduleType::kPoly);  // the run's own
 }
 
 TEST_F(ResumeTest, WhatChangesTheRunIsRefusedWithItsKeys) {
@@ -154,7 +154,7 @@ TEST_F(ResumeTest, TheFilesGoOnFromTheStepAndRecordTheChange) {
 }
 
 TEST_F(ResumeTest, AScheduleWithoutALengthSaysSo) {
-  config_.train.schedule.type = "constant";
+  config_.train.schedule.type = ScheduleType::kConstant;
   ASSERT_OK(WriteFileAtomically(run_ + "/config.yaml", Text(config_)));
   config_.train.steps = 200;
   ::testing::internal::CaptureStderr();

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/log.h"
+#include "common/base/nearest.h"
 #include "common/config/config.h"
 #include "common/config/main.h"
 
@@ -22,7 +23,7 @@ absl::Status CheckBestMetric(const Metrics& metrics,
   for (const auto& [name, value] : metrics) names.push_back(name);
   return UsageError(absl::InvalidArgumentError(absl::StrCat(
       "train.best_metric: validation gives no '", wanted, "'; did you mean '",
-      NearestName(names, wanted), "'? It gives ", absl::StrJoin(names, ", "),
+      NearestKey(wanted, names), "'? It gives ", absl::StrJoin(names, ", "),
       "; \"\" keeps the last checkpoint")));
 }
 

@@ -7,6 +7,11 @@
 
 namespace seg {
 
+SEG_DEFINE_ENUM(OptimizerType, {OptimizerType::kSgd, "sgd"},
+                {OptimizerType::kAdam, "adam"})
+SEG_DEFINE_ENUM(ScheduleType, {ScheduleType::kConstant, "constant"},
+                {ScheduleType::kStep, "step"}, {ScheduleType::kPoly, "poly"},
+                {ScheduleType::kInverse, "inverse"})
 SEG_DEFINE_CONFIG(OptimizerConfig, type, lr, momentum, nesterov, beta1, beta2,
                   epsilon, weight_decay)
 SEG_DEFINE_CONFIG(ScheduleConfig, type, power, gamma, milestones, hold_steps,
@@ -21,7 +26,7 @@ constexpr double kMaxSteps = 1e12;
 }  // namespace
 
 std::vector<KeyRule> OptimizerConfig::Rules() {
-  return {OneOf("type", {"sgd", "adam"}),
+  return {OneOf<OptimizerType>("type"),
           {"lr", 0, 1e6},
           {"momentum", 0, 1},
           {"beta1", 0, 1},
@@ -31,7 +36,7 @@ std::vector<KeyRule> OptimizerConfig::Rules() {
 }
 
 std::vector<KeyRule> ScheduleConfig::Rules() {
-  return {OneOf("type", {"constant", "step", "poly", "inverse"}),
+  return {OneOf<ScheduleType>("type"),
           {"power", 0, 100},
           {"gamma", 0, 1},
           {"milestones", 0, 1},
@@ -68,20 +73,26 @@ double ScheduleFactor(const ScheduleConfig& schedule, int64_t step,
            static_cast<double>(schedule.warmup_steps);
   }
   const double done = static_cast<double>(step) / static_cast<double>(steps);
-  if (schedule.type == "poly") return std::pow(1.0 - done, schedule.power);
-  if (schedule.type == "inverse") {
-    if (step < schedule.hold_steps) return 1.0;
-    const int64_t period =
-        (step - schedule.hold_steps) / schedule.decay_steps + 1;
-    return 1.0 / (1.0 + schedule.decay * static_cast<double>(period));
-  }
-  double factor = 1.0;
-  if (schedule.type == "step") {
-    for (const double milestone : schedule.milestones) {
-      if (done >= milestone) factor *= schedule.gamma;
+  switch (schedule.type) {
+    case ScheduleType::kConstant:
+      return 1.0;
+    case ScheduleType::kStep: {
+      double factor = 1.0;
+      for (const double milestone : schedule.milestones) {
+        if (done >= milestone) factor *= schedule.gamma;
+      }
+      return factor;
+    }
+    case ScheduleType::kPoly:
+      return std::pow(1.0 - done, schedule.power);
+    case ScheduleType::kInverse: {
+      if (step < schedule.hold_steps) return 1.0;
+      const int64_t period =
+          (step - schedule.hold_steps) / schedule.decay_steps + 1;
+      return 1.0 / (1.0 + schedule.decay * static_cast<double>(period));
     }
   }
-  return factor;
+  return 1.0;  // not reached
 }
 
 }  // namespace seg

@@ -11,23 +11,29 @@
 
 namespace seg {
 
+enum class OptimizerType { kSgd, kAdam };
+SEG_DECLARE_ENUM(OptimizerType)
+
 struct OptimizerConfig {
-  std::string type = "sgd";  // sgd or adam
-  double lr = 0.01;          // times each parameter group's own factor
-  double momentum = 0.9;     // sgd
-  bool nesterov = false;     // sgd
-  double beta1 = 0.9;        // adam
-  double beta2 = 0.999;      // adam
-  double epsilon = 1e-8;     // adam
-  double weight_decay = 0;   // L2; a parameter group may have its own
+  OptimizerType type = OptimizerType::kSgd;
+  double lr = 0.01;         // times each parameter group's own factor
+  double momentum = 0.9;    // sgd
+  bool nesterov = false;    // sgd
+  double beta1 = 0.9;       // adam
+  double beta2 = 0.999;     // adam
+  double epsilon = 1e-8;    // adam
+  double weight_decay = 0;  // L2; a parameter group may have its own
 
   static std::vector<KeyRule> Rules();
 };
 
+enum class ScheduleType { kConstant, kStep, kPoly, kInverse };
+SEG_DECLARE_ENUM(ScheduleType)
+
 struct ScheduleConfig {
-  std::string type = "constant";  // constant, step, poly or inverse
-  double power = 0.9;             // poly: (1 - step / steps)^power
-  double gamma = 0.1;             // step: factor at each milestone
+  ScheduleType type = ScheduleType::kConstant;
+  double power = 0.9;  // poly: (1 - step / steps)^power
+  double gamma = 0.1;  // step: factor at each milestone
   // step: fractions of the run, in (0, 1).
   std::vector<double> milestones = {0.5, 0.75};
   // inverse: 1 for hold_steps steps, then 1 / (1 + decay k) in the k-th

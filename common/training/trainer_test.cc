@@ -235,9 +235,9 @@ absl::Status RunHere(const RunOptions& options) {
   TrainConfig config;
   config.steps = options.steps;  // 18: 3.6 epochs of 5 steps
   config.batch_size = options.batch_size;
-  config.optimizer.type = "adam";
+  config.optimizer.type = OptimizerType::kAdam;
   config.best_metric = options.best_metric;
-  config.schedule.type = "poly";
+  config.schedule.type = ScheduleType::kPoly;
   config.clip_norm = 1.0;
   config.log_every = 1;
   config.checkpoint_every = 3;

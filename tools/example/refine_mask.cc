@@ -25,8 +25,8 @@ int main() {
   const at::Tensor p = belief * 0.6 + 0.4 / static_cast<double>(labels);
 
   seg::MeanFieldOptions options;
-  options.bilateral_theta_pos = 15;  // pixels
-  options.bilateral_theta_col = 12;  // grey levels
+  options.bilateral_theta_position = 15;  // pixels
+  options.bilateral_theta_colour = 12;    // grey levels
   const at::Tensor q = seg::MeanField(-p.log().unsqueeze(0),
                                       sample->image.unsqueeze(0), options);
 

@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "ATen/ATen.h"
-#include "common/datasets/random.h"
+#include "common/base/random.h"
 
 namespace seg {
 namespace {

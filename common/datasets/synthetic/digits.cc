@@ -6,7 +6,7 @@
 
 #include "ATen/core/Tensor.h"
 #include "absl/strings/str_cat.h"
-#include "common/datasets/random.h"
+#include "common/base/random.h"
 #include "common/datasets/synthetic/canvas.h"
 #include "common/datasets/synthetic/generated.h"
 

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "common/datasets/random.h"
+#include "common/base/random.h"
 #include "common/datasets/synthetic/canvas.h"
 #include "common/datasets/synthetic/generated.h"
 

@@ -288,8 +288,8 @@ at::Tensor MeanField(const at::Tensor& unary, const at::Tensor& images,
                                    options.spatial_theta);
   }
   if (options.bilateral_weight != 0) {
-    bilateral = BuildBilateralLattices(images, options.bilateral_theta_pos,
-                                       options.bilateral_theta_col);
+    bilateral = BuildBilateralLattices(images, options.bilateral_theta_position,
+                                       options.bilateral_theta_colour);
   }
   return MeanField(unary, spatial, bilateral, options);
 }

@@ -5,8 +5,8 @@
 //   Q^{t+1} = softmax(-U + w_s n_s K_s n_s Q^t + w_b n_b K_b n_b Q^t)
 //
 // K_s: Gaussian of the position, (x, y) / spatial_theta. K_b: Gaussian of
-// position and colour, (x, y) / bilateral_theta_pos and (R, G, B) /
-// bilateral_theta_col. Both by permutohedral filtering
+// position and colour, (x, y) / bilateral_theta_position and (R, G, B) /
+// bilateral_theta_colour. Both by permutohedral filtering
 // (common/layers/permutohedral), self term included, as in densecrf and
 // pydensecrf, whose results this reproduces.
 #ifndef COMMON_LAYERS_MEAN_FIELD_MEAN_FIELD_H_
@@ -25,8 +25,8 @@ struct MeanFieldOptions {
   int64_t iterations = 10;
   double spatial_theta = 3;  // pixels
   double spatial_weight = 3;
-  double bilateral_theta_pos = 80;  // pixels
-  double bilateral_theta_col = 13;  // grey levels
+  double bilateral_theta_position = 80;  // pixels
+  double bilateral_theta_colour = 13;    // grey levels
   double bilateral_weight = 10;
   LatticeNormalization normalization = LatticeNormalization::kSymmetric;
 };

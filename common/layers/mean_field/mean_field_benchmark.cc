@@ -1,8 +1,8 @@
 // Whole inference, set-up and ten iterations, beside the same mathematics put
 // together from PermutohedralGaussian and at::softmax, lattices rebuilt in each
 // iteration as usual layers do or built once. One thread. Arguments: height,
-// width, labels, theta_pos, theta_col, and 1 to rebuild. For pydensecrf2 beside
-// us see tools/peers/dense_crf.py.
+// width, labels, theta_position, theta_colour, and 1 to rebuild. For
+// pydensecrf2 beside us see tools/peers/dense_crf.py.
 #include <benchmark/benchmark.h>
 
 #include "ATen/ATen.h"
@@ -23,8 +23,8 @@ at::Tensor Composed(const at::Tensor& unary, const at::Tensor& image,
     if (t == 0 || rebuild) {
       spatial = BuildSpatialLattices(1, unary.size(2), unary.size(3),
                                      o.spatial_theta);
-      bilateral = BuildBilateralLattices(image, o.bilateral_theta_pos,
-                                         o.bilateral_theta_col);
+      bilateral = BuildBilateralLattices(image, o.bilateral_theta_position,
+                                         o.bilateral_theta_colour);
     }
     q = at::softmax(
         -unary + o.spatial_weight * PermutohedralGaussian(q, spatial) +
@@ -39,8 +39,8 @@ void BM_MeanField(benchmark::State& state) {
   const int64_t height = state.range(0);
   const int64_t width = state.range(1);
   MeanFieldOptions options;
-  options.bilateral_theta_pos = static_cast<double>(state.range(3));
-  options.bilateral_theta_col = static_cast<double>(state.range(4));
+  options.bilateral_theta_position = static_cast<double>(state.range(3));
+  options.bilateral_theta_colour = static_cast<double>(state.range(4));
   const at::Tensor image = BenchmarkImage(height, width).unsqueeze(0);
   at::manual_seed(2);
   const at::Tensor unary = at::rand({1, state.range(2), height, width}) * 2;

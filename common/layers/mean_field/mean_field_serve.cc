@@ -16,8 +16,8 @@
 
 #include "ATen/ATen.h"
 #include "ATen/Parallel.h"
+#include "common/base/keep_freed_memory.h"
 #include "common/layers/mean_field/mean_field.h"
-#include "common/memory/keep_freed_memory.h"
 
 namespace {
 
@@ -48,8 +48,9 @@ int main() {
   seg::MeanFieldOptions options;
   if (std::fgets(line, sizeof(line), stdin) == nullptr ||
       std::sscanf(line, "%ld %ld %ld %lf %lf %ld %d", &height, &width, &labels,
-                  &options.bilateral_theta_pos, &options.bilateral_theta_col,
-                  &options.iterations, &threads) != 7 ||
+                  &options.bilateral_theta_position,
+                  &options.bilateral_theta_colour, &options.iterations,
+                  &threads) != 7 ||
       height < 1 || width < 1 || labels < 1 || threads < 1) {
     return Fail("expected a header line of seven numbers");
   }

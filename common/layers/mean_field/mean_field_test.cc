@@ -133,7 +133,7 @@ TEST(MeanFieldTest, MatchesDenseMatricesOfTheLattice) {
   const Scene scene(7, 9, 3);
   MeanFieldOptions options;
   options.iterations = 4;
-  options.bilateral_theta_pos = 5;
+  options.bilateral_theta_position = 5;
   const at::Tensor k =
       options.spatial_weight *
           Symmetric(NaiveLattice(SpatialFeatures(7, 9, 3)).GaussianOperator()) +
@@ -151,8 +151,8 @@ TEST(MeanFieldTest, CloseToTheExactMeanField) {
   const Scene scene(14, 16, 3, 2);
   MeanFieldOptions options;
   options.iterations = 5;
-  options.bilateral_theta_pos = 10;
-  options.bilateral_theta_col = 20;
+  options.bilateral_theta_position = 10;
+  options.bilateral_theta_colour = 20;
   options.spatial_weight = 1;
   options.bilateral_weight = 2;
   const auto gaussian = [](const at::Tensor& features) {
@@ -181,8 +181,8 @@ TEST(MeanFieldTest, AgreesWithPydensecrf) {
   options.iterations = 5;
   for (const auto& [name, pos, col] : {std::make_tuple("q_a", 80.0, 13.0),
                                        std::make_tuple("q_b", 160.0, 3.0)}) {
-    options.bilateral_theta_pos = pos;
-    options.bilateral_theta_col = col;
+    options.bilateral_theta_position = pos;
+    options.bilateral_theta_colour = col;
     const at::Tensor q = MeanField(unary, image, options)[0];
     // Both compute in float, in different orders; five iterations amplify it.
     EXPECT_LT(MaxError(q, golden->at(name)), 5e-4) << name;
@@ -197,7 +197,7 @@ TEST(MeanFieldTest, FusedAndDifferentiablePathsAgree) {
          {Norm::kNone, Norm::kSymmetric, Norm::kBefore, Norm::kAfter}) {
       MeanFieldOptions options;
       options.iterations = 3;
-      options.bilateral_theta_pos = 6;
+      options.bilateral_theta_position = 6;
       options.normalization = norm;
       options.bilateral_weight = norm == Norm::kNone ? 0.02 : 3;
       options.spatial_weight = norm == Norm::kNone ? 0.01 : 2;
@@ -216,7 +216,7 @@ TEST(MeanFieldTest, GradCheck) {
   const Scene scene(4, 5, 3);
   MeanFieldOptions options;
   options.iterations = 3;
-  options.bilateral_theta_pos = 4;
+  options.bilateral_theta_position = 4;
   options.bilateral_weight = 2;
   EXPECT_TRUE(GradCheck(
       [&](const auto& in) { return MeanField(in[0], scene.image, options); },
@@ -321,7 +321,7 @@ TEST(MeanFieldTest, Errors) {
   EXPECT_THAT(ErrorOf([&] { MeanField(scene.unary, scene.image, options); }),
               HasSubstr("iterations must be >= 0, got -1"));
   options.iterations = 1;
-  options.bilateral_theta_col = 0;
+  options.bilateral_theta_colour = 0;
   EXPECT_THAT(ErrorOf([&] { MeanField(scene.unary, scene.image, options); }),
               HasSubstr("must be > 0"));
   EXPECT_THAT(ErrorOf([&] {

@@ -23,13 +23,14 @@ void FillPositions(int64_t height, int64_t width, float theta, float* x,
 
 }  // namespace
 
-at::Tensor BilateralFeatures(const at::Tensor& image, double theta_pos,
-                             double theta_col, BilateralOrder order) {
+at::Tensor BilateralFeatures(const at::Tensor& image, double theta_position,
+                             double theta_colour, BilateralOrder order) {
   TORCH_CHECK(image.dim() == 3 && image.size(0) == 3,
               "BilateralFeatures: image must be [3,H,W], got ", image.sizes());
-  TORCH_CHECK(theta_pos > 0 && theta_col > 0,
-              "BilateralFeatures: theta_pos and theta_col must be > 0, got ",
-              theta_pos, " and ", theta_col);
+  TORCH_CHECK(
+      theta_position > 0 && theta_colour > 0,
+      "BilateralFeatures: theta_position and theta_colour must be > 0, got ",
+      theta_position, " and ", theta_colour);
   at::NoGradGuard no_grad;
   const int64_t height = image.size(1);
   const int64_t width = image.size(2);
@@ -41,10 +42,10 @@ at::Tensor BilateralFeatures(const at::Tensor& image, double theta_pos,
               image.device());
   float* x = planes[rgb ? 0 : 1].data_ptr<float>();
   float* y = planes[rgb ? 1 : 0].data_ptr<float>();
-  FillPositions(height, width, static_cast<float>(theta_pos), x, y);
+  FillPositions(height, width, static_cast<float>(theta_position), x, y);
   at::Tensor colour = planes.narrow(0, 2, 3);
   colour.copy_(rgb ? image : image.flip(0));
-  colour.div_(static_cast<float>(theta_col));
+  colour.div_(static_cast<float>(theta_colour));
   return planes.view({5, height * width}).t();
 }
 
@@ -59,9 +60,9 @@ at::Tensor SpatialFeatures(int64_t height, int64_t width, double theta) {
   return planes.t();
 }
 
-LatticeVector BuildBilateralLattices(const at::Tensor& images, double theta_pos,
-                                     double theta_col, int64_t threads,
-                                     BilateralOrder order) {
+LatticeVector BuildBilateralLattices(const at::Tensor& images,
+                                     double theta_position, double theta_colour,
+                                     int64_t threads, BilateralOrder order) {
   TORCH_CHECK(images.dim() == 4 && images.size(1) == 3,
               "BuildBilateralLattices: images must be [N,3,H,W], got ",
               images.sizes());
@@ -75,8 +76,8 @@ LatticeVector BuildBilateralLattices(const at::Tensor& images, double theta_pos,
   at::parallel_for(
       0, batch, (batch + used - 1) / used, [&](int64_t begin, int64_t end) {
         for (int64_t n = begin; n < end; ++n) {
-          lattices[n] = PermutohedralLattice::Build(
-              BilateralFeatures(images[n], theta_pos, theta_col, order));
+          lattices[n] = PermutohedralLattice::Build(BilateralFeatures(
+              images[n], theta_position, theta_colour, order));
         }
       });
   return lattices;

@@ -17,10 +17,11 @@ enum class BilateralOrder {
   kYXBGR,  // (y, x, B, G, R): the released CRF-Grad layer
 };
 
-// image: [3,H,W] RGB, 0..255, any dtype and strides; theta_pos in pixels,
-// theta_col in grey levels, both > 0. Returns [H*W,5] float32 (strides 1, H*W).
-at::Tensor BilateralFeatures(const at::Tensor& image, double theta_pos,
-                             double theta_col,
+// image: [3,H,W] RGB, 0..255, any dtype and strides; theta_position in pixels,
+// theta_colour in grey levels, both > 0. Returns [H*W,5] float32 (strides 1,
+// H*W).
+at::Tensor BilateralFeatures(const at::Tensor& image, double theta_position,
+                             double theta_colour,
                              BilateralOrder order = BilateralOrder::kXYRGB);
 
 // (x, y) / theta, [H*W,2] float32 (strides 1, H*W).
@@ -29,7 +30,7 @@ at::Tensor SpatialFeatures(int64_t height, int64_t width, double theta);
 // One lattice an image, built by at most `threads` threads at a time (0: as
 // many as at::get_num_threads()). images: [N,3,H,W] as above.
 LatticeVector BuildBilateralLattices(
-    const at::Tensor& images, double theta_pos, double theta_col,
+    const at::Tensor& images, double theta_position, double theta_colour,
     int64_t threads = 0, BilateralOrder order = BilateralOrder::kXYRGB);
 
 // The spatial lattice does not depend on the image: one, shared N times.

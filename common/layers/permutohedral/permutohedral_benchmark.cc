@@ -1,6 +1,6 @@
 // Lattice build, separable and learnable filter beside the plain forms, one
-// thread. Arguments of each: height, width, labels, theta_pos, theta_col.
-// SEG_BENCHMARK_IMAGE=FILE takes a real picture. Counters: see
+// thread. Arguments of each: height, width, labels, theta_position,
+// theta_colour. SEG_BENCHMARK_IMAGE=FILE takes a real picture. Counters: see
 // common/testing/paired_benchmark.h; M_per_N is vertices per pixel.
 #include <benchmark/benchmark.h>
 
