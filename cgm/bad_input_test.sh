@@ -61,7 +61,7 @@ put "$image" packs/p/images/d.png
 expect 1 "multiples of 16" "$train" --work_dir=odd_size "${small[@]}" \
   data.resize_height=24 data.resize_width=32
 
-expect 1 "validation: c: Model: height and width must be multiples" \
+expect 1 "images/c.png: Model: height and width must be multiples" \
   "$train" --work_dir=odd_size "${small[@]}" data.resize_{height,width}=24
 expect 1 "step 1, phase main: Model: height and width must be multiples of 16, got 24 x 24" \
   "$train" --work_dir=odd_size "${small[@]}" data.augment.crop_{height,width}=24

@@ -22,10 +22,6 @@ def seg_commands():
                 "//third_party/libtorch:nn",
             ],
         )
-    native.filegroup(
-        name = "commands",
-        srcs = [":" + command for command in _COMMANDS],
-    )
 
 def seg_paper(name, runs_overrides):
     """Commands, record and the tests that every paper has.
