@@ -72,9 +72,10 @@ absl::Status Predict(const seg::MainArgs& args) {
   options.tiling.max_pixels = std::numeric_limits<int64_t>::max();
   if (config.predict.samples > 0) {
     if (!predictor.model()->samples()) {
-      return seg::UsageError(absl::InvalidArgumentError(absl::StrCat(
-          "predict.samples: the run's model.type is ",
-          predictor.model()->config().type, ", which does not sample")));
+      return seg::UsageError(absl::InvalidArgumentError(
+          absl::StrCat("predict.samples: the run's model.type is ",
+                       seg::EnumName(predictor.model()->config().type),
+                       ", which does not sample")));
     }
     options.endings = {"_samples.png", "_entropy.png", "_variance.png"};
     options.after_image = [&](const std::string& prefix,

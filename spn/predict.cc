@@ -57,7 +57,7 @@ absl::Status Predict(const seg::MainArgs& args) {
         absl::StrCat("predict.overlap: must be below predict.tile, got ",
                      config.overlap, " and ", config.tile)));
   }
-  if (restored.config.coarse.source == "truth") {
+  if (restored.config.coarse.source == seg::spn::CoarseSource::kTruth) {
     return seg::UsageError(absl::InvalidArgumentError(
         "coarse.source: truth needs labels, which photographs do not have; "
         "name a folder of probabilities or labels by data.probabilities and "
@@ -68,7 +68,7 @@ absl::Status Predict(const seg::MainArgs& args) {
   options.tiling = {config.max_pixels, config.tile, config.overlap};
   options.probabilities = restored.config.data.probabilities;
   if (!config.affinity.empty() || config.gates) {
-    if (restored.config.refine.type != "spn") {
+    if (restored.config.refine.type != seg::spn::RefineType::kSpn) {
       return seg::UsageError(absl::InvalidArgumentError(
           "predict.affinity, predict.gates: need refine.type=spn"));
     }

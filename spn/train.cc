@@ -21,18 +21,19 @@ namespace {
 absl::Status Train(seg::MainArgs args) {
   seg::spn::Config config;
   SEG_RETURN_IF_ERROR(seg::LoadTrainConfig(&args, &config));
-  if (config.refine.type != "none" && config.coarse.source == "parser" &&
+  if (config.refine.type != seg::spn::RefineType::kNone &&
+      config.coarse.source == seg::spn::CoarseSource::kParser &&
       config.groups.coarse_lr == 0 && args.init_from.empty() && !args.resume) {
     return seg::UsageError(absl::InvalidArgumentError(
         "groups.coarse_lr: 0 keeps the parser as it starts; give a trained one "
         "by --init_from=RUN"));
   }
-  const bool refines =
-      config.refine.type == "spn" || config.refine.type == "convolution";
-  if (!refines &&
-      (config.coarse.source != "parser" || config.groups.coarse_lr == 0)) {
+  const bool refines = config.refine.type == seg::spn::RefineType::kSpn ||
+                       config.refine.type == seg::spn::RefineType::kConvolution;
+  if (!refines && (config.coarse.source != seg::spn::CoarseSource::kParser ||
+                   config.groups.coarse_lr == 0)) {
     return seg::UsageError(absl::InvalidArgumentError(absl::StrCat(
-        "refine.type: ", config.refine.type,
+        "refine.type: ", seg::EnumName(config.refine.type),
         " has nothing to train without a parser that learns; set "
         "coarse.source=parser and groups.coarse_lr above 0, or refine.type=spn "
         "or convolution")));
