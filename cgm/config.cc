@@ -7,6 +7,9 @@
 namespace seg {
 namespace cgm {
 
+SEG_DEFINE_ENUM(ModelType, {ModelType::kCnn, "cnn"}, {ModelType::kGdnn, "gdnn"},
+                {ModelType::kGsnn, "gsnn"}, {ModelType::kCvae, "cvae"},
+                {ModelType::kHybrid, "hybrid"})
 SEG_DEFINE_ENUM(NoisyLayer, {NoisyLayer::kAuto, "auto"},
                 {NoisyLayer::kOn, "on"}, {NoisyLayer::kOff, "off"})
 SEG_DEFINE_ENUM(CorruptionType, {CorruptionType::kNone, "none"},
@@ -28,32 +31,31 @@ SEG_DEFINE_CONFIG(Config, data, train, model, corruption, inference, evaluation,
                   eval, predict, collapse, report_split, report_pictures)
 
 std::vector<KeyRule> Config::Rules() {
-  std::vector<KeyRule> rules = {
-      OneOf("model.type", {"cnn", "gdnn", "gsnn", "cvae", "hybrid"}),
-      {"model.classes", 0, 255},
-      {"model.width", 1e-3, 100},
-      {"model.latent_channels", 1, 65536},
-      OneOf<NoisyLayer>("model.noisy_layer"),
-      {"model.guess_scale", 0, 1e3},
-      {"model.alpha", 0, 1},
-      OneOf<CorruptionType>("corruption.type"),
-      {"corruption.max_side", 0, 1},
-      {"corruption.block", 1, 16384},
-      {"corruption.omitted", 0, 1},
-      OneOf<InferencePath>("inference.path"),
-      {"inference.samples", 0, 1e6},
-      {"inference.seed", 0, 1e15},
-      {"evaluation.foreground", 0, 254},
-      {"evaluation.likelihood_samples", 1, 1e6},
-      {"evaluation.energy_samples", 1, 1e4},
-      {"evaluation.omission_block", 0, 16384},
-      {"evaluation.omitted", 0, 1},
-      {"evaluation.omission_rounds", 0, 1e4},
-      SameClassesRule(),
-      {"predict.samples", 0, 1e3},
-      {"collapse.kl", 0, 1e6},
-      {"collapse.updates", 1, 1e9},
-      {"report_pictures", 0, 1000}};
+  std::vector<KeyRule> rules = {OneOf<ModelType>("model.type"),
+                                {"model.classes", 0, 255},
+                                {"model.width", 1e-3, 100},
+                                {"model.latent_channels", 1, 65536},
+                                OneOf<NoisyLayer>("model.noisy_layer"),
+                                {"model.guess_scale", 0, 1e3},
+                                {"model.alpha", 0, 1},
+                                OneOf<CorruptionType>("corruption.type"),
+                                {"corruption.max_side", 0, 1},
+                                {"corruption.block", 1, 16384},
+                                {"corruption.omitted", 0, 1},
+                                OneOf<InferencePath>("inference.path"),
+                                {"inference.samples", 0, 1e6},
+                                {"inference.seed", 0, 1e15},
+                                {"evaluation.foreground", 0, 254},
+                                {"evaluation.likelihood_samples", 1, 1e6},
+                                {"evaluation.energy_samples", 1, 1e4},
+                                {"evaluation.omission_block", 0, 16384},
+                                {"evaluation.omitted", 0, 1},
+                                {"evaluation.omission_rounds", 0, 1e4},
+                                SameClassesRule(),
+                                {"predict.samples", 0, 1e3},
+                                {"collapse.kl", 0, 1e6},
+                                {"collapse.updates", 1, 1e9},
+                                {"report_pictures", 0, 1000}};
   AddRules("data", DataConfig::Rules(), &rules);
   AddRules("train", TrainConfig::Rules(), &rules);
   return rules;

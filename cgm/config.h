@@ -19,10 +19,13 @@ namespace cgm {
 enum class NoisyLayer { kAuto, kOn, kOff };
 SEG_DECLARE_ENUM(NoisyLayer)
 
+// cnn (no latent), gdnn (z = mean of the prior), gsnn (z from the prior), cvae
+// (z from the recognition network) or hybrid (both).
+enum class ModelType { kCnn, kGdnn, kGsnn, kCvae, kHybrid };
+SEG_DECLARE_ENUM(ModelType)
+
 struct ModelConfig {
-  // cnn (no latent), gdnn (z = mean of the prior), gsnn (z from the prior),
-  // cvae (z from the recognition network) or hybrid (both).
-  std::string type = "cvae";
+  ModelType type = ModelType::kCvae;
   int64_t classes = 0;  // 0: those of the data; else they must agree
   double width = 1;     // factor on the widths of all layers but the latent's
   int64_t latent_channels = 32;

@@ -54,8 +54,8 @@ at::Tensor SamplePosteriors(Model& model, const at::Tensor& x, int64_t samples,
 at::Tensor SamplePosteriors(Model& model, const at::Tensor& a,
                             const DiagonalGaussian& prior, int64_t samples,
                             at::Generator& generator) {
-  TORCH_CHECK(model->samples(), "SamplePosteriors: type ", model->config().type,
-              " does not sample");
+  TORCH_CHECK(model->samples(), "SamplePosteriors: type ",
+              EnumName(model->config().type), " does not sample");
   TORCH_CHECK(samples > 0, "SamplePosteriors: samples must be at least 1, got ",
               samples);
   TORCH_CHECK(a.size(0) == 1, "SamplePosteriors: expected one image, got ",

@@ -23,8 +23,9 @@ NetworkOptions Options(const ModelConfig& config, int64_t classes) {
       .fused(config.fused_unpool);
 }
 
-bool Samples(const std::string& type) {
-  return type == "gsnn" || type == "cvae" || type == "hybrid";
+bool Samples(ModelType type) {
+  return type == ModelType::kGsnn || type == ModelType::kCvae ||
+         type == ModelType::kHybrid;
 }
 
 }  // namespace
@@ -38,11 +39,11 @@ ModelImpl::ModelImpl(const ModelConfig& config, int64_t classes)
   TORCH_CHECK(classes >= 1, "Model: classes must be positive, got ", classes);
   const NetworkOptions options = Options(config, classes);
   cnn_ = register_module("cnn", Cnn(NetworkOptions(options).noisy(noisy_)));
-  if (config.type != "cnn") {
+  if (config.type != ModelType::kCnn) {
     prior_ = register_module("prior", Encoder(options));
     generator_ = register_module("generator", Generator(options));
   }
-  if (config.type == "cvae" || config.type == "hybrid") {
+  if (config.type == ModelType::kCvae || config.type == ModelType::kHybrid) {
     recognition_ = register_module("recognition", Encoder(options));
   }
   Initialize(this);
@@ -65,19 +66,21 @@ CnnScores ModelImpl::RunCnn(const at::Tensor& x, bool low_resolution) {
 }
 
 DiagonalGaussian ModelImpl::Prior(const at::Tensor& x, const at::Tensor& a) {
-  TORCH_CHECK(has_latent(), "Model: type ", config_.type, " has no prior");
+  TORCH_CHECK(has_latent(), "Model: type ", EnumName(config_.type),
+              " has no prior");
   return prior_->forward(x, at::softmax(config_.guess_scale * a, 1));
 }
 
 DiagonalGaussian ModelImpl::Recognition(const at::Tensor& x,
                                         const at::Tensor& target) {
-  TORCH_CHECK(has_recognition(), "Model: type ", config_.type,
+  TORCH_CHECK(has_recognition(), "Model: type ", EnumName(config_.type),
               " has no recognition network");
   return recognition_->forward(x, target);
 }
 
 at::Tensor ModelImpl::Generate(const at::Tensor& z) {
-  TORCH_CHECK(has_latent(), "Model: type ", config_.type, " has no generator");
+  TORCH_CHECK(has_latent(), "Model: type ", EnumName(config_.type),
+              " has no generator");
   return config_.shared_head ? cnn_->Classify(generator_->Features(z))
                              : generator_->forward(z);
 }
@@ -129,7 +132,7 @@ Cost MultiplyAdds(const ModelConfig& config, int64_t classes, int64_t height,
              conv(w(96), w(128), 3, 8) + conv(w(128), w(128), 3, 8) +
              conv(w(128), w(96), 3, 8) + unpooled(w(96), w(64), 5, 4) +
              unpooled(w(64), w(48), 5, 2) + unpooled(w(48), classes, 9, 1);
-  if (config.type == "cnn") return cost;
+  if (config.type == ModelType::kCnn) return cost;
   cost.prior = conv(3 + classes, w(64), 9, 2) + conv(w(64), w(96), 5, 4) +
                conv(w(96), w(128), 3, 8) + 2 * conv(w(128), z, 3, 16);
   cost.generator = conv(z, w(96), 3, 16) + unpooled(w(96), w(64), 5, 8) +

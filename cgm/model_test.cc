@@ -42,7 +42,7 @@ TEST(NetworksTest, ParameterCountsOfThePaper) {
             counts[0],
         counts[3]);
     ModelConfig config;
-    config.type = "cvae";
+    config.type = ModelType::kCvae;
     config.noisy_layer = NoisyLayer::kOff;
     EXPECT_EQ(Count(Model(config, classes)->parameters()), counts[4]);
     // The Gaussian layer 4 has one more convolution 128 -> 128, 3 x 3.
@@ -58,7 +58,7 @@ TEST(NetworksTest, ParameterCountsOfThePaper) {
 
 TEST(NetworksTest, NamesAndShapesAreFileFormat) {
   ModelConfig config;
-  config.type = "hybrid";
+  config.type = ModelType::kHybrid;
   Model model(config, 4);
   std::map<std::string, std::vector<int64_t>> shapes;
   for (const auto& item : model->named_parameters()) {
@@ -96,7 +96,7 @@ TEST(NetworksTest, NamesAndShapesAreFileFormat) {
 TEST(NetworksTest, SizesOfThePaper) {
   const at::InferenceMode inference;
   ModelConfig config;
-  config.type = "cvae";
+  config.type = ModelType::kCvae;
   Model model(config, 4);
   const at::Tensor x = model->Prepare(at::zeros({1, 3, 128, 128}));
   const CnnScores scores = model->RunCnn(x, true);
@@ -262,9 +262,10 @@ TEST(ModelTest, MultiplyAdds) {
       {4, {1042022400, 338952192, 610467840, 1.9111, 1.9917}}};
   for (const auto& [classes, e] : expected) {
     ModelConfig config;
-    config.type = "cnn";
+    config.type = ModelType::kCnn;
     EXPECT_EQ(MultiplyAdds(config, classes, 128, 128, false).total(), e.cnn);
-    for (const char* type : {"gdnn", "gsnn", "cvae", "hybrid"}) {
+    for (const ModelType type : {ModelType::kGdnn, ModelType::kGsnn,
+                                 ModelType::kCvae, ModelType::kHybrid}) {
       config.type = type;
       const Cost cost = MultiplyAdds(config, classes, 128, 128, false);
       EXPECT_EQ(cost.cnn, e.cnn);

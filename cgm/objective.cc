@@ -69,7 +69,7 @@ Objective ComputeObjective(Model& model, const at::Tensor& x,
       objective.sigma_recognition = MeanSigma(q);
       full = cross_entropy(Draw(q));
       objective.loss = kl + full;
-      if (config.type == "hybrid") {
+      if (config.type == ModelType::kHybrid) {
         const at::Tensor from_prior = cross_entropy(Draw(p));
         full = config.alpha * full + (1 - config.alpha) * from_prior;
         objective.loss = config.alpha * kl + full;

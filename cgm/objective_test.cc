@@ -275,7 +275,7 @@ class TaskTest : public testing::TestWithParam<const char*> {
     }
     batch_.images = at::stack(images);
     batch_.masks = at::stack(masks);
-    config_.model.type = GetParam();
+    config_.model.type = nlohmann::json(GetParam()).get<ModelType>();
     config_.model.width = 0.25;
     config_.corruption.type = CorruptionType::kNone;
   }

@@ -49,12 +49,12 @@ absl::Status WritePictures(const std::string& prefix, const Sample& sample,
 absl::Status Paper::Check(const Config& config, const DatasetInfo& info,
                           const MainArgs& /*args*/, Command command) {
   SEG_RETURN_IF_ERROR(CheckClasses(config, info));
-  const std::string& type = config.model.type;
+  const ModelType type = config.model.type;
   if (command == Command::kPredict && config.predict.samples > 0 &&
-      (type == "cnn" || type == "gdnn")) {
+      (type == ModelType::kCnn || type == ModelType::kGdnn)) {
     return absl::InvalidArgumentError(
-        absl::StrCat("predict.samples: the run's model.type is ", type,
-                     ", which does not sample"));
+        absl::StrCat("predict.samples: the run's model.type is ",
+                     EnumName(type), ", which does not sample"));
   }
   return absl::OkStatus();
 }

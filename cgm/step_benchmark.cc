@@ -87,7 +87,7 @@ bool ParseFlags(int argc, char** argv, Flags* flags) {
 
 Model MakeModel(const Flags& flags, const std::string& type) {
   ModelConfig config;
-  config.type = type;
+  config.type = nlohmann::json(type).get<seg::cgm::ModelType>();
   config.width = flags.width;
   config.fused_unpool = flags.fused != 0;
   Model model(config, flags.classes);

@@ -10,6 +10,7 @@
 
 #include "cgm/model.h"
 #include "common/datasets/dataset.h"
+#include "nlohmann/json.hpp"
 
 namespace seg {
 namespace cgm {
@@ -17,7 +18,7 @@ namespace cgm {
 // Widths 2 3 4 4 3 2 2, latent 2; without the noisy layer.
 inline ModelConfig Tiny(const std::string& type) {
   ModelConfig config;
-  config.type = type;
+  config.type = nlohmann::json(type).get<ModelType>();
   config.width = 1.0 / 32;
   config.latent_channels = 2;
   config.noisy_layer = NoisyLayer::kOff;

@@ -12,6 +12,8 @@ namespace crfgrad {
 SEG_DEFINE_ENUM(Inference, {Inference::kFcn, "fcn"},
                 {Inference::kDenseCrf, "dense_crf"},
                 {Inference::kCrfGrad, "crfgrad"})
+SEG_DEFINE_ENUM(LossType, {LossType::kNll, "nll"},
+                {LossType::kSoftmax, "softmax"})
 SEG_DEFINE_CONFIG(ModelConfig, backbone, weights, drop_connect_rate, input_size,
                   inference, freeze_fcn, freeze_batch_norm)
 SEG_DEFINE_CONFIG(GroupConfig, backbone_lr, head_lr, crf_lr, crf_weight_decay)
@@ -42,7 +44,7 @@ std::vector<KeyRule> Config::Rules() {
                                 {"groups.head_lr", 0, 1e6},
                                 {"groups.crf_lr", 0, 1e6},
                                 {"groups.crf_weight_decay", 0, 1e6},
-                                OneOf("loss.type", {"nll", "softmax"}),
+                                OneOf<LossType>("loss.type"),
                                 {"loss.epsilon", 1e-12, 0.5},
                                 {"loss.unary", 0, 1e6},
                                 {"loss.unary_steps", 0, 1e12},

@@ -47,10 +47,13 @@ struct GroupConfig {
   double crf_weight_decay = 0.0;
 };
 
+// On q^T: nll (-log q, continued linearly below epsilon) or softmax
+// (cross-entropy of a second soft-max over q, the authors' code).
+enum class LossType { kNll, kSoftmax };
+SEG_DECLARE_ENUM(LossType)
+
 struct LossConfig {
-  // On q^T: nll (-log q, continued linearly below epsilon) or softmax
-  // (cross-entropy of a second soft-max over q, the authors' code).
-  std::string type = "nll";
+  LossType type = LossType::kNll;
   double epsilon = 0.01;
   // Weight of the FCN's own cross-entropy added to it.
   double unary = 0.0;

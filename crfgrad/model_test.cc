@@ -171,7 +171,7 @@ TEST_F(TaskTest, AFrozenFcnGetsNoGradient) {
 }
 
 TEST_F(TaskTest, BothLossesAndTheUnaryTerm) {
-  for (const char* type : {"nll", "softmax"}) {
+  for (const LossType type : {LossType::kNll, LossType::kSoftmax}) {
     Config config;
     config.loss.type = type;
     config.loss.unary = 0.5;

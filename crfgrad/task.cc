@@ -54,7 +54,7 @@ StepLoss CrfGradTask::Loss(int64_t /*phase*/, const Batch& batch,
 
   const at::Tensor q = model_->Crf(scores, batch.images);
   CrossEntropyOptions crf_options = options;
-  if (config_.loss.type == "nll") {
+  if (config_.loss.type == LossType::kNll) {
     crf_options.input = CrossEntropyInput::kProbabilities;
     crf_options.epsilon = config_.loss.epsilon;
   }

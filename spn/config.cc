@@ -8,7 +8,25 @@
 #include "common/evaluation/same_classes.h"
 
 namespace seg {
+
+SEG_DEFINE_ENUM(GateNormalization, {GateNormalization::kNone, "none"},
+                {GateNormalization::kTanh, "tanh"},
+                {GateNormalization::kDivide, "divide"},
+                {GateNormalization::kClamp, "clamp"},
+                {GateNormalization::kDividePlus, "divide_plus"})
+
 namespace spn {
+
+SEG_DEFINE_ENUM(CoarseSource, {CoarseSource::kParser, "parser"},
+                {CoarseSource::kData, "data"}, {CoarseSource::kTruth, "truth"})
+SEG_DEFINE_ENUM(RefineType, {RefineType::kNone, "none"},
+                {RefineType::kDenseCrf, "dense_crf"}, {RefineType::kSpn, "spn"},
+                {RefineType::kConvolution, "convolution"})
+SEG_DEFINE_ENUM(RefinementHeadOptions::Form,
+                {RefinementHeadOptions::Form::kSupplement, "supplement"},
+                {RefinementHeadOptions::Form::kFaces, "faces"},
+                {RefinementHeadOptions::Form::kVoc, "voc"})
+SEG_DEFINE_ENUM(Reduction, {Reduction::kMean, "mean"}, {Reduction::kSum, "sum"})
 
 SEG_DEFINE_CONFIG(CoarseConfig, source, network, weights, widths, scale)
 SEG_DEFINE_CONFIG(RefineConfig, type, three_way, normalization, sum_all_gates,
@@ -25,9 +43,16 @@ SEG_DEFINE_CONFIG(Config, data, train, coarse, refine, dense_crf, patch, loss,
                   groups, eval, predict, report_split, report_pictures)
 
 std::string Config::CpuOnly() const {
-  if (refine.type == "spn") return "the spatial propagation";
-  if (refine.type == "dense_crf") return "the dense CRF";
-  return "";
+  switch (refine.type) {
+    case RefineType::kSpn:
+      return "the spatial propagation";
+    case RefineType::kDenseCrf:
+      return "the dense CRF";
+    case RefineType::kNone:
+    case RefineType::kConvolution:
+      return "";
+  }
+  return "";  // not reached
 }
 
 std::vector<KeyRule> Config::Rules() {
@@ -36,16 +61,15 @@ std::vector<KeyRule> Config::Rules() {
   std::vector<std::string> guidances = FeaturePyramidNames();
   guidances.insert(guidances.begin(), "unet");
   std::vector<KeyRule> rules = {
-      OneOf("coarse.source", {"parser", "data", "truth"}),
+      OneOf<CoarseSource>("coarse.source"),
       OneOf("coarse.network", parsers),
       {"coarse.widths", 1, 65536},
       {"coarse.scale", 1, 1024},
-      OneOf("refine.type", {"none", "dense_crf", "spn", "convolution"}),
-      OneOf("refine.normalization",
-            {"none", "tanh", "divide", "clamp", "divide_plus"}),
+      OneOf<RefineType>("refine.type"),
+      OneOf<GateNormalization>("refine.normalization"),
       {"refine.channels", 1, 65536},
       {"refine.units", 1, 100},
-      OneOf("refine.form", {"supplement", "faces", "voc"}),
+      OneOf<RefinementHeadOptions::Form>("refine.form"),
       OneOf("refine.guidance", guidances),
       {"refine.guidance_widths", 1, 65536},
       {"refine.gate_scale", 0, 1e6},
@@ -53,7 +77,7 @@ std::vector<KeyRule> Config::Rules() {
       {"patch.size", 0, 16384},
       {"patch.per_image", 1, 1000},
       {"patch.tries", 0, 1000},
-      OneOf("loss.reduction", {"mean", "sum"}),
+      OneOf<Reduction>("loss.reduction"),
       {"loss.coarse", 0, 1e6},
       {"groups.coarse_lr", 0, 1e6},
       {"groups.guidance_lr", 0, 1e6},

@@ -9,18 +9,26 @@
 #include "common/config/config.h"
 #include "common/config/dense_crf_config.h"
 #include "common/datasets/data_config.h"
+#include "common/layers/spatial_propagation/gate_normalization.h"
 #include "common/training/train_config.h"
 #include "nlohmann/json.hpp"
+#include "spn/refinement_head.h"
 
 namespace seg {
+
+SEG_DECLARE_ENUM(GateNormalization)
+
 namespace spn {
 
 // Where the coarse class probabilities come from.
+//   parser: a network of the model, on the image at 1 / scale;
+//   data:   data.probabilities;
+//   truth:  the true labels at 1 / scale (mean over pixels), for studies.
+enum class CoarseSource { kParser, kData, kTruth };
+SEG_DECLARE_ENUM(CoarseSource)
+
 struct CoarseConfig {
-  // parser: a network of the model, on the image at 1 / scale;
-  // data:   data.probabilities;
-  // truth:  the true labels at 1 / scale (mean over pixels), for studies.
-  std::string source = "parser";
+  CoarseSource source = CoarseSource::kParser;
   // The parser: unet, or the name of an FCN backbone (tiny,
   // efficientnet_lite0 .. 2, vgg16).
   std::string network = "unet";
@@ -31,17 +39,22 @@ struct CoarseConfig {
   int64_t scale = 8;
 };
 
+// The coarse result as it is, mean field on it, propagation, or an equal head
+// without propagation.
+enum class RefineType { kNone, kDenseCrf, kSpn, kConvolution };
+SEG_DECLARE_ENUM(RefineType)
+SEG_DECLARE_ENUM(RefinementHeadOptions::Form)
+
 struct RefineConfig {
-  // none (the coarse result as it is), dense_crf (mean field on it), spn
-  // (propagation) or convolution (an equal head without propagation).
-  std::string type = "spn";
+  RefineType type = RefineType::kSpn;  // none, dense_crf, spn or convolution
   bool three_way = true;
   // none, tanh, divide (A), clamp (B) or divide_plus (C): gate_normalization.h.
-  std::string normalization = "tanh";
+  GateNormalization normalization = GateNormalization::kTanh;
   bool sum_all_gates = false;
   int64_t channels = 32;
   int64_t units = 2;
-  std::string form = "faces";  // supplement, faces or voc: refinement_head.h
+  // supplement, faces or voc: refinement_head.h.
+  RefinementHeadOptions::Form form = RefinementHeadOptions::Form::kFaces;
   // The guidance network: unet (of its own), or a backbone whose features it
   // reads (efficientnet_lite0 .. 2, vgg16), and that one's weights ("",
   // imagenet or a file).
@@ -71,10 +84,13 @@ struct PatchConfig {
   int64_t tries = 10;
 };
 
+// Of the refinement's loss: mean over labelled pixels, or their sum divided by
+// the number of patches (the released solver sums). The parser's is a mean.
+enum class Reduction { kMean, kSum };
+SEG_DECLARE_ENUM(Reduction)
+
 struct LossConfig {
-  // Of the refinement: mean over labelled pixels, or their sum divided by the
-  // number of patches (the released solver sums). The parser's is a mean.
-  std::string reduction = "mean";
+  Reduction reduction = Reduction::kMean;
   // Weight of the parser's own cross-entropy once the refinement trains too.
   double coarse = 1.0;
 };

@@ -25,28 +25,17 @@ constexpr double kLeastProbability = 1e-6;
 
 constexpr int64_t kPyramidStride = 32;  // of a feature pyramid's deepest map
 
-GateNormalization Normalization(const std::string& name) {
-  if (name == "tanh") return GateNormalization::kTanh;
-  if (name == "divide") return GateNormalization::kDivide;
-  if (name == "clamp") return GateNormalization::kClamp;
-  if (name == "divide_plus") return GateNormalization::kDividePlus;
-  return GateNormalization::kNone;
-}
-
 RefinementHeadOptions HeadOptions(const RefineConfig& config,
                                   int64_t num_classes) {
-  using Form = RefinementHeadOptions::Form;
   RefinementHeadOptions options(num_classes);
-  options.kind(config.type == "spn"
+  options.kind(config.type == RefineType::kSpn
                    ? RefinementHeadOptions::Kind::kPropagation
                    : RefinementHeadOptions::Kind::kConvolution);
-  options.form(config.form == "faces" ? Form::kFaces
-               : config.form == "voc" ? Form::kVoc
-                                      : Form::kSupplement);
+  options.form(config.form);
   options.channels(config.channels).units(config.units);
   options.propagation(SpatialPropagationOptions()
                           .three_way(config.three_way)
-                          .normalization(Normalization(config.normalization))
+                          .normalization(config.normalization)
                           .sum_all_gates(config.sum_all_gates));
   return options;
 }
@@ -82,7 +71,7 @@ ModelImpl::ModelImpl(const SystemConfig& config, const DatasetInfo& info)
     : config_(config),
       num_classes_(info.num_classes()),
       ignore_label_(info.ignore_label) {
-  if (config.coarse.source == "parser") {
+  if (config.coarse.source == CoarseSource::kParser) {
     if (config.coarse.network == "unet") {
       parser_ = register_module(
           "parser", UNet(UNetOptions(config.coarse.widths, num_classes_)));
@@ -91,7 +80,8 @@ ModelImpl::ModelImpl(const SystemConfig& config, const DatasetInfo& info)
           "fcn", Fcn(FcnOptions(config.coarse.network, num_classes_)));
     }
   }
-  if (config.refine.type == "spn" || config.refine.type == "convolution") {
+  if (config.refine.type == RefineType::kSpn ||
+      config.refine.type == RefineType::kConvolution) {
     head_ = register_module(
         "head", RefinementHead(HeadOptions(config.refine, num_classes_)));
     const int64_t gates = head_->guidance_channels();
@@ -123,8 +113,8 @@ absl::Status ModelImpl::LoadPretrainedBackbones() {
 }
 
 at::Tensor ModelImpl::ParserScores(const at::Tensor& images) {
-  TORCH_CHECK(has_parser(), "Model: coarse.source is ", config_.coarse.source,
-              ", so there is no parser");
+  TORCH_CHECK(has_parser(), "Model: coarse.source is ",
+              EnumName(config_.coarse.source), ", so there is no parser");
   const int64_t scale = config_.coarse.scale;
   const at::Tensor small = Shrink(images, CeilDivide(images.size(2), scale),
                                   CeilDivide(images.size(3), scale));
@@ -143,7 +133,7 @@ at::Tensor ModelImpl::Coarse(const Batch& batch) {
   if (has_parser()) {
     return CoarseFromScores(ParserScores(batch.images), height, width);
   }
-  if (config_.coarse.source == "data") {
+  if (config_.coarse.source == CoarseSource::kData) {
     TORCH_CHECK(batch.probabilities.defined(),
                 "coarse.source is data: expected a folder in "
                 "data.probabilities, got none");
@@ -233,14 +223,14 @@ at::Tensor ModelImpl::PredictGates(const at::Tensor& images) {
 }
 
 std::vector<std::string> ModelImpl::OutputNames() const {
-  if (config_.refine.type == "none") return {"coarse"};
-  return {config_.refine.type, "coarse"};
+  if (config_.refine.type == RefineType::kNone) return {"coarse"};
+  return {EnumName(config_.refine.type), "coarse"};
 }
 
 std::vector<at::Tensor> ModelImpl::Predict(const Batch& batch) {
   const at::Tensor coarse = Coarse(batch);
-  if (config_.refine.type == "none") return {coarse};
-  if (config_.refine.type == "dense_crf") {
+  if (config_.refine.type == RefineType::kNone) return {coarse};
+  if (config_.refine.type == RefineType::kDenseCrf) {
     return {MeanField(-at::log(coarse.clamp_min(kLeastProbability)),
                       batch.images, config_.dense_crf.Options()),
             coarse};

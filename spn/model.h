@@ -61,7 +61,9 @@ class ModelImpl : public torch::nn::Module {
   std::vector<at::Tensor> Predict(const Batch& batch);
   std::vector<std::string> OutputNames() const;
 
-  bool has_parser() const { return config_.coarse.source == "parser"; }
+  bool has_parser() const {
+    return config_.coarse.source == CoarseSource::kParser;
+  }
   bool refines() const { return !head_.is_empty(); }
   const RefinementHeadOptions& head_options() const {  // only where refines()
     return head_->options();

@@ -74,8 +74,8 @@ TEST(CoarseTruthTest, IgnoredPixelsHaveNoSay) {
 TEST(ModelTest, EveryRefinementPredictsDistributionsOfAnySize) {
   at::manual_seed(1);
   const at::InferenceMode inference;
-  for (const char* type : {"none", "dense_crf", "spn", "convolution"}) {
-    for (const char* source : {"parser", "data", "truth"}) {
+  for (const auto& [type, type_name] : EnumNames(RefineType())) {
+    for (const auto& [source, source_name] : EnumNames(CoarseSource())) {
       Config config = Small();
       config.refine.type = type;
       config.coarse.source = source;
@@ -89,7 +89,7 @@ TEST(ModelTest, EveryRefinementPredictsDistributionsOfAnySize) {
         ASSERT_EQ(outputs.size(), model->OutputNames().size());
         for (const at::Tensor& p : outputs) {
           EXPECT_EQ(p.sizes(), at::IntArrayRef({2, 3, h, w}));
-          EXPECT_TRUE(IsDistribution(p)) << type << " " << source;
+          EXPECT_TRUE(IsDistribution(p)) << type_name << " " << source_name;
         }
       }
     }
@@ -100,8 +100,8 @@ TEST(ModelTest, TheCoarseTruthKeepsItsPlaceAtAnySize) {
   // Sides that are no multiple of the scale: as if ignored pixels followed.
   at::manual_seed(8);
   Config config = Small();
-  config.coarse.source = "truth";
-  config.refine.type = "none";
+  config.coarse.source = CoarseSource::kTruth;
+  config.refine.type = RefineType::kNone;
   Model model(config, Info(3));
   Batch batch = MakeImages(2, 10, 13);
   const at::Tensor coarse = model->Predict(batch)[0];
@@ -115,19 +115,19 @@ TEST(ModelTest, OutputsAreNamed) {
   Config config = Small();
   EXPECT_THAT(Model(config, Info(3))->OutputNames(),
               ElementsAre("spn", "coarse"));
-  config.refine.type = "none";
+  config.refine.type = RefineType::kNone;
   EXPECT_THAT(Model(config, Info(3))->OutputNames(), ElementsAre("coarse"));
 }
 
 TEST(ModelTest, WhatASourceNeedsIsSaid) {
   Config config = Small();
-  config.coarse.source = "data";
+  config.coarse.source = CoarseSource::kData;
   Batch batch = MakeImages(1, 16, 16);
   EXPECT_THAT([&] { Model(config, Info(3))->Predict(batch); },
               testing::Throws<c10::Error>(
                   testing::Property(&c10::Error::what_without_backtrace,
                                     testing::HasSubstr("data.probabilities"))));
-  config.coarse.source = "truth";
+  config.coarse.source = CoarseSource::kTruth;
   batch.masks = at::Tensor();
   EXPECT_THROW(Model(config, Info(3))->Predict(batch), c10::Error);
 }
@@ -135,7 +135,7 @@ TEST(ModelTest, WhatASourceNeedsIsSaid) {
 TEST(ModelTest, RestrictionLeavesOnlyClassesOfTheCoarseMap) {
   at::manual_seed(2);
   Config config = Small();
-  config.coarse.source = "data";
+  config.coarse.source = CoarseSource::kData;
   config.refine.restrict_to_coarse = true;
   Model model(config, Info(3));
   model->eval();
@@ -154,7 +154,7 @@ TEST(ModelTest, APaddedSquareGivesWhatThePartInsideGives) {
   at::manual_seed(3);
   const at::InferenceMode inference;
   Config config = Small();
-  config.coarse.source = "data";
+  config.coarse.source = CoarseSource::kData;
   Model plain(config, Info(3));
   config.refine.pad_to = 32;
   Model padded(config, Info(3));
@@ -276,12 +276,12 @@ TEST_F(TaskTest, EachSettingTrainsItsParts) {
   EXPECT_THAT(Trained(config), ElementsAre("coarse", "guidance", "head"));
   config.groups.coarse_lr = 0;
   EXPECT_THAT(Trained(config), ElementsAre("guidance", "head"));
-  config.refine.type = "convolution";
+  config.refine.type = RefineType::kConvolution;
   EXPECT_THAT(Trained(config), ElementsAre("guidance", "head"));
   config.groups.coarse_lr = 1;
-  config.refine.type = "none";
+  config.refine.type = RefineType::kNone;
   EXPECT_THAT(Trained(config), ElementsAre("coarse"));
-  config.coarse.source = "truth";
+  config.coarse.source = CoarseSource::kTruth;
   EXPECT_THROW(Trained(config), c10::Error);
 }
 
@@ -295,7 +295,7 @@ TEST_F(TaskTest, TheReleasedProtocolTrainsItsParts) {
                           &config));
     batch_.probabilities =
         at::softmax(at::randn({1, val_->info().num_classes(), 32, 32}), 1);
-    if (config.coarse.source == "data") {
+    if (config.coarse.source == CoarseSource::kData) {
       EXPECT_THAT(Trained(config),
                   ElementsAre("guidance", "guidance_backbone", "head"));
     } else {
@@ -308,7 +308,7 @@ TEST_F(TaskTest, TheSumIsOverAPatch) {
   Config config = Small();
   config.patch.per_image = 2;
   config.groups.coarse_lr = 0;
-  const auto loss = [&](const std::string& reduction) {
+  const auto loss = [&](Reduction reduction) {
     config.loss.reduction = reduction;
     at::manual_seed(9);
     Model model(config, val_->info());
@@ -317,7 +317,7 @@ TEST_F(TaskTest, TheSumIsOverAPatch) {
     at::manual_seed(10);
     return task.Loss(0, batch_, 0).loss.item<double>();
   };
-  EXPECT_NEAR(loss("sum"), 16 * 16 * loss("mean"), 1e-2);
+  EXPECT_NEAR(loss(Reduction::kSum), 16 * 16 * loss(Reduction::kMean), 1e-2);
 }
 
 TEST_F(TaskTest, ABatchWithoutALabelHasNoLossAndNoNan) {

@@ -15,18 +15,19 @@ namespace spn {
 namespace {
 
 absl::Status CheckTraining(const Config& config, const MainArgs& args) {
-  if (config.refine.type != "none" && config.coarse.source == "parser" &&
+  if (config.refine.type != RefineType::kNone &&
+      config.coarse.source == CoarseSource::kParser &&
       config.groups.coarse_lr == 0 && args.init_from.empty() && !args.resume) {
     return absl::InvalidArgumentError(
         "groups.coarse_lr: 0 keeps the parser as it starts; give a trained one "
         "by --init_from=RUN");
   }
-  const bool refines =
-      config.refine.type == "spn" || config.refine.type == "convolution";
-  if (!refines &&
-      (config.coarse.source != "parser" || config.groups.coarse_lr == 0)) {
+  const bool refines = config.refine.type == RefineType::kSpn ||
+                       config.refine.type == RefineType::kConvolution;
+  if (!refines && (config.coarse.source != CoarseSource::kParser ||
+                   config.groups.coarse_lr == 0)) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "refine.type: ", config.refine.type,
+        "refine.type: ", EnumName(config.refine.type),
         " has nothing to train without a parser that learns; set "
         "coarse.source=parser and groups.coarse_lr above 0, or refine.type=spn "
         "or convolution"));
@@ -35,7 +36,7 @@ absl::Status CheckTraining(const Config& config, const MainArgs& args) {
 }
 
 absl::Status CheckPrediction(const Config& config) {
-  if (config.coarse.source == "truth") {
+  if (config.coarse.source == CoarseSource::kTruth) {
     return absl::InvalidArgumentError(
         "coarse.source: truth needs labels, which photographs do not have; "
         "name a folder of probabilities or labels by data.probabilities and "
@@ -43,7 +44,7 @@ absl::Status CheckPrediction(const Config& config) {
   }
   const std::vector<int64_t>& pixel = config.predict.affinity;
   if (pixel.empty() && !config.predict.gates) return absl::OkStatus();
-  if (config.refine.type != "spn") {
+  if (config.refine.type != RefineType::kSpn) {
     return absl::InvalidArgumentError(
         "predict.affinity, predict.gates: need refine.type=spn");
   }

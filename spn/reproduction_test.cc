@@ -37,7 +37,7 @@ int64_t Count(const std::vector<at::Tensor>& parameters) {
 
 TEST(ReproductionTest, SizesOfTheFaceModel) {
   Config config;
-  config.refine.normalization = "divide";
+  config.refine.normalization = GateNormalization::kDivide;
   DatasetInfo info;
   info.class_names = HelenClasses();
   Model three_way(config, info);
@@ -55,7 +55,7 @@ TEST(ReproductionTest, SizesOfTheFaceModel) {
       1.5);
   // One-way differs in the number of gates alone: 128 instead of 384.
   config.refine.three_way = false;
-  config.refine.normalization = "tanh";
+  config.refine.normalization = GateNormalization::kTanh;
   Model one_way(config, info);
   EXPECT_EQ(Count(three_way->guidance_parameters()) -
                 Count(one_way->guidance_parameters()),

@@ -68,7 +68,7 @@ at::Tensor SpnTask::RefinementLoss(const Batch& batch,
     maps = CutPatches(maps, patches, config_.patch.size);
     masks = CutPatches(masks, patches, config_.patch.size);
   }
-  const bool sum = config_.loss.reduction == "sum";
+  const bool sum = config_.loss.reduction == Reduction::kSum;
   if (sum) options.reduction = CrossEntropyReduction::kSum;
   const at::Tensor loss =
       CrossEntropy(model_->Refine(images, maps), masks, options);
@@ -91,7 +91,8 @@ StepLoss SpnTask::Loss(int64_t /*phase*/, const Batch& batch,
                        int64_t /*step*/) {
   if (!model_->refines()) {
     TORCH_CHECK(TrainsParser(), "nothing to train: refine.type is ",
-                config_.refine.type, " and there is no parser that learns");
+                EnumName(config_.refine.type),
+                " and there is no parser that learns");
     return {ParserLoss(model_->ParserScores(batch.images), batch.masks), {}};
   }
   if (!TrainsParser()) {
