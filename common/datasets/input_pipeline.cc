@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
 #include "common/datasets/views.h"
@@ -28,7 +30,15 @@ absl::StatusOr<InputPipeline> InputPipeline::Create(
   pipeline.config_ = config;
   if (config.align == 0) return pipeline;
   pipeline.landmarks_path_ = landmarks;
-  SEG_ASSIGN_OR_RETURN(pipeline.landmarks_, ReadLandmarks(landmarks));
+  auto points = ReadLandmarks(landmarks);
+  if (absl::IsNotFound(points.status())) {
+    return absl::NotFoundError(absl::StrCat(
+        landmarks,
+        ": no such file; data.align needs the five points of each "
+        "picture there (data.align=0 takes pictures as they are)"));
+  }
+  if (!points.ok()) return points.status();
+  pipeline.landmarks_ = *std::move(points);
   return pipeline;
 }
 
