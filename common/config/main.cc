@@ -24,10 +24,10 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "common/base/keep_freed_memory.h"
 #include "common/base/printable.h"
 #include "common/base/runfiles.h"
 #include "common/io/file.h"
-#include "common/base/keep_freed_memory.h"
 
 ABSL_FLAG(std::string, config, "",
           "YAML file; without it the paper's configs/demo.yaml");

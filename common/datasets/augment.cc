@@ -7,8 +7,8 @@
 
 #include "ATen/ATen.h"
 #include "absl/strings/str_cat.h"
-#include "common/datasets/colour.h"
 #include "common/base/random.h"
+#include "common/datasets/colour.h"
 #include "common/datasets/transforms.h"
 
 namespace seg {

@@ -10,9 +10,9 @@
 #include "ATen/ATen.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/random.h"
 #include "common/base/status_macros.h"
 #include "common/datasets/augment.h"
-#include "common/base/random.h"
 #include "torch/data/dataloader/stateless.h"
 #include "torch/data/samplers/base.h"
 
