@@ -67,12 +67,9 @@ for paper in "${papers[@]}"; do
 done
 # What results are marked with there, where no git is: the commit, then what was
 # changed since, a line each. Outside of `bazel run` it is not known.
-if [ -n "${BUILD_WORKSPACE_DIRECTORY:-}" ]; then
+[ -n "${BUILD_WORKSPACE_DIRECTORY:-}" ] &&
   (cd "$BUILD_WORKSPACE_DIRECTORY" && git rev-parse HEAD &&
-    git status --porcelain) >"$tree/COMMIT"
-else
-  echo unknown >"$tree/COMMIT"
-fi
+    git status --porcelain) >"$tree/COMMIT" || echo unknown >"$tree/COMMIT"
 # The backbone of the configurations; Lite1 and Lite2 are named by path.
 cp -rL "$runfiles/efficientnet_lite0_weights" "$out/runfiles/"
 # The one library that neither LibTorch nor every Linux brings.
