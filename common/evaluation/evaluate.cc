@@ -63,22 +63,24 @@ class Groups {
   std::optional<Sample> ahead_;
 };
 
-// Each tensor of the samples' batches of one, side by side.
+// The samples' batches of one, side by side. What one of them lacks, or has in
+// another shape, the whole has not.
 Batch Join(const std::vector<Batch>& singles) {
   if (singles.size() == 1) return singles[0];
   Batch batch;
-  std::vector<at::Tensor> images, masks, probabilities;
-  for (const Batch& single : singles) {
-    batch.ids.push_back(single.ids[0]);
-    images.push_back(single.images);
-    if (single.masks.defined()) masks.push_back(single.masks);
-    if (single.probabilities.defined()) {
-      probabilities.push_back(single.probabilities);
+  for (const Batch& single : singles) batch.ids.push_back(single.ids[0]);
+  for (at::Tensor Batch::*field :
+       {&Batch::images, &Batch::masks, &Batch::probabilities, &Batch::points}) {
+    std::vector<at::Tensor> parts;
+    for (const Batch& single : singles) {
+      const at::Tensor& part = single.*field;
+      const at::Tensor& first = singles[0].*field;
+      if (part.defined() && first.defined() && part.sizes() == first.sizes()) {
+        parts.push_back(part);
+      }
     }
+    if (parts.size() == singles.size()) batch.*field = at::cat(parts);
   }
-  batch.images = at::cat(images);
-  if (!masks.empty()) batch.masks = at::cat(masks);
-  if (!probabilities.empty()) batch.probabilities = at::cat(probabilities);
   return batch;
 }
 

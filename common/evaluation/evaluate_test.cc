@@ -45,10 +45,12 @@ class ToyDataset : public Dataset {
                       .contiguous();
     const at::Tensor grey = sample.mask.eq(1).to(at::kByte) * 200;
     sample.image = grey.unsqueeze(0).repeat({3, 1, 1});
+    sample.points = points_;
     return sample;
   }
 
   DatasetInfo info_;
+  at::Tensor points_;  // of every sample
 
  private:
   int64_t size_;
@@ -150,6 +152,23 @@ TEST(EvaluateTest, ThePredictorSeesEachImageOnceWhateverIsMeasured) {
     EXPECT_EQ(findings.scalars.at("mean_iou"), 1);
     EXPECT_EQ(findings.report.pictures.size(), 4u);
   }
+}
+
+TEST(EvaluateTest, ABatchHoldsAllThatItsSamplesHave) {
+  ToyDataset dataset(3);
+  dataset.points_ = at::rand({2, 3});
+  FunctionPredictor predictor(kNames, [&](const Batch& batch) {
+    EXPECT_EQ(batch.images.size(0), 3);
+    EXPECT_EQ(batch.masks.size(0), 3);
+    EXPECT_FALSE(batch.probabilities.defined());
+    EXPECT_TRUE(at::equal(batch.points, dataset.points_.expand({3, 2, 3})));
+    return Predict(batch);
+  });
+  EvaluateOptions options;
+  options.batch_size = 3;
+  ASSERT_OK(
+      Evaluate(dataset, predictor, Scores(dataset.info(), Options()), options)
+          .status());
 }
 
 TEST(EvaluateTest, CountsEachOutput) {
