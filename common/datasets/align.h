@@ -71,6 +71,24 @@ Sample WarpSample(const Sample& sample, const Similarity& to_square,
 absl::StatusOr<std::map<std::string, FacePoints>> ReadLandmarks(
     const std::string& path);
 
+// A file of landmarks that data.align needs.
+class Landmarks {
+ public:
+  // NotFound, with the remedy, where there is no such file.
+  static absl::StatusOr<Landmarks> Read(const std::string& path);
+  // FaceSimilarity of the points of `id`. Errors name the file: NotFound where
+  // it lacks the ID, InvalidArgument for fewer than two visible points.
+  absl::StatusOr<Similarity> ToSquare(const std::string& id,
+                                      int64_t side) const;
+  const FacePoints& points(const std::string& id) const {  // it must be there
+    return points_.at(id);
+  }
+
+ private:
+  std::string path_;
+  std::map<std::string, FacePoints> points_;
+};
+
 // Every sample of `dataset` aligned to a square of that side by the points in
 // `landmarks_path`. Errors name that file: NotFound where it is missing or
 // lacks a sample's ID, InvalidArgument where a sample has fewer than two

@@ -2,9 +2,6 @@
 
 #include <ATen/ATen.h>
 
-#include <utility>
-
-#include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
 #include "common/datasets/views.h"
 
@@ -29,38 +26,14 @@ absl::StatusOr<InputPipeline> InputPipeline::Create(
   InputPipeline pipeline;
   pipeline.config_ = config;
   if (config.align == 0) return pipeline;
-  pipeline.landmarks_path_ = landmarks;
-  auto points = ReadLandmarks(landmarks);
-  if (absl::IsNotFound(points.status())) {
-    return absl::NotFoundError(absl::StrCat(
-        landmarks,
-        ": no such file; data.align needs the five points of each "
-        "picture there (data.align=0 takes pictures as they are)"));
-  }
-  if (!points.ok()) return points.status();
-  pipeline.landmarks_ = *std::move(points);
+  SEG_ASSIGN_OR_RETURN(pipeline.landmarks_, Landmarks::Read(landmarks));
   return pipeline;
-}
-
-absl::StatusOr<Similarity> InputPipeline::ToSquare(
-    const Sample& photograph) const {
-  const auto points = landmarks_.find(photograph.id);
-  if (points == landmarks_.end()) {
-    return absl::NotFoundError(absl::StrCat(
-        landmarks_path_, ": no line for ", photograph.id,
-        "; data.align needs the five points of each picture (data.align=0 "
-        "takes pictures as they are)"));
-  }
-  absl::StatusOr<Similarity> map =
-      FaceSimilarity(points->second, config_.align);
-  if (map.ok()) return map;
-  return absl::InvalidArgumentError(absl::StrCat(
-      landmarks_path_, ": ", photograph.id, ": ", map.status().message()));
 }
 
 absl::StatusOr<Sample> InputPipeline::Align(const Sample& photograph) const {
   if (config_.align == 0) return photograph;
-  SEG_ASSIGN_OR_RETURN(const Similarity map, ToSquare(photograph));
+  SEG_ASSIGN_OR_RETURN(const Similarity map,
+                       landmarks_.ToSquare(photograph.id, config_.align));
   return WarpSample(photograph, map, config_.align, kIgnored);
 }
 
@@ -71,7 +44,7 @@ absl::StatusOr<Sample> InputPipeline::Resize(const Sample& aligned) const {
 at::Tensor InputPipeline::Grid(const Sample& photograph) const {
   // Centres of the photograph's pixels, in the aligned square.
   const ImageSize own = SizeOf(photograph.image);
-  const Similarity map = *ToSquare(photograph);
+  const Similarity map = *landmarks_.ToSquare(photograph.id, config_.align);
   const at::TensorOptions options = at::TensorOptions().dtype(at::kDouble);
   const at::Tensor x = at::arange(own.width, options).view({1, own.width});
   const at::Tensor y = at::arange(own.height, options).view({own.height, 1});

@@ -5,7 +5,6 @@
 #ifndef COMMON_DATASETS_INPUT_PIPELINE_H_
 #define COMMON_DATASETS_INPUT_PIPELINE_H_
 
-#include <map>
 #include <string>
 
 #include "ATen/core/Tensor.h"
@@ -43,13 +42,11 @@ class InputPipeline {
                         const at::Tensor& labels) const;
 
  private:
-  absl::StatusOr<Similarity> ToSquare(const Sample& photograph) const;
   // Positions in the network's picture for at::grid_sampler, [1,H,W,2].
   at::Tensor Grid(const Sample& photograph) const;
 
   DataConfig config_;
-  std::string landmarks_path_;
-  std::map<std::string, FacePoints> landmarks_;
+  Landmarks landmarks_;
 };
 
 }  // namespace seg
