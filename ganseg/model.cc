@@ -1,0 +1,90 @@
+#include "ganseg/model.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+
+namespace seg {
+namespace ganseg {
+namespace {
+
+DeepLabV3Options SegmenterOptions(const SegmenterConfig& config,
+                                  int64_t parts) {
+  return DeepLabV3Options(config.backbone, parts + 1)
+      .output_stride(config.output_stride)
+      .rates(config.rates)
+      .channels(config.channels)
+      .dropout(config.dropout);
+}
+
+}  // namespace
+
+at::Tensor PartLabels(const at::Tensor& masks) {
+  const int64_t parts = masks.size(1) - 1;
+  return at::remainder(at::argmax(masks, 1) + 1, parts + 1);
+}
+
+at::Tensor ToColours(const at::Tensor& images) { return images * 127.5 + 127.5; }
+
+at::Tensor FromColours(const at::Tensor& colours) {
+  return (colours - 127.5) / 127.5;
+}
+
+ModelImpl::ModelImpl(const Config& config) {
+  generator_ =
+      register_module("generator", Generator(ToOptions(config.generator)));
+  if (config.has_gan()) {
+    discriminator_ = register_module(
+        "discriminator",
+        Discriminator(ToOptions(config.discriminator, image_size())));
+  }
+  if (config.has_segmenter()) {
+    segmenter_ = register_module(
+        "segmenter", DeepLabV3(SegmenterOptions(config.segmenter, parts())));
+    segmenter_updates_ = register_buffer(
+        "segmenter_updates", at::zeros({}, at::TensorOptions(at::kLong)));
+  }
+}
+
+int64_t ModelImpl::segmenter_updates() const {
+  return has_segmenter() ? segmenter_updates_.item<int64_t>() : 0;
+}
+
+void ModelImpl::CountSegmenterUpdate() { segmenter_updates_.add_(1); }
+
+c10::Device ModelImpl::device() const { return parameters()[0].device(); }
+
+LabelledImages ModelImpl::Sample(int64_t count) {
+  const at::NoGradGuard no_grad;
+  const Generated generated = generator_->forward(
+      SampleLatents(count, generator_->options(), device()));
+  return {ToColours(generated.images), PartLabels(generated.masks)};
+}
+
+at::Tensor ModelImpl::Segment(const at::Tensor& images) {
+  if (segmenter_updates() == 0) {
+    at::Tensor background = at::zeros(
+        {images.size(0), parts() + 1, images.size(2), images.size(3)},
+        images.options());
+    background.select(1, 0).fill_(1);
+    return background;
+  }
+  return at::softmax(segmenter_->forward(images), 1);
+}
+
+absl::Status CheckNetworks(const Config& config) {
+  const GeneratorOptions generator = ToOptions(config.generator);
+  SEG_RETURN_IF_ERROR(CheckOptions(generator));
+  if (config.has_gan()) {
+    SEG_RETURN_IF_ERROR(CheckOptions(
+        ToOptions(config.discriminator, generator.image_size())));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace ganseg
+}  // namespace seg

@@ -1,0 +1,76 @@
+// GANSeg: the generator, its discriminator, and the segmenter that learns from
+// generated pictures (He et al. 2022).
+#ifndef GANSEG_MODEL_H_
+#define GANSEG_MODEL_H_
+
+#include <cstdint>
+#include <string>
+
+#include "ATen/core/Tensor.h"
+#include "absl/status/status.h"
+#include "common/backbones/deeplab_v3.h"
+#include "ganseg/config.h"
+#include "ganseg/discriminator.h"
+#include "ganseg/generator.h"
+#include "torch/nn/module.h"
+#include "torch/nn/pimpl.h"
+
+namespace seg {
+namespace ganseg {
+
+// A generated picture with its labels, as the segmenter sees it.
+struct LabelledImages {
+  at::Tensor images;  // float32 [N,3,S,S], 0..255, not rounded
+  at::Tensor labels;  // int64 [N,S,S]: 0 background, 1 .. K parts
+};
+// masks: [N,K+1,S,S], background last -> the labels above. The only place where
+// the generator's order of channels becomes the segmenter's.
+at::Tensor PartLabels(const at::Tensor& masks);
+
+// images in -1..1 -> 0..255, and back (the released code's (x/255 - 0.5)/0.5).
+at::Tensor ToColours(const at::Tensor& images);
+at::Tensor FromColours(const at::Tensor& colours);
+
+// Modules "generator"; "discriminator" unless the run trains the segmenter
+// alone; "segmenter" unless it trains the GAN alone.
+class ModelImpl : public torch::nn::Module {
+ public:
+  // Throws c10::Error for options that a network refuses.
+  explicit ModelImpl(const Config& config);
+
+  Generator& generator() { return generator_; }
+  Discriminator& discriminator() { return discriminator_; }
+  DeepLabV3& segmenter() { return segmenter_; }
+  bool has_segmenter() const { return !segmenter_.is_empty(); }
+
+  // Updates of the segmenter so far; kept in the checkpoint.
+  int64_t segmenter_updates() const;
+  void CountSegmenterUpdate();
+
+  // A batch from noise of LibTorch's default generator, without gradients. The
+  // generator is used in the mode it is in.
+  LabelledImages Sample(int64_t count);
+
+  // Class probabilities [N,K+1,H,W] (0 is the background) of photographs
+  // [N,3,H,W], 0..255. A segmenter that was never trained says background.
+  at::Tensor Segment(const at::Tensor& images);
+
+  int64_t parts() const { return generator_->options().parts(); }
+  int64_t image_size() const { return generator_->options().image_size(); }
+  c10::Device device() const;
+
+ private:
+  Generator generator_{nullptr};
+  Discriminator discriminator_{nullptr};
+  DeepLabV3 segmenter_{nullptr};
+  at::Tensor segmenter_updates_;  // int64 scalar, a buffer
+};
+TORCH_MODULE(Model);
+
+// InvalidArgument where a network cannot be built, in terms of the keys.
+absl::Status CheckNetworks(const Config& config);
+
+}  // namespace ganseg
+}  // namespace seg
+
+#endif  // GANSEG_MODEL_H_

@@ -1,0 +1,45 @@
+// GANSeg as the Trainer sees it: discriminator and generator by turns, then the
+// segmenter on what the generator makes.
+#ifndef GANSEG_TASK_H_
+#define GANSEG_TASK_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "common/training/task.h"
+#include "ganseg/config.h"
+#include "ganseg/model.h"
+
+namespace seg {
+namespace ganseg {
+
+// Phases "discriminator" and "generator" in the first config.gan_steps()
+// updates, "segmenter" in the rest. Batches are photographs; the segmenter's
+// phase makes its own. Noise comes from LibTorch's default generator, which the
+// Trainer seeds by (seed, step), and is fresh in each phase.
+class GansegTask : public Task {
+ public:
+  GansegTask(const Config& config, Model model);
+
+  torch::nn::Module& module() override { return *model_; }
+  std::vector<Phase> Phases() override;
+  // The alarms of a GAN that collapses.
+  std::vector<ScalarBound> Bounds() override;
+  // Generator and discriminator stay as they are while the segmenter learns.
+  void SetTraining(int64_t step) override;
+  StepLoss Loss(int64_t phase, const Batch& batch, int64_t step) override;
+
+ private:
+  StepLoss LossOfDiscriminator(const Batch& batch, int64_t step);
+  StepLoss LossOfGenerator(const Batch& batch, int64_t step);
+  StepLoss LossOfSegmenter();
+
+  Config config_;
+  Model model_;
+  std::vector<Phase> phases_;
+};
+
+}  // namespace ganseg
+}  // namespace seg
+
+#endif  // GANSEG_TASK_H_
