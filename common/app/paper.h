@@ -15,6 +15,8 @@
 //     return TrainMain<Demo>(argc, argv);      // EvalMain, PredictMain
 //   }
 //
+// A command that it alone has is written over the same struct (command.h).
+//
 // Config holds `data`, `train`, `report_split`, `report_pictures` and
 // `eval.classes`, and says by CpuOnly() what of it does not run on CUDA. Model
 // is a LibTorch module holder.
@@ -53,7 +55,8 @@ struct PaperDefaults {
   // What no rule of the configuration finds; an error is one of usage.
   static absl::Status Check(const Config& /*config*/,
                             const DatasetInfo& /*info*/,
-                            const MainArgs& /*args*/, Command /*command*/) {
+                            const MainArgs& /*args*/,
+                            const Command& /*command*/) {
     return absl::OkStatus();
   }
   // The data of the training split, where they differ from the others'.

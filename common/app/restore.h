@@ -36,7 +36,8 @@ absl::StatusOr<RestoredRun> OpenMember(const RestoredRun& first,
 // What --checkpoint and the overrides say. Warns of tensors that keep their
 // starting values.
 template <class P>
-absl::StatusOr<Restored<P>> Restore(const MainArgs& args, Command command) {
+absl::StatusOr<Restored<P>> Restore(const MainArgs& args,
+                                    const Command& command) {
   Restored<P> restored;
   SEG_ASSIGN_OR_RETURN(restored.run, OpenRun(args, &restored.config));
   const auto load =
