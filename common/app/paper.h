@@ -17,9 +17,8 @@
 //
 // A command that it alone has is written over the same struct (command.h).
 //
-// Config holds `data`, `train`, `report_split`, `report_pictures` and
-// `eval.classes`, and says by CpuOnly() what of it does not run on CUDA. Model
-// is a LibTorch module holder.
+// Config is a PaperConfig with an `eval` section (paper_config.h). Model is a
+// LibTorch module holder.
 #ifndef COMMON_APP_PAPER_H_
 #define COMMON_APP_PAPER_H_
 
