@@ -24,6 +24,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,11 @@ struct PaperDefaults {
   using Model = ModelType;
   using System = SystemType;
 
+  // Whether train and eval need masks. A paper that learns from photographs
+  // alone says false; those of its measures that need masks all the same say so
+  // themselves (Measure::needs_masks).
+  static constexpr bool kTrainsOnMasks = true;
+
   // Images of one size that validation predicts together.
   static constexpr int64_t kValidationBatch = 1;
 
@@ -69,6 +75,14 @@ struct PaperDefaults {
   // starting value) or, with `missing` false, be unknown to the model.
   static bool MayDiffer(const std::string& /*name*/, bool /*missing*/) {
     return false;
+  }
+  // The classes of what the system gives (names and palette), where they are
+  // not those of its data: parts that it found. predict draws them, and eval
+  // takes data of any classes, as the paper's own measures bring the two
+  // together. data: what the run was trained on, as the Build of a model sees.
+  static std::optional<DatasetInfo> OutputClasses(const Config& /*config*/,
+                                                  const DatasetInfo& /*data*/) {
+    return std::nullopt;
   }
   // Further runs or checkpoints whose models are used with the first.
   static std::vector<std::string> Ensemble(const Config& /*config*/) {
