@@ -6,9 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "common/app/paper_config.h"
 #include "common/config/config.h"
-#include "common/datasets/data_config.h"
-#include "common/training/train_config.h"
 #include "nlohmann/json.hpp"
 
 namespace seg {
@@ -75,10 +74,6 @@ struct EvaluationConfig {
   int64_t omission_rounds = 10;  // of iterated inference, cvae and hybrid
 };
 
-struct EvalConfig {
-  std::string classes = "by_name";  // or by_order: same_classes.h
-};
-
 struct PredictConfig {
   int64_t samples = 0;  // drawn beside the labels, with entropy and variance
 };
@@ -89,9 +84,7 @@ struct CollapseConfig {
   int64_t updates = 200;
 };
 
-struct Config {
-  DataConfig data;
-  TrainConfig train;
+struct Config : PaperConfig {
   ModelConfig model;
   CorruptionConfig corruption;
   InferenceConfig inference;
@@ -99,15 +92,10 @@ struct Config {
   EvalConfig eval;
   PredictConfig predict;
   CollapseConfig collapse;
-  // Split of the final table and report of `train`.
-  std::string report_split = "val";
-  int64_t report_pictures = 5;
 
   // Training selects by the metric that the paper does.
   Config() { train.best_metric = "pixel_accuracy"; }
 
-  // As in every paper's Config: "", all of it runs on CUDA.
-  std::string CpuOnly() const { return ""; }
   static std::vector<KeyRule> Rules();
 };
 
@@ -115,7 +103,6 @@ SEG_DECLARE_CONFIG(ModelConfig)
 SEG_DECLARE_CONFIG(CorruptionConfig)
 SEG_DECLARE_CONFIG(InferenceConfig)
 SEG_DECLARE_CONFIG(EvaluationConfig)
-SEG_DECLARE_CONFIG(EvalConfig)
 SEG_DECLARE_CONFIG(PredictConfig)
 SEG_DECLARE_CONFIG(CollapseConfig)
 SEG_DECLARE_CONFIG(Config)

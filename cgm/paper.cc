@@ -47,7 +47,7 @@ absl::Status WritePictures(const std::string& prefix, const Sample& sample,
 }  // namespace
 
 absl::Status Paper::Check(const Config& config, const DatasetInfo& info,
-                          const MainArgs& /*args*/, Command command) {
+                          const MainArgs& /*args*/, const Command& command) {
   SEG_RETURN_IF_ERROR(CheckClasses(config, info));
   const ModelType type = config.model.type;
   if (command == Command::kPredict && config.predict.samples > 0 &&

@@ -23,7 +23,7 @@ struct Paper : PaperDefaults<Config, Model, System> {
   static constexpr int64_t kValidationBatch = 32;
 
   static absl::Status Check(const Config& config, const DatasetInfo& info,
-                            const MainArgs& args, Command command);
+                            const MainArgs& args, const Command& command);
   static absl::StatusOr<Model> Build(const Config& config,
                                      const DatasetInfo& info);
   // Heads for training alone.

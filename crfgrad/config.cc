@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "common/backbones/fcn.h"
-#include "common/evaluation/same_classes.h"
 
 namespace seg {
 namespace crfgrad {
@@ -20,8 +19,8 @@ SEG_DEFINE_CONFIG(GroupConfig, backbone_lr, head_lr, crf_lr, crf_weight_decay)
 SEG_DEFINE_CONFIG(LossConfig, type, epsilon, unary, unary_steps)
 SEG_DEFINE_CONFIG(EvalConfig, classes, convergence, speck_area)
 SEG_DEFINE_CONFIG(PredictConfig, max_pixels, tile, overlap, states)
-SEG_DEFINE_CONFIG(Config, data, train, model, crf, dense_crf, loss, groups,
-                  eval, predict, report_split, report_pictures)
+SEG_DEFINE_CONFIG(Config, SEG_PAPER_KEYS, model, crf, dense_crf, loss, groups,
+                  eval, predict)
 
 std::string Config::CpuOnly() const {
   switch (model.inference) {
@@ -36,26 +35,23 @@ std::string Config::CpuOnly() const {
 }
 
 std::vector<KeyRule> Config::Rules() {
-  std::vector<KeyRule> rules = {OneOf("model.backbone", FcnBackboneNames()),
-                                {"model.drop_connect_rate", 0, 0.99},
-                                {"model.input_size", 0, 16384},
-                                OneOf<Inference>("model.inference"),
-                                {"groups.backbone_lr", 0, 1e6},
-                                {"groups.head_lr", 0, 1e6},
-                                {"groups.crf_lr", 0, 1e6},
-                                {"groups.crf_weight_decay", 0, 1e6},
-                                OneOf<LossType>("loss.type"),
-                                {"loss.epsilon", 1e-12, 0.5},
-                                {"loss.unary", 0, 1e6},
-                                {"loss.unary_steps", 0, 1e12},
-                                SameClassesRule(),
-                                {"eval.speck_area", 1, 1e12},
-                                {"predict.max_pixels", 1, 1e12},
-                                {"predict.tile", 64, 1e6},
-                                {"predict.overlap", 1, 1e6},
-                                {"report_pictures", 0, 1000}};
-  AddRules("data", DataConfig::Rules(), &rules);
-  AddRules("train", TrainConfig::Rules(), &rules);
+  std::vector<KeyRule> rules =
+      PaperRules({OneOf("model.backbone", FcnBackboneNames()),
+                  {"model.drop_connect_rate", 0, 0.99},
+                  {"model.input_size", 0, 16384},
+                  OneOf<Inference>("model.inference"),
+                  {"groups.backbone_lr", 0, 1e6},
+                  {"groups.head_lr", 0, 1e6},
+                  {"groups.crf_lr", 0, 1e6},
+                  {"groups.crf_weight_decay", 0, 1e6},
+                  OneOf<LossType>("loss.type"),
+                  {"loss.epsilon", 1e-12, 0.5},
+                  {"loss.unary", 0, 1e6},
+                  {"loss.unary_steps", 0, 1e12},
+                  {"eval.speck_area", 1, 1e12},
+                  {"predict.max_pixels", 1, 1e12},
+                  {"predict.tile", 64, 1e6},
+                  {"predict.overlap", 1, 1e6}});
   AddRules("crf", CrfConfig::Rules(), &rules);
   AddRules("dense_crf", DenseCrfConfig::Rules(), &rules);
   return rules;

@@ -6,10 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "common/app/paper_config.h"
 #include "common/config/config.h"
 #include "common/config/dense_crf_config.h"
-#include "common/datasets/data_config.h"
-#include "common/training/train_config.h"
 #include "crfgrad/crf_layer.h"
 #include "nlohmann/json.hpp"
 
@@ -61,8 +60,7 @@ struct LossConfig {
   int64_t unary_steps = 0;
 };
 
-struct EvalConfig {
-  std::string classes = "by_name";  // or by_order: same_classes.h
+struct EvalConfig : seg::EvalConfig {
   // Also measure energy, mean IoU and specks after each iteration.
   bool convergence = false;
   int64_t speck_area = 50;  // pixels; smaller false regions are specks
@@ -82,16 +80,11 @@ struct SystemConfig {
   DenseCrfConfig dense_crf;
 };
 
-struct Config : SystemConfig {
-  DataConfig data;
-  TrainConfig train;
+struct Config : PaperConfig, SystemConfig {
   LossConfig loss;
   GroupConfig groups;
   EvalConfig eval;
   PredictConfig predict;
-  // Split of the final table and report of `train`.
-  std::string report_split = "val";
-  int64_t report_pictures = 5;
 
   // The operator of this configuration that has no CUDA kernel, "" for none.
   std::string CpuOnly() const;

@@ -11,7 +11,7 @@ namespace seg {
 namespace crfgrad {
 
 absl::Status Paper::Check(const Config& config, const DatasetInfo& /*info*/,
-                          const MainArgs& /*args*/, Command command) {
+                          const MainArgs& /*args*/, const Command& command) {
   const bool has_crf = config.model.inference == Inference::kCrfGrad;
   if (command == Command::kEval && config.eval.convergence && !has_crf) {
     return absl::InvalidArgumentError(

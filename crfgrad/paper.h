@@ -21,7 +21,7 @@ struct Paper : PaperDefaults<Config, Model, System> {
   static constexpr char kName[] = "crfgrad";
 
   static absl::Status Check(const Config& config, const DatasetInfo& info,
-                            const MainArgs& args, Command command);
+                            const MainArgs& args, const Command& command);
   static DataConfig TrainingData(const Config& config);
   static absl::StatusOr<Model> Build(const Config& config,
                                      const DatasetInfo& info);

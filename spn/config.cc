@@ -5,7 +5,6 @@
 
 #include "common/backbones/fcn.h"
 #include "common/backbones/feature_pyramid.h"
-#include "common/evaluation/same_classes.h"
 
 namespace seg {
 
@@ -37,10 +36,9 @@ SEG_DEFINE_CONFIG(PatchConfig, size, per_image, tries)
 SEG_DEFINE_CONFIG(LossConfig, reduction, coarse)
 SEG_DEFINE_CONFIG(GroupConfig, coarse_lr, guidance_lr, guidance_backbone_lr,
                   head_lr)
-SEG_DEFINE_CONFIG(EvalConfig, classes)
 SEG_DEFINE_CONFIG(PredictConfig, max_pixels, tile, overlap, affinity, gates)
-SEG_DEFINE_CONFIG(Config, data, train, coarse, refine, dense_crf, patch, loss,
-                  groups, eval, predict, report_split, report_pictures)
+SEG_DEFINE_CONFIG(Config, SEG_PAPER_KEYS, coarse, refine, dense_crf, patch,
+                  loss, groups, eval, predict)
 
 std::string Config::CpuOnly() const {
   switch (refine.type) {
@@ -60,37 +58,33 @@ std::vector<KeyRule> Config::Rules() {
   parsers.insert(parsers.begin(), "unet");
   std::vector<std::string> guidances = FeaturePyramidNames();
   guidances.insert(guidances.begin(), "unet");
-  std::vector<KeyRule> rules = {
-      OneOf<CoarseSource>("coarse.source"),
-      OneOf("coarse.network", parsers),
-      {"coarse.widths", 1, 65536},
-      {"coarse.scale", 1, 1024},
-      OneOf<RefineType>("refine.type"),
-      OneOf<GateNormalization>("refine.normalization"),
-      {"refine.channels", 1, 65536},
-      {"refine.units", 1, 100},
-      OneOf<RefinementHeadOptions::Form>("refine.form"),
-      OneOf("refine.guidance", guidances),
-      {"refine.guidance_widths", 1, 65536},
-      {"refine.gate_scale", 0, 1e6},
-      {"refine.pad_to", 0, 16384},
-      {"patch.size", 0, 16384},
-      {"patch.per_image", 1, 1000},
-      {"patch.tries", 0, 1000},
-      OneOf<Reduction>("loss.reduction"),
-      {"loss.coarse", 0, 1e6},
-      {"groups.coarse_lr", 0, 1e6},
-      {"groups.guidance_lr", 0, 1e6},
-      {"groups.guidance_backbone_lr", 0, 1e6},
-      {"groups.head_lr", 0, 1e6},
-      SameClassesRule(),
-      {"predict.max_pixels", 1, 1e12},
-      {"predict.tile", 64, 1e6},
-      {"predict.overlap", 1, 1e6},
-      {"predict.affinity", 0, 1e6},
-      {"report_pictures", 0, 1000}};
-  AddRules("data", DataConfig::Rules(), &rules);
-  AddRules("train", TrainConfig::Rules(), &rules);
+  std::vector<KeyRule> rules =
+      PaperRules({OneOf<CoarseSource>("coarse.source"),
+                  OneOf("coarse.network", parsers),
+                  {"coarse.widths", 1, 65536},
+                  {"coarse.scale", 1, 1024},
+                  OneOf<RefineType>("refine.type"),
+                  OneOf<GateNormalization>("refine.normalization"),
+                  {"refine.channels", 1, 65536},
+                  {"refine.units", 1, 100},
+                  OneOf<RefinementHeadOptions::Form>("refine.form"),
+                  OneOf("refine.guidance", guidances),
+                  {"refine.guidance_widths", 1, 65536},
+                  {"refine.gate_scale", 0, 1e6},
+                  {"refine.pad_to", 0, 16384},
+                  {"patch.size", 0, 16384},
+                  {"patch.per_image", 1, 1000},
+                  {"patch.tries", 0, 1000},
+                  OneOf<Reduction>("loss.reduction"),
+                  {"loss.coarse", 0, 1e6},
+                  {"groups.coarse_lr", 0, 1e6},
+                  {"groups.guidance_lr", 0, 1e6},
+                  {"groups.guidance_backbone_lr", 0, 1e6},
+                  {"groups.head_lr", 0, 1e6},
+                  {"predict.max_pixels", 1, 1e12},
+                  {"predict.tile", 64, 1e6},
+                  {"predict.overlap", 1, 1e6},
+                  {"predict.affinity", 0, 1e6}});
   AddRules("dense_crf", DenseCrfConfig::Rules(), &rules);
   return rules;
 }

@@ -6,11 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "common/app/paper_config.h"
 #include "common/config/config.h"
 #include "common/config/dense_crf_config.h"
-#include "common/datasets/data_config.h"
 #include "common/layers/spatial_propagation/gate_normalization.h"
-#include "common/training/train_config.h"
 #include "nlohmann/json.hpp"
 #include "spn/refinement_head.h"
 
@@ -104,10 +103,6 @@ struct GroupConfig {
   double head_lr = 1.0;
 };
 
-struct EvalConfig {
-  std::string classes = "by_name";  // or by_order: same_classes.h
-};
-
 struct PredictConfig {
   int64_t max_pixels = 1 << 21;  // larger images go through in tiles
   int64_t tile = 1024;
@@ -124,17 +119,12 @@ struct SystemConfig {
   DenseCrfConfig dense_crf;
 };
 
-struct Config : SystemConfig {
-  DataConfig data;
-  TrainConfig train;
+struct Config : PaperConfig, SystemConfig {
   PatchConfig patch;
   LossConfig loss;
   GroupConfig groups;
   EvalConfig eval;
   PredictConfig predict;
-  // Split of the final table and report of `train`.
-  std::string report_split = "val";
-  int64_t report_pictures = 5;
 
   // The operator of this configuration that has no CUDA kernel, "" for none.
   std::string CpuOnly() const;
@@ -146,7 +136,6 @@ SEG_DECLARE_CONFIG(RefineConfig)
 SEG_DECLARE_CONFIG(PatchConfig)
 SEG_DECLARE_CONFIG(LossConfig)
 SEG_DECLARE_CONFIG(GroupConfig)
-SEG_DECLARE_CONFIG(EvalConfig)
 SEG_DECLARE_CONFIG(PredictConfig)
 SEG_DECLARE_CONFIG(Config)
 

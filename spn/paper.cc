@@ -88,7 +88,7 @@ absl::Status WritePictures(const std::string& prefix, const Sample& sample,
 }  // namespace
 
 absl::Status Paper::Check(const Config& config, const DatasetInfo& /*info*/,
-                          const MainArgs& args, Command command) {
+                          const MainArgs& args, const Command& command) {
   if (command == Command::kTrain) return CheckTraining(config, args);
   if (command == Command::kPredict) return CheckPrediction(config);
   return absl::OkStatus();

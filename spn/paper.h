@@ -20,7 +20,7 @@ struct Paper : PaperDefaults<Config, Model> {
   static constexpr char kName[] = "spn";
 
   static absl::Status Check(const Config& config, const DatasetInfo& info,
-                            const MainArgs& args, Command command);
+                            const MainArgs& args, const Command& command);
   static absl::StatusOr<Model> Build(const Config& config,
                                      const DatasetInfo& info);
   static absl::Status LoadPretrained(const Config& config, Model& model);

@@ -3,42 +3,71 @@
 load("//tools:seg.bzl", "seg_cc_binary", "seg_cc_test")
 load("//tools/reproduce:defs.bzl", "seg_reproduction_full_test")
 
+# What every paper has: a library of common/app each.
 _COMMANDS = ["train", "eval", "predict"]
 
-def seg_commands():
-    """:train, :eval, :predict (TrainMain and so on over :paper), :configs."""
+def seg_commands(runs_overrides, commands = []):
+    """The programs of a paper, and the test of what all runs share.
+
+    Makes of the folder's files
+      :train, :eval, :predict   train.cc, eval.cc, predict.cc over :paper
+      :NAME                     NAME.cc (CommandMain) for each of `commands`
+      :programs                 all of them
+      :configs                  configs/*.yaml
+      :runs_test                common/testing/runs_test.sh on the programs
+
+    Args:
+      runs_overrides: of the default configuration, so that runs_test is quick.
+      commands: those that this paper has beside train, eval and predict.
+    """
     native.filegroup(
         name = "configs",
         srcs = native.glob(["configs/*.yaml"]),
     )
-    for command in _COMMANDS:
+    for command in _COMMANDS + commands:
         seg_cc_binary(
             name = command,
             srcs = [command + ".cc"],
             data = [":configs"],
             deps = [
                 ":paper",
-                "//common/app:" + command,
+                "//common/app:" + ("command" if command in commands else command),
                 "//third_party/libtorch:nn",
             ],
         )
+    native.filegroup(
+        name = "programs",
+        srcs = _COMMANDS + commands,
+    )
+    native.sh_test(
+        name = "runs_test",
+        size = "medium",
+        srcs = ["//common/testing:runs_test.sh"],
+        args = _paths(_COMMANDS + commands) + ["--"] + runs_overrides,
+        data = [
+            ":programs",
+            "//common/testing:bad_input.sh",
+        ],
+    )
 
-def seg_paper(name, runs_overrides):
+def _paths(commands):
+    return ["$(rootpath :%s)" % command for command in commands]
+
+def seg_paper(name, runs_overrides, commands = []):
     """Commands, record and the tests that every paper has.
 
-    Makes of the folder's files
-      :train, :eval, :predict   train.cc, eval.cc, predict.cc over :paper
-      :configs                  configs/*.yaml
+    Makes what seg_commands makes, and of the folder's files
       :record                   what the reproduction tests check
       :paper_test               paper_test.cc: common/testing/paper_test.h
-      :bad_input_test           bad_input_test.sh, on the three commands
-      :runs_test                what all runs share (common/testing/runs_test.sh)
+      :bad_input_test           bad_input_test.sh, on all commands
       :reproduction_full_test   by hand: tools/reproduce/defs.bzl
 
     Args:
       name: the paper's folder.
       runs_overrides: of the default configuration, so that runs_test is quick.
+      commands: those that this paper has beside train, eval and predict.
     """
+    seg_commands(runs_overrides, commands)
     native.filegroup(
         name = "record",
         srcs = [
@@ -48,11 +77,6 @@ def seg_paper(name, runs_overrides):
             "reported.yaml",
         ] + native.glob(["results/*.json"]),
     )
-    seg_commands()
-    programs = ["$(rootpath :%s)" % command for command in _COMMANDS]
-    data = [":" + command for command in _COMMANDS] + [
-        "//common/testing:bad_input.sh",
-    ]
     seg_cc_test(
         name = "paper_test",
         size = "medium",
@@ -68,15 +92,11 @@ def seg_paper(name, runs_overrides):
         name = "bad_input_test",
         size = "medium",
         srcs = ["bad_input_test.sh"],
-        args = programs,
-        data = data,
-    )
-    native.sh_test(
-        name = "runs_test",
-        size = "medium",
-        srcs = ["//common/testing:runs_test.sh"],
-        args = programs + runs_overrides,
-        data = data,
+        args = _paths(_COMMANDS + commands),
+        data = [
+            ":programs",
+            "//common/testing:bad_input.sh",
+        ],
     )
     seg_reproduction_full_test(
         name = "reproduction_full_test",

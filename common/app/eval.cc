@@ -46,12 +46,15 @@ int64_t CountParameters(const torch::nn::Module& module) {
 
 absl::Status RunEval(const MainArgs& args, const EvalCommand& command) {
   const absl::StatusOr<std::shared_ptr<const Dataset>> opened =
-      OpenLabelledDataset(command.data, args.data_root, args.split);
+      OpenFilledDataset(command.data, args.data_root, args.split,
+                        command.needs_masks);
   if (IsNoSuchSplit(opened.status())) return UsageError(opened.status());
   if (!opened.ok()) return opened.status();
   const std::shared_ptr<const Dataset>& dataset = *opened;
-  SEG_RETURN_IF_ERROR(UsageError(CheckSameClasses(
-      command.run.info, dataset->info(), command.data.map, command.classes)));
+  if (!command.own_classes) {
+    SEG_RETURN_IF_ERROR(UsageError(CheckSameClasses(
+        command.run.info, dataset->info(), command.data.map, command.classes)));
+  }
   EvaluateOptions options;
   options.device = command.run.device;
   SEG_ASSIGN_OR_RETURN(Findings findings,

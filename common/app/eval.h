@@ -25,6 +25,8 @@ struct EvalCommand {
   RestoredRun run;
   DataConfig data;
   std::string classes = "by_name";  // eval.classes: see same_classes.h
+  bool needs_masks = true;          // P::kTrainsOnMasks
+  bool own_classes = false;         // P::OutputClasses: data may have any
   nlohmann::json config;            // resolved, for the report
   int64_t parameters = 0;
   Predictor* predictor = nullptr;
@@ -51,6 +53,8 @@ absl::Status RunPaperEval(const MainArgs& args) {
   command.run = restored.run;
   command.data = restored.config.data;
   command.classes = restored.config.eval.classes;
+  command.needs_masks = P::kTrainsOnMasks;
+  command.own_classes = restored.own_classes;
   command.config = restored.config;
   command.parameters = CountParameters(*restored.models[0]);
   command.predictor = restored.predictor.get();

@@ -94,6 +94,7 @@ TEST_F(RunEvalTest, TellsWhatTrainingTook) {
 // What one paper alone measures.
 class Own : public Measure {
  public:
+  bool needs_masks() const override { return false; }
   absl::Status Add(const Scored& image) override {
     images_ += image.index + 1;
     return absl::OkStatus();
@@ -170,6 +171,38 @@ TEST_F(RunEvalTest, AnUnknownSplitIsAnError) {
                                 HasSubstr("no split 'tset'; synthetic sets "
                                           "have train, val, test")));
   EXPECT_TRUE(IsNoSuchSplit(status_));
+}
+
+// Parts that a system found itself, on data of any classes or of none.
+TEST_F(RunEvalTest, ASystemWithClassesOfItsOwn) {
+  command_.run.info.class_names = {"whatever"};
+  command_.own_classes = true;
+  EXPECT_NE(Stdout(), "");
+  EXPECT_OK(status_);
+  const PackFixture pack;
+  pack.WriteWhole(2, 32, 32);
+  pack.WriteText("dataset.yaml", "name: photographs\nhas_masks: false\n");
+  command_.data.pack = pack.folder();
+  args_.split = "train";
+  args_.json = true;
+  Use({"parts"}, [](const Batch& batch) {
+    EXPECT_FALSE(batch.masks.defined());
+    return std::vector<at::Tensor>{at::rand({1, 3, 32, 32})};
+  });
+  EXPECT_EQ(Stdout(), "");
+  EXPECT_THAT(status_, StatusIs(absl::StatusCode::kInvalidArgument,
+                                HasSubstr("has_masks is false")));
+  command_.needs_masks = false;
+  EXPECT_EQ(Stdout(), "");  // a measure needs them
+  EXPECT_THAT(status_, StatusIs(absl::StatusCode::kFailedPrecondition,
+                                HasSubstr("has no masks")));
+  command_.measures = [](const DatasetInfo&) {
+    Measures measures;
+    measures.push_back(std::make_unique<Own>());
+    return measures;
+  };
+  EXPECT_EQ(nlohmann::json::parse(Stdout())["own"], 3);
+  EXPECT_OK(status_);
 }
 
 TEST_F(RunEvalTest, OtherClassesThanTheRunsAreRefused) {

@@ -15,14 +15,16 @@
 //     return TrainMain<Demo>(argc, argv);      // EvalMain, PredictMain
 //   }
 //
-// Config holds `data`, `train`, `report_split`, `report_pictures` and
-// `eval.classes`, and says by CpuOnly() what of it does not run on CUDA. Model
-// is a LibTorch module holder.
+// A command that it alone has is written over the same struct (command.h).
+//
+// Config is a PaperConfig with an `eval` section (paper_config.h). Model is a
+// LibTorch module holder.
 #ifndef COMMON_APP_PAPER_H_
 #define COMMON_APP_PAPER_H_
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,13 +49,19 @@ struct PaperDefaults {
   using Model = ModelType;
   using System = SystemType;
 
+  // Whether train and eval need masks. A paper that learns from photographs
+  // alone says false; those of its measures that need masks all the same say so
+  // themselves (Measure::needs_masks).
+  static constexpr bool kTrainsOnMasks = true;
+
   // Images of one size that validation predicts together.
   static constexpr int64_t kValidationBatch = 1;
 
   // What no rule of the configuration finds; an error is one of usage.
   static absl::Status Check(const Config& /*config*/,
                             const DatasetInfo& /*info*/,
-                            const MainArgs& /*args*/, Command /*command*/) {
+                            const MainArgs& /*args*/,
+                            const Command& /*command*/) {
     return absl::OkStatus();
   }
   // The data of the training split, where they differ from the others'.
@@ -67,6 +75,14 @@ struct PaperDefaults {
   // starting value) or, with `missing` false, be unknown to the model.
   static bool MayDiffer(const std::string& /*name*/, bool /*missing*/) {
     return false;
+  }
+  // The classes of what the system gives (names and palette), where they are
+  // not those of its data: parts that it found. predict draws them, and eval
+  // takes data of any classes, as the paper's own measures bring the two
+  // together. data: what the run was trained on, as the Build of a model sees.
+  static std::optional<DatasetInfo> OutputClasses(const Config& /*config*/,
+                                                  const DatasetInfo& /*data*/) {
+    return std::nullopt;
   }
   // Further runs or checkpoints whose models are used with the first.
   static std::vector<std::string> Ensemble(const Config& /*config*/) {

@@ -16,12 +16,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/app/inputs.h"
+#include "common/app/out_folder.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
 #include "common/datasets/probabilities.h"
 #include "common/evaluation/picture_book.h"
 #include "common/io/file.h"
-#include "common/io/folder_lock.h"
 #include "common/io/image.h"
 #include "common/io/npy.h"
 #include "common/metrics/arg_max.h"
@@ -142,19 +142,11 @@ absl::StatusOr<InputPipeline> PipelineOf(const MainArgs& args,
 
 absl::Status RunPredict(const MainArgs& args, const DatasetInfo& info,
                         Predictor& predictor, const PredictOptions& options) {
-  const std::string out = args.out.empty() ? "predictions" : args.out;
+  const std::string& out = args.out;
   SEG_ASSIGN_OR_RETURN(const std::vector<InputFile> files,
                        ListInputs(args.input, out));
   SEG_RETURN_IF_ERROR(CheckOutputs(files, out, Endings(args, options)));
-  std::error_code error;
-  fs::create_directories(out, error);
-  if (error) {
-    return absl::UnavailableError(
-        absl::StrCat(out, ": cannot be made: ", error.message()));
-  }
-  const absl::StatusOr<FolderLock> lock = FolderLock::Take(out, "--out");
-  if (absl::IsAlreadyExists(lock.status())) return UsageError(lock.status());
-  SEG_RETURN_IF_ERROR(lock.status());
+  SEG_ASSIGN_OR_RETURN(const FolderLock lock, ClaimOut(out));
   std::vector<std::string> failed;
   for (const InputFile& file : files) {
     const std::string prefix = (fs::path(out) / file.name).string();

@@ -41,7 +41,8 @@ struct PredictOptions {
 //   NAME_probabilities.npy with --probabilities: float32 [L,H,W], >= 0, sum 1
 // and one line a file to stdout. A folder that another program predicts into is
 // refused (usage). Two inputs of one name are an error, and so is an input that
-// would be replaced: both are found before the first picture.
+// would be replaced: both are found before the first picture. info: the classes
+// of the labels.
 //
 // A picture that cannot be read, predicted or written is named in a warning,
 // and the others are done; the error at the end lists them. Only a full disk
@@ -64,7 +65,7 @@ absl::Status RunPaperPredict(const MainArgs& args) {
   SEG_ASSIGN_OR_RETURN(options.pipeline,
                        PipelineOf(args, restored.config.data));
   SEG_RETURN_IF_ERROR(UsageError(P::Predicting(restored, &options)));
-  return RunPredict(args, restored.run.info, *restored.predictor, options);
+  return RunPredict(args, restored.outputs, *restored.predictor, options);
 }
 
 template <class P>

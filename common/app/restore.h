@@ -3,6 +3,7 @@
 #define COMMON_APP_RESTORE_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,6 +20,8 @@ template <class P>
 struct Restored {
   typename P::Config config;  // the run's own, with the overrides
   RestoredRun run;
+  DatasetInfo outputs;       // the classes that the system gives
+  bool own_classes = false;  // they are not its data's: P::OutputClasses
   // On the run's device, in eval mode: that of --checkpoint, then the
   // ensemble's. Every model has the configuration of the first.
   std::vector<typename P::Model> models;
@@ -36,7 +39,8 @@ absl::StatusOr<RestoredRun> OpenMember(const RestoredRun& first,
 // What --checkpoint and the overrides say. Warns of tensors that keep their
 // starting values.
 template <class P>
-absl::StatusOr<Restored<P>> Restore(const MainArgs& args, Command command) {
+absl::StatusOr<Restored<P>> Restore(const MainArgs& args,
+                                    const Command& command) {
   Restored<P> restored;
   SEG_ASSIGN_OR_RETURN(restored.run, OpenRun(args, &restored.config));
   const auto load =
@@ -57,6 +61,10 @@ absl::StatusOr<Restored<P>> Restore(const MainArgs& args, Command command) {
     SEG_ASSIGN_OR_RETURN(typename P::Model model, load(run));
     restored.models.push_back(std::move(model));
   }
+  const std::optional<DatasetInfo> own =
+      P::OutputClasses(restored.config, restored.run.info);
+  restored.own_classes = own.has_value();
+  restored.outputs = own.value_or(restored.run.info);
   restored.system = P::MakeSystem(restored.config, restored.models);
   const TilingOptions tiling = P::Tiling(restored.config);
   SEG_RETURN_IF_ERROR(UsageError(CheckTiling(tiling)));

@@ -26,12 +26,14 @@ struct TrainingSets {
 };
 
 // The splits of a training: `train` of train_data, `val` and report_split of
-// `data`; the same object where the last two are one. All must have masks.
-// Warns of training labels that look wrong.
+// `data`; the same object where the last two are one.
+//   needs_masks: all must have masks, and training labels that look wrong are
+//     warned of.
 absl::StatusOr<TrainingSets> OpenTrainingSets(const DataConfig& train_data,
                                               const DataConfig& data,
                                               const std::string& report_split,
-                                              const std::string& data_root);
+                                              const std::string& data_root,
+                                              bool needs_masks);
 
 // Seeds LibTorch's default generators.
 void SeedGenerators(int64_t seed);
@@ -44,9 +46,10 @@ absl::Status RunTrain(MainArgs args) {
   SEG_ASSIGN_OR_RETURN(const c10::Device device,
                        ResolveDevice(args.device, config.CpuOnly()));
   args.device = device.str();
-  SEG_ASSIGN_OR_RETURN(const TrainingSets sets,
-                       OpenTrainingSets(P::TrainingData(config), config.data,
-                                        config.report_split, args.data_root));
+  SEG_ASSIGN_OR_RETURN(
+      const TrainingSets sets,
+      OpenTrainingSets(P::TrainingData(config), config.data,
+                       config.report_split, args.data_root, P::kTrainsOnMasks));
   const DatasetInfo& info = sets.train->info();
   SEG_RETURN_IF_ERROR(
       UsageError(P::Check(config, info, args, Command::kTrain)));

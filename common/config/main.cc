@@ -66,27 +66,29 @@ constexpr int kExitFailed = 1;
 constexpr int kExitUsage = 2;
 constexpr int kExitInterrupted = 130;  // 128 + SIGINT, as a shell has it
 
-std::vector<std::string> FlagNames(Command command) {
+struct GroupedFlag {
+  FlagGroup group;
+  const char* name;
+};
+constexpr GroupedFlag kGroupedFlags[] = {
+    {kTrainingFlags, "work_dir"},  {kTrainingFlags, "resume"},
+    {kTrainingFlags, "init_from"}, {kTrainingFlags, "dry_run"},
+    {kRunFlag, "checkpoint"},      {kSplitFlag, "split"},
+    {kInputFlag, "input"},         {kOutFlag, "out"},
+    {kJsonFlag, "json"},           {kLabelFlags, "probabilities"},
+    {kLabelFlags, "overlay"},
+};
+
+std::vector<std::string> FlagNames(const Command& command) {
   std::vector<std::string> names = {"config", "data_root", "device",
                                     "seed",   "threads",   "print_config"};
-  const auto add = [&](std::initializer_list<const char*> more) {
-    names.insert(names.end(), more.begin(), more.end());
-  };
-  switch (command) {
-    case Command::kTrain:
-      add({"work_dir", "resume", "init_from", "dry_run"});
-      break;
-    case Command::kEval:
-      add({"checkpoint", "split", "out", "json"});
-      break;
-    case Command::kPredict:
-      add({"checkpoint", "input", "out", "probabilities", "overlay"});
-      break;
+  for (const GroupedFlag& flag : kGroupedFlags) {
+    if (command.flags & flag.group) names.push_back(flag.name);
   }
   return names;
 }
 
-void PrintHelp(const std::string& program, Command command) {
+void PrintHelp(const std::string& program, const Command& command) {
   std::printf("%s [flags] [key.path=value ...]\n\n", program.c_str());
   for (const std::string& name : FlagNames(command)) {
     const absl::CommandLineFlag* flag = absl::FindCommandLineFlag(name);
@@ -103,7 +105,7 @@ void PrintHelp(const std::string& program, Command command) {
 
 // Abseil's own parser exits with 1 on a wrong flag; a wrong command line is 2
 // here, so the flags are set one by one.
-absl::Status ParseFlags(int argc, char** argv, Command command,
+absl::Status ParseFlags(int argc, char** argv, const Command& command,
                         std::vector<std::string>* overrides,
                         std::set<std::string>* given, bool* help) {
   const std::vector<std::string> names = FlagNames(command);
@@ -158,7 +160,8 @@ absl::Status ParseFlags(int argc, char** argv, Command command,
   return absl::OkStatus();
 }
 
-MainArgs ReadFlags(const std::string& paper, std::vector<std::string> overrides,
+MainArgs ReadFlags(const Command& command, const std::string& paper,
+                   std::vector<std::string> overrides,
                    const std::set<std::string>& given) {
   MainArgs args;
   args.paper = paper;
@@ -183,13 +186,14 @@ MainArgs ReadFlags(const std::string& paper, std::vector<std::string> overrides,
   args.split = absl::GetFlag(FLAGS_split);
   args.input = ExpandHome(absl::GetFlag(FLAGS_input));
   args.out = ExpandHome(absl::GetFlag(FLAGS_out));
+  if (args.out.empty()) args.out = std::string(command.out);
   args.json = absl::GetFlag(FLAGS_json);
   args.probabilities = absl::GetFlag(FLAGS_probabilities);
   args.overlay = absl::GetFlag(FLAGS_overlay);
   return args;
 }
 
-absl::Status CheckArgs(const MainArgs& args, Command command) {
+absl::Status CheckArgs(const MainArgs& args, const Command& command) {
   constexpr int64_t kMaxThreads = 4096;
   if (args.threads < 0 || args.threads > kMaxThreads) {
     return absl::InvalidArgumentError(
@@ -205,7 +209,7 @@ absl::Status CheckArgs(const MainArgs& args, Command command) {
         "--resume continues a run with its own weights; --init_from starts a "
         "new one: give one of them");
   }
-  if (command == Command::kPredict && args.input.empty() &&
+  if ((command.flags & kInputFlag) && args.input.empty() &&
       !args.print_config) {
     return absl::InvalidArgumentError(
         "flag --input is missing: an image, a folder or a glob in quotes");
@@ -239,7 +243,8 @@ absl::Status RunGuarded(
 
 }  // namespace
 
-int RunMain(int argc, char** argv, Command command, const std::string& paper,
+int RunMain(int argc, char** argv, const Command& command,
+            const std::string& paper,
             const std::function<absl::Status(const MainArgs&)>& body) {
   const std::string program =
       std::filesystem::path(argc > 0 ? argv[0] : paper).filename().string();
@@ -252,7 +257,7 @@ int RunMain(int argc, char** argv, Command command, const std::string& paper,
     PrintHelp(program, command);
     return 0;
   }
-  const MainArgs args = ReadFlags(paper, std::move(overrides), given);
+  const MainArgs args = ReadFlags(command, paper, std::move(overrides), given);
   if (status.ok()) status = CheckArgs(args, command);
   if (!status.ok()) return Report(program, UsageError(status));
 

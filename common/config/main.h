@@ -15,6 +15,7 @@
 //   train    + --work_dir --resume --init_from --dry_run
 //   eval     + --checkpoint --split --out --json
 //   predict  + --checkpoint --input --out --probabilities --overlay
+//   others   + the groups of flags that they name (Command)
 // Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130
 // interrupted. stdout carries results only; an error is one line on stderr.
 #ifndef COMMON_CONFIG_MAIN_H_
@@ -27,12 +28,41 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "c10/core/Device.h"
 #include "common/config/config.h"
 
 namespace seg {
 
-enum class Command { kTrain, kEval, kPredict };
+// Flags that a command takes beside those of all.
+enum FlagGroup : unsigned {
+  kTrainingFlags = 1 << 0,  // --work_dir --resume --init_from --dry_run
+  kRunFlag = 1 << 1,        // --checkpoint
+  kSplitFlag = 1 << 2,      // --split
+  kInputFlag = 1 << 3,      // --input, which the user has to give
+  kOutFlag = 1 << 4,        // --out
+  kJsonFlag = 1 << 5,       // --json
+  kLabelFlags = 1 << 6,     // --probabilities --overlay
+};
+
+// What a program does. Every paper has the three below; one that has more
+// states them as they are stated here (common/app/command.h).
+struct Command {
+  absl::string_view name;
+  unsigned flags = 0;          // FlagGroups
+  absl::string_view out = "";  // MainArgs::out where the user gives none
+
+  static const Command kTrain, kEval, kPredict;
+};
+inline constexpr Command Command::kTrain = {"train", kTrainingFlags};
+inline constexpr Command Command::kEval = {
+    "eval", kRunFlag | kSplitFlag | kOutFlag | kJsonFlag};
+inline constexpr Command Command::kPredict = {
+    "predict", kRunFlag | kInputFlag | kOutFlag | kLabelFlags, "predictions"};
+
+inline bool operator==(const Command& a, const Command& b) {
+  return a.name == b.name;
+}
 
 struct MainArgs {
   std::string paper;   // folder of the paper, "crfgrad"
@@ -49,7 +79,7 @@ struct MainArgs {
   bool resume = false;
   std::string init_from;
   bool dry_run = false;
-  // eval, predict
+  // eval, predict and a paper's own commands
   std::string checkpoint;
   std::string split;
   std::string input;
@@ -63,7 +93,8 @@ struct MainArgs {
 // run` set it (so relative paths mean what the user sees), sets the number of
 // threads, runs `body` and turns its Status, or a LibTorch error, into an exit
 // code and one line. kCancelled means interrupted.
-int RunMain(int argc, char** argv, Command command, const std::string& paper,
+int RunMain(int argc, char** argv, const Command& command,
+            const std::string& paper,
             const std::function<absl::Status(const MainArgs&)>& body);
 
 // Marks `status` as the user's: RunMain answers it with exit code 2.

@@ -71,7 +71,7 @@ std::string WriteText(const std::string& name, const std::string& text) {
 
 // What a program with this main() prints and returns. It is a child process:
 // flags and the working folder belong to the whole process.
-Outcome RunProgram(Command command, std::vector<std::string> arguments,
+Outcome RunProgram(const Command& command, std::vector<std::string> arguments,
                    const Body& body) {
   const std::string out = Scratch("stdout");
   const std::string err = Scratch("stderr");
@@ -269,8 +269,32 @@ TEST(RunMainTest, HelpListsTheFlagsOfTheCommand) {
                     HasSubstr("--data_root"), Not(HasSubstr("--resume"))));
 }
 
+// A paper's own command has the flags that it names, those of all, and a folder
+// to write to.
+TEST(RunMainTest, FurtherCommandsNameTheirFlags) {
+  constexpr Command kSample = {"sample", kRunFlag | kOutFlag, "samples"};
+  const Body print = [](const MainArgs& args) {
+    std::printf("%s %s %d", args.checkpoint.c_str(), args.out.c_str(),
+                static_cast<int>(args.seed));
+    return absl::OkStatus();
+  };
+  EXPECT_EQ(RunProgram(kSample, {"--checkpoint=k", "--seed=7"}, print).out,
+            "k samples 7");
+  EXPECT_EQ(RunProgram(kSample, {"--out=o"}, print).out, " o 0");
+  ExpectUsageError(RunProgram(kSample, {"--input=a.png"}, print),
+                   "unknown flag --input");
+  ExpectUsageError(RunProgram(kSample, {"--resume"}, print), "--resume");
+  EXPECT_THAT(RunProgram(kSample, {"--help"}, print).out,
+              AllOf(HasSubstr("--checkpoint"), HasSubstr("--out"),
+                    HasSubstr("--device"), Not(HasSubstr("--split"))));
+  EXPECT_EQ(RunProgram(Command::kPredict, {"--input=a"}, print).out,
+            " predictions 0");
+  EXPECT_EQ(RunProgram(Command::kEval, {}, print).out, "  0");
+}
+
 TEST(RunMainTest, FlagsReachTheBody) {
-  const auto holds = [](Command command, std::vector<std::string> arguments,
+  const auto holds = [](const Command& command,
+                        std::vector<std::string> arguments,
                         const std::function<bool(const MainArgs&)>& check) {
     return RunProgram(command, std::move(arguments), [&](const MainArgs& args) {
              return check(args) ? absl::OkStatus()

@@ -327,9 +327,9 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenDataset(
   return dataset;
 }
 
-absl::StatusOr<std::shared_ptr<const Dataset>> OpenLabelledDataset(
+absl::StatusOr<std::shared_ptr<const Dataset>> OpenFilledDataset(
     const DataConfig& config, const std::string& data_root,
-    const std::string& split) {
+    const std::string& split, bool needs_masks) {
   SEG_ASSIGN_OR_RETURN(std::shared_ptr<const Dataset> dataset,
                        OpenDataset(config, data_root, split));
   const absl::StatusOr<std::string> pack = FindPack(config.pack, data_root);
@@ -346,7 +346,7 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenLabelledDataset(
                            ": the split is empty; write the IDs of its images "
                            "there, an ID a line"));
   }
-  if (!dataset->info().has_masks) {
+  if (needs_masks && !dataset->info().has_masks) {
     return absl::InvalidArgumentError(absl::StrCat(
         file("dataset.yaml"),
         ": has_masks is false, and training and evaluation need masks; add "

@@ -29,12 +29,12 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenDataset(
     const DataConfig& config, const std::string& data_root,
     const std::string& split);
 
-// OpenDataset for training and evaluation: a split that is empty or has no
-// masks is an error (InvalidArgument) that names the list, key or file and the
-// remedy.
-absl::StatusOr<std::shared_ptr<const Dataset>> OpenLabelledDataset(
+// OpenDataset for training and evaluation: a split that is empty, or has no
+// masks where they are needed, is an error (InvalidArgument) that names the
+// list, key or file and the remedy.
+absl::StatusOr<std::shared_ptr<const Dataset>> OpenFilledDataset(
     const DataConfig& config, const std::string& data_root,
-    const std::string& split);
+    const std::string& split, bool needs_masks);
 
 // The folder of a pack: `pack` as a path when it has a slash in it and exists,
 // else under `data_root`. NotFound lists the packs there are.

@@ -410,30 +410,33 @@ TEST(OpenDatasetTest, FindsPacksByNameAndByPath) {
   EXPECT_FALSE(OpenDataset(Config(""), root, "train").ok());
 }
 
-TEST(OpenLabelledDatasetTest, NamesTheListKeyOrFileOfWhatIsMissing) {
+TEST(OpenFilledDatasetTest, NamesTheListKeyOrFileOfWhatIsMissing) {
   const PackFixture pack;
   pack.WriteWhole(2, 6, 5);
   DataConfig config;
   config.pack = pack.folder();
   ASSERT_OK_AND_ASSIGN(const auto train,
-                       OpenLabelledDataset(config, "", "train"));
+                       OpenFilledDataset(config, "", "train", true));
   EXPECT_EQ(train->size(), 2);
-  EXPECT_THAT(OpenLabelledDataset(config, "", "val"),
+  EXPECT_THAT(OpenFilledDataset(config, "", "val", true),
               StatusIs(kNotFound, AllOf(HasSubstr("val.txt: no such split"),
                                         HasSubstr("write it, an ID a line"))));
   pack.WriteText("val.txt", "# nothing yet\n");
-  EXPECT_THAT(OpenLabelledDataset(config, "", "val"),
+  EXPECT_THAT(OpenFilledDataset(config, "", "val", true),
               StatusIs(kInvalid, AllOf(HasSubstr("val.txt: the split is empty"),
                                        HasSubstr("write the IDs"))));
   pack.WriteText("dataset.yaml", "has_masks: false\n");
   EXPECT_OK(OpenDataset(config, "", "train"));
   EXPECT_THAT(
-      OpenLabelledDataset(config, "", "train"),
+      OpenFilledDataset(config, "", "train", true),
       StatusIs(kInvalid, AllOf(HasSubstr("dataset.yaml: has_masks is false"),
                                HasSubstr("add masks/ID.png"))));
+  EXPECT_OK(OpenFilledDataset(config, "", "train", false));
+  EXPECT_THAT(OpenFilledDataset(config, "", "val", false),
+              StatusIs(kInvalid, HasSubstr("the split is empty")));
   config = DataConfig();
   config.synthetic.val = 0;
-  EXPECT_THAT(OpenLabelledDataset(config, "", "val"),
+  EXPECT_THAT(OpenFilledDataset(config, "", "val", true),
               StatusIs(kInvalid, HasSubstr("data.synthetic.val: 0 samples")));
 }
 

@@ -1,5 +1,6 @@
-# For tests of bad input: sourced with the paths of train, eval and predict as
-# arguments, in the runfiles; goes on in the test's own empty folder.
+# For tests of bad input: sourced with the paths of train, eval, predict and what
+# other commands the paper has as arguments, in the runfiles; goes on in the
+# test's own empty folder. What stands behind "--" is left as arguments.
 #
 # expect and fail serve any test. What follows them is the same in every paper:
 # the test calls make_pack, sets
@@ -8,6 +9,13 @@
 # other_classes, folders and binary_masks. None of them changes `run`.
 set -u
 train="$PWD/$1" eval="$PWD/$2" predict="$PWD/$3"
+shift 3
+others=()
+while (($# > 0)) && [[ $1 != -- ]]; do
+  others+=("$PWD/$1")
+  shift
+done
+(($# == 0)) || shift
 cd "$TEST_TMPDIR" || exit 1
 unset BUILD_WORKING_DIRECTORY SEG_DATA_ROOT
 failures=0
@@ -80,6 +88,13 @@ bad_configurations() {
   expect 2 "unknown flag --jsno" "$eval" --checkpoint=run --jsno
   expect 2 "no such split; the pack has test, train, val" \
     "$eval" "${on_pack[@]}" --split=tset
+  local command
+  for command in "${others[@]}"; do
+    expect 2 "unknown key 'data.aling'; did you mean 'data.align'?" \
+      "$command" --checkpoint=run data.aling=3
+    expect 2 "unknown flag --chekpoint" "$command" --chekpoint=run
+    expect 1 "nowhere: holds no checkpoint" "$command" --checkpoint=nowhere
+  done
 }
 
 # A bad file in place of an image or a mask: put there, tried by eval or train,
@@ -141,6 +156,10 @@ bad_weights() {
   expect 1 "/step-2/model.safetensors: " "$eval" --data_root=packs \
     --checkpoint=broken
   expect 1 "nowhere: " "$eval" --checkpoint=nowhere
+  local command
+  for command in "${others[@]}"; do
+    expect 1 "/step-2/model.safetensors: " "$command" --checkpoint=broken
+  done
 }
 
 # other_pack NAME CLASS...: packs/p with these classes.

@@ -1,8 +1,7 @@
 #!/bin/bash
 # Runs and their folders, the same in every paper: arguments are the paths of
-# train, eval and predict, then overrides that make a training small.
+# its commands (bad_input.sh), then overrides that make a training small.
 . common/testing/bad_input.sh || exit 1
-shift 3
 
 # Images of 32 x 32 pixels; masks with two classes, and all void.
 image=iVBORw0KGgoAAAANSUhEUgAAACAAAAAgCAIAAAD8GO2jAAAAKklEQVR42mOIqrChKWIYtWDUglELRi0YtWDUglELRi0YtWDUglELhooFAIPbOD1xAimSAAAAAElFTkSuQmCC
@@ -38,7 +37,7 @@ for seed in 1 2 3 4 5 6; do
     fail "seed $seed is not the one of '$run': $(tail -1 err.$seed)"
 done
 ((failures == 0)) || exit 1
-folders=(runs/*/*)
+mapfile -t folders < <(find runs -name config.yaml)
 ((${#folders[@]} == 6)) || fail "six trainings made ${folders[*]}"
 
 # A folder in use, until its process is killed.
@@ -63,6 +62,24 @@ expect 2 "labels: is in use by " "${label[@]}"
 exec 9>&-
 expect 0 "" "${label[@]}"
 [[ -s labels/a.png && ! -e labels/.lock ]] || fail "labels: $(ls -A labels)"
+
+# The paper's own commands: what they write is a function of run and seed.
+for command in "${others[@]}"; do
+  own=("$command" --checkpoint=busy --seed=3 --threads=1)
+  name=${command##*/}
+  if "$command" --help | grep -q "^  --out "; then
+    expect 0 "" "${own[@]}" --out="$name.1"
+    expect 0 "" "${own[@]}" --out="$name.2"
+    [[ -n $(ls -A "$name.1") ]] || fail "$name wrote nothing"
+    diff -r "$name.1" "$name.2" || fail "$name: one seed, two results"
+    exec 9>"$name.1/.lock"
+    flock -n 9 || fail "$name.1 cannot be locked"
+    expect 2 "$name.1: is in use by " "${own[@]}" --out="$name.1"
+    exec 9>&-
+  else
+    expect 0 "" "${own[@]}"
+  fi
+done
 
 # --resume does what it says.
 run=(--work_dir=run "${root[@]}")

@@ -39,8 +39,9 @@ absl::StatusOr<Restored<P>> TrainAndRestore(
 template <class P>
 absl::StatusOr<Findings> EvaluateOn(Restored<P>& restored,
                                     const std::string& split) {
-  SEG_ASSIGN_OR_RETURN(const auto dataset,
-                       OpenLabelledDataset(restored.config.data, "", split));
+  SEG_ASSIGN_OR_RETURN(
+      const auto dataset,
+      OpenFilledDataset(restored.config.data, "", split, P::kTrainsOnMasks));
   return Evaluate(*dataset, *restored.predictor,
                   P::MakeMeasures(restored.config, *restored.system,
                                   dataset->info(), Moment::kEval),

@@ -58,8 +58,9 @@ program tools/doctor/doctor tools/doctor
 program tools/reproduce/reproduce tools/reproduce
 for paper in "${papers[@]}"; do
   mkdir -p "$tree/$paper"
-  for command in train eval predict; do
-    program "$paper/$command" "$paper/$command"
+  for command in "$own/$paper"/*; do
+    [ -f "$command" ] && [ -x "$command" ] || continue
+    program "$paper/${command##*/}" "$paper/${command##*/}"
   done
   for path in README.md protocol.yaml reported.yaml configs results; do
     cp -rL "$own/$paper/$path" "$tree/$paper/"

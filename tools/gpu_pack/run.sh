@@ -8,8 +8,8 @@ tree=$here/runfiles/segpapers
 
 if [ $# = 0 ] || [ ! -f "$tree/$1" ] || [ ! -x "$tree/$1" ]; then
   echo "usage: run PROGRAM [ARGUMENTS]; programs:" >&2
-  (cd "$tree" && ls -d tools/* ./*/train ./*/eval ./*/predict |
-    sed 's|^\./||; s|^|  |' | sort) >&2
+  (cd "$tree" && find . -mindepth 2 -maxdepth 2 -type f -perm -u+x |
+    sed 's|^\./|  |' | sort) >&2
   exit 2
 fi
 

@@ -9,37 +9,24 @@
 #include <vector>
 
 #include "common/app/paper.h"
+#include "common/app/paper_config.h"
 #include "common/losses/cross_entropy.h"
 #include "common/training/task.h"
-#include "common/training/train_config.h"
 #include "torch/nn/modules/conv.h"
 
 namespace seg {
 namespace toy {
 
-struct EvalConfig {
-  std::string classes = "by_name";
-};
-struct Config {
-  DataConfig data;
-  TrainConfig train;
+struct Config : PaperConfig {
   EvalConfig eval;
   int64_t width = 16;
-  std::string report_split = "val";
-  int64_t report_pictures = 3;
 
-  std::string CpuOnly() const { return ""; }
   static std::vector<KeyRule> Rules() {
-    std::vector<KeyRule> rules = {{"width", 1, 1024}};
-    AddRules("data", DataConfig::Rules(), &rules);
-    AddRules("train", TrainConfig::Rules(), &rules);
-    return rules;
+    return PaperRules({{"width", 1, 1024}});
   }
 };
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(EvalConfig, classes)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Config, data, train, eval,
-                                                width, report_split,
-                                                report_pictures)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Config, SEG_PAPER_KEYS, eval,
+                                                width)
 
 struct ModelImpl : torch::nn::Module {
   ModelImpl(int64_t width, int64_t classes)
