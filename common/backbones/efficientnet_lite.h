@@ -49,13 +49,18 @@ struct EfficientNetLiteOptions {
   TORCH_ARG(int64_t, num_classes) = 0;
   // Drop-connect probability of a block number i of n: rate * i / n.
   TORCH_ARG(double, drop_connect_rate) = 0.2;
+  // 8, 16 or 32. Below 32 the stages that would exceed it keep stride 1 and
+  // are dilated, as in resnet.h; there are fewer levels then, and the last has
+  // the channels of stride 32 still.
+  TORCH_ARG(int64_t, output_stride) = 32;
 };
 
 // One inverted residual block; names as in the package.
 class MbConvBlockImpl : public torch::nn::Module {
  public:
   MbConvBlockImpl(int64_t in_channels, int64_t out_channels, int64_t expand,
-                  int64_t kernel_size, int64_t stride, double drop_rate);
+                  int64_t kernel_size, int64_t stride, int64_t dilation,
+                  double drop_rate);
   at::Tensor forward(const at::Tensor& x);
   int64_t stride() const { return stride_; }
   int64_t out_channels() const { return out_channels_; }
@@ -79,15 +84,16 @@ class EfficientNetLiteImpl : public torch::nn::Module {
   // Throws c10::Error when an option is out of range.
   explicit EfficientNetLiteImpl(const EfficientNetLiteOptions& options);
 
-  // The five feature maps, finest (stride 2) first: the output of the last
-  // block at each stride. Drop-connect and batch statistics in training mode;
-  // random numbers come from the default generator, as in the reference.
+  // The feature maps, finest (stride 2) first, five with output stride 32: the
+  // output of the last block at each stride. Drop-connect and batch statistics
+  // in training mode; random numbers come from the default generator, as in the
+  // reference.
   std::vector<at::Tensor> forward(const at::Tensor& x);
 
   // ImageNet logits [N,num_classes]; needs num_classes > 0.
   at::Tensor Classify(const at::Tensor& x);
 
-  // Channels of the five levels, finest first.
+  // Channels of the levels, finest first.
   const std::vector<int64_t>& channels() const { return channels_; }
 
  private:

@@ -5,12 +5,13 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "common/backbones/deeplab_v3.h"
 #include "common/backbones/fcn.h"
 #include "common/backbones/feature_pyramid.h"
 
 namespace seg {
 
-// Loads what `weights` names into the backbone of `fcn`:
+// Loads what `weights` names into the backbone:
 //   ""          nothing: the random start
 //   "imagenet"  the published weights of efficientnet_lite0, 1 and 2, which the
 //               build fetches; another backbone is a usage error
@@ -18,6 +19,7 @@ namespace seg {
 absl::Status LoadPretrained(const std::string& weights, Fcn* fcn);
 absl::Status LoadPretrained(const std::string& weights,
                             FeaturePyramid* pyramid);
+absl::Status LoadPretrained(const std::string& weights, DeepLabV3* network);
 
 }  // namespace seg
 

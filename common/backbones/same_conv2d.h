@@ -4,9 +4,10 @@
 //
 // The zero padding depends on the input size and, when it is odd, puts the
 // extra row or column after the image: total = max((ceil(H/s)-1) s + k - H, 0),
-// before = total / 2. Equal to Conv2dDynamicSamePadding of the Python package
-// efficientnet-lite-pytorch (its static variant fixes the amounts of the
-// 224-pixel image, which agree at multiples of 32).
+// before = total / 2, with k the extent of the dilated kernel. Equal to
+// Conv2dDynamicSamePadding of the Python package efficientnet-lite-pytorch (its
+// static variant fixes the amounts of the 224-pixel image, which agree at
+// multiples of 32).
 #ifndef COMMON_BACKBONES_SAME_CONV2D_H_
 #define COMMON_BACKBONES_SAME_CONV2D_H_
 
@@ -29,6 +30,7 @@ struct SameConv2dOptions {
   TORCH_ARG(int64_t, out_channels);
   TORCH_ARG(int64_t, kernel_size);
   TORCH_ARG(int64_t, stride) = 1;
+  TORCH_ARG(int64_t, dilation) = 1;
   TORCH_ARG(int64_t, groups) = 1;
 };
 
