@@ -1,6 +1,6 @@
 #include "ganseg/config.h"
 
-#include <algorithm>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,7 +18,8 @@ SEG_DEFINE_ENUM(HeatmapType, {HeatmapType::kGaussian, "gaussian"},
                 {HeatmapType::kCone, "cone"})
 SEG_DEFINE_ENUM(HeadType, {HeadType::kConv3x3, "conv3x3"},
                 {HeadType::kConv1x1, "conv1x1"})
-SEG_DEFINE_ENUM(Rule, {Rule::kNone, "none"}, {Rule::kArticulated, "articulated"})
+SEG_DEFINE_ENUM(Rule, {Rule::kNone, "none"},
+                {Rule::kArticulated, "articulated"})
 SEG_DEFINE_ENUM(Swap, {Swap::kNone, "none"}, {Swap::kAppearance, "appearance"},
                 {Swap::kBackground, "background"})
 
@@ -32,11 +33,11 @@ SEG_DEFINE_CONFIG(DiscriminatorConfig, channels, fc_width, lr)
 SEG_DEFINE_CONFIG(LossConfig, gradient_penalty, gradient_penalty_target,
                   gradient_penalty_every, concentration, area, shape_every)
 SEG_DEFINE_CONFIG(SegmenterConfig, backbone, weights, output_stride, rates,
-                  channels, dropout, steps, batch_size, dice, optimizer)
+                  channels, dropout, batch_size, dice, optimizer)
 SEG_DEFINE_CONFIG(GansegEvalConfig, classes, samples, seed, rule)
 SEG_DEFINE_CONFIG(SampleConfig, rows, columns, move_part, swap, spread)
-SEG_DEFINE_CONFIG(Config, SEG_PAPER_KEYS, stage, generator, discriminator, loss,
-                  segmenter, eval, sample)
+SEG_DEFINE_CONFIG(Config, SEG_PAPER_KEYS, stage, gan_steps, generator,
+                  discriminator, loss, segmenter, eval, sample)
 
 SegmenterConfig::SegmenterConfig() {
   optimizer.type = OptimizerType::kAdam;
@@ -44,7 +45,7 @@ SegmenterConfig::SegmenterConfig() {
 }
 
 Config::Config() {
-  train.steps = 40000;  // 30,000 of the GAN, 10,000 of the segmenter
+  train.steps = 40000;  // 10,000 of them the segmenter's
   train.batch_size = 64;
   train.optimizer.type = OptimizerType::kAdam;
   train.optimizer.lr = 1e-4;
@@ -57,6 +58,7 @@ Config::Config() {
 std::vector<KeyRule> Config::Rules() {
   std::vector<KeyRule> rules = {
       OneOf<Stage>("stage"),
+      {"gan_steps", 1, 1e12},
       {"generator.parts", 1, 254},
       {"generator.points_per_part", 2, 1000},
       {"generator.noise_size", 1, 65536},
@@ -89,7 +91,6 @@ std::vector<KeyRule> Config::Rules() {
       {"segmenter.rates", 1, 4096},
       {"segmenter.channels", 1, 65536},
       {"segmenter.dropout", 0, 0.99},
-      {"segmenter.steps", 0, 1e12},
       {"segmenter.batch_size", 2, 65536},
       {"segmenter.dice", 0, 1},
       {"eval.samples", 2, 1e6},
@@ -105,10 +106,16 @@ std::vector<KeyRule> Config::Rules() {
   return PaperRules(std::move(rules));
 }
 
-int64_t Config::gan_steps() const {
-  if (!has_gan()) return 0;
-  if (!has_segmenter()) return train.steps;
-  return std::max<int64_t>(0, train.steps - segmenter.steps);
+int64_t Config::FirstSegmenterStep() const {
+  switch (stage) {
+    case Stage::kAll:
+      return gan_steps;
+    case Stage::kGan:
+      return std::numeric_limits<int64_t>::max();
+    case Stage::kSegmenter:
+      return 0;
+  }
+  return 0;  // not reached
 }
 
 GeneratorOptions ToOptions(const GeneratorConfig& config) {

@@ -73,8 +73,6 @@ struct SegmenterConfig {
   std::vector<int64_t> rates = {12, 24, 36};
   int64_t channels = 256;
   double dropout = 0.5;
-  // The last so many of train.steps.
-  int64_t steps = 10000;
   int64_t batch_size = 64;
   double dice = 0.5;  // its weight; cross-entropy has the rest
   OptimizerConfig optimizer;
@@ -112,6 +110,9 @@ struct SampleConfig {
 
 struct Config : PaperConfig {
   Stage stage = Stage::kAll;
+  // Of stage all: so many of train.steps are the GAN's, the rest the
+  // segmenter's.
+  int64_t gan_steps = 30000;
   GeneratorConfig generator;
   DiscriminatorConfig discriminator;
   LossConfig loss;
@@ -125,8 +126,8 @@ struct Config : PaperConfig {
 
   bool has_gan() const { return stage != Stage::kSegmenter; }
   bool has_segmenter() const { return stage != Stage::kGan; }
-  // Updates of the GAN; the segmenter's come after them.
-  int64_t gan_steps() const;
+  // The first update of the segmenter; all before it are the GAN's.
+  int64_t FirstSegmenterStep() const;
 };
 
 GeneratorOptions ToOptions(const GeneratorConfig& config);

@@ -73,14 +73,11 @@ void AddBatch(const Generated& generated, Rule rule, Sums* sums) {
       weight * labels.eq(0).to(at::kDouble).mean().item<double>();
   sums->sharpness += weight * generated.masks.amax(1).mean().item<double>();
   sums->concentration +=
-      weight *
-      Concentration(generated.masks, generated.centres).item<double>();
-  // In pixels, as `PartCentres` has them; then in -1 .. 1.
+      weight * Concentration(generated.masks, generated.centres).item<double>();
+  // PartCentres' grid runs from 0 to size.
   const double size = static_cast<double>(generated.masks.size(2));
   const at::Tensor centres =
-      (seg::PartCentres(generated.masks.narrow(1, 0, parts)) + 0.5) *
-          (2 / size) -
-      1;
+      seg::PartCentres(generated.masks.narrow(1, 0, parts)) * (2 / size) - 1;
   sums->distance += weight * (centres - generated.centres.to(centres.dtype()))
                                  .square()
                                  .sum(2)
@@ -88,12 +85,12 @@ void AddBatch(const Generated& generated, Rule rule, Sums* sums) {
                                  .mean()
                                  .item<double>();
   if (rule != Rule::kNone) {
-    const at::Tensor truth =
-        LabelsBy(rule, ToColours(generated.images)).cpu();
+    const at::Tensor truth = LabelsBy(rule, ToColours(generated.images)).cpu();
     const at::Tensor found = labels.cpu();
     sums->own.Add(found, truth);
     sums->other.Add(found, truth.roll(1, 0));
-    sums->rule_share += weight * truth.ne(0).to(at::kDouble).mean().item<double>();
+    sums->rule_share +=
+        weight * truth.ne(0).to(at::kDouble).mean().item<double>();
   }
   sums->samples += n;
 }
@@ -128,8 +125,8 @@ absl::Status GeneratorScores::Finish(Findings* findings) {
         SampleLatents(count, generator->options(), model_->device()));
     AddBatch(generated, options_.rule, &sums);
     if (!shown.images.defined()) {
-      shown.images = generated.images.narrow(
-          0, 0, std::min(count, options_.pictures));
+      shown.images =
+          generated.images.narrow(0, 0, std::min(count, options_.pictures));
       shown.masks = generated.masks.narrow(0, 0, shown.images.size(0));
       shown.points = generated.points.narrow(0, 0, shown.images.size(0));
       shown.centres = generated.centres.narrow(0, 0, shown.images.size(0));
@@ -166,7 +163,8 @@ absl::Status GeneratorScores::Finish(Findings* findings) {
         &table,
         "\nforeground IoU of generated masks %.3f (another picture's %.3f, "
         "foreground by the rule %.3f): %s",
-        own, other, share, learned ? "counts" : "does not count, nothing learned");
+        own, other, share,
+        learned ? "counts" : "does not count, nothing learned");
     findings->report.facts.push_back(
         {"IoU of generated masks", absl::StrFormat("%.1f %%", 100 * own)});
   }
@@ -181,7 +179,9 @@ absl::Status GeneratorScores::Finish(Findings* findings) {
   if (options_.pictures > 0) {
     const GridOptions grid;
     findings->report.pictures.push_back(
-        {"Generated", absl::StrCat(shown.images.size(0), " pictures"), "",
+        {"Generated",
+         absl::StrCat(shown.images.size(0), " pictures"),
+         "",
          {{"pictures", ImageGrid(shown, grid)},
           {"parts and points", PartGrid(shown, grid)}}});
   }

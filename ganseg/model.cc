@@ -28,7 +28,9 @@ at::Tensor PartLabels(const at::Tensor& masks) {
   return at::remainder(at::argmax(masks, 1) + 1, parts + 1);
 }
 
-at::Tensor ToColours(const at::Tensor& images) { return images * 127.5 + 127.5; }
+at::Tensor ToColours(const at::Tensor& images) {
+  return images * 127.5 + 127.5;
+}
 
 at::Tensor FromColours(const at::Tensor& colours) {
   return (colours - 127.5) / 127.5;
@@ -67,9 +69,9 @@ LabelledImages ModelImpl::Sample(int64_t count) {
 
 at::Tensor ModelImpl::Segment(const at::Tensor& images) {
   if (segmenter_updates() == 0) {
-    at::Tensor background = at::zeros(
-        {images.size(0), parts() + 1, images.size(2), images.size(3)},
-        images.options());
+    at::Tensor background =
+        at::zeros({images.size(0), parts() + 1, images.size(2), images.size(3)},
+                  images.options());
     background.select(1, 0).fill_(1);
     return background;
   }
@@ -80,8 +82,8 @@ absl::Status CheckNetworks(const Config& config) {
   const GeneratorOptions generator = ToOptions(config.generator);
   SEG_RETURN_IF_ERROR(CheckOptions(generator));
   if (config.has_gan()) {
-    SEG_RETURN_IF_ERROR(CheckOptions(
-        ToOptions(config.discriminator, generator.image_size())));
+    SEG_RETURN_IF_ERROR(
+        CheckOptions(ToOptions(config.discriminator, generator.image_size())));
   }
   return absl::OkStatus();
 }

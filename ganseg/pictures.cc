@@ -45,9 +45,9 @@ at::Tensor Grid(const std::vector<at::Tensor>& cells, int64_t columns) {
   columns = std::min(columns, n);
   const int64_t rows = (n + columns - 1) / columns;
   const int64_t height = cells[0].size(1), width = cells[0].size(2);
-  at::Tensor grid = at::full({3, rows * (height + kGap) - kGap,
-                              columns * (width + kGap) - kGap},
-                             255, at::kByte);
+  at::Tensor grid = at::full(
+      {3, rows * (height + kGap) - kGap, columns * (width + kGap) - kGap}, 255,
+      at::kByte);
   for (int64_t i = 0; i < n; ++i) {
     grid.slice(1, i / columns * (height + kGap))
         .slice(1, 0, height)
@@ -96,9 +96,8 @@ at::Tensor PartGrid(const Generated& generated, const GridOptions& options) {
   const Palette palette = VocPalette(generated.centres.size(1) + 1);
   std::vector<at::Tensor> cells;
   for (int64_t i = 0; i < pictures.size(0); ++i) {
-    at::Tensor cell =
-        BlendMask(Enlarge(pictures[i], factor), Enlarge(labels[i], factor),
-                  palette, overlay);
+    at::Tensor cell = BlendMask(Enlarge(pictures[i], factor),
+                                Enlarge(labels[i], factor), palette, overlay);
     const auto xy = points[i].accessor<double, 2>();
     for (int64_t k = 0; k < xy.size(0); ++k) {
       const auto pixel = [&](double x, int64_t size) {

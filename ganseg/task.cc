@@ -49,37 +49,36 @@ std::vector<std::pair<std::string, at::Tensor>> AlarmScalars(
   const int64_t parts = generated.centres.size(1);
   const at::Tensor scale =
       MeanAbsoluteDeviation(generated.points.detach(), parts);
-  return {
-      {"largest_share",
-       generated.masks.detach().mean(at::IntArrayRef({0, 2, 3})).max()},
-      {"largest_scale", scale.max()},
-      {"centre_deviation", generated.centres.detach().std(0).mean()},
-      {"largest_coordinate", generated.points.detach().abs().max()}};
+  return {{"largest_share",
+           generated.masks.detach().mean(at::IntArrayRef({0, 2, 3})).max()},
+          {"largest_scale", scale.max()},
+          {"centre_deviation", generated.centres.detach().std(0).mean()},
+          {"largest_coordinate", generated.points.detach().abs().max()}};
 }
 
 }  // namespace
 
 GansegTask::GansegTask(const Config& config, Model model)
     : config_(config), model_(std::move(model)) {
-  const int64_t gan_steps = config_.gan_steps();
+  const int64_t boundary = config_.FirstSegmenterStep();
   if (config_.has_gan()) {
     Phase discriminator;
     discriminator.name = kDiscriminator;
     discriminator.groups = {{"all", model_->discriminator()->parameters(),
                              config_.discriminator.lr}};
-    discriminator.end_step = gan_steps;
+    discriminator.end_step = boundary;
     phases_.push_back(std::move(discriminator));
     Phase generator;
     generator.name = kGenerator;
     generator.groups = {{"all", model_->generator()->parameters()}};
-    generator.end_step = gan_steps;
+    generator.end_step = boundary;
     phases_.push_back(std::move(generator));
   }
   if (config_.has_segmenter()) {
     Phase segmenter;
     segmenter.name = kSegmenter;
     segmenter.groups = {{"all", model_->segmenter()->parameters()}};
-    segmenter.first_step = gan_steps;
+    segmenter.first_step = boundary;
     segmenter.optimizer = config_.segmenter.optimizer;
     phases_.push_back(std::move(segmenter));
   }
@@ -110,7 +109,7 @@ std::vector<ScalarBound> GansegTask::Bounds() {
 
 void GansegTask::SetTraining(int64_t step) {
   model_->train();
-  if (step < config_.gan_steps()) return;
+  if (step < config_.FirstSegmenterStep()) return;
   Freeze(*model_->generator());
   if (config_.has_gan()) Freeze(*model_->discriminator());
 }
@@ -130,8 +129,8 @@ StepLoss GansegTask::Loss(int64_t phase, const Batch& batch, int64_t step) {
 
 StepLoss GansegTask::LossOfDiscriminator(const Batch& batch, int64_t step) {
   const LossConfig& loss = config_.loss;
-  const bool penalized = loss.gradient_penalty > 0 &&
-                         step % loss.gradient_penalty_every == 0;
+  const bool penalized =
+      loss.gradient_penalty > 0 && step % loss.gradient_penalty_every == 0;
   at::Tensor fake;
   {
     const at::NoGradGuard no_grad;

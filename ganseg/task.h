@@ -13,7 +13,7 @@
 namespace seg {
 namespace ganseg {
 
-// Phases "discriminator" and "generator" in the first config.gan_steps()
+// Phases "discriminator" and "generator" in the first FirstSegmenterStep()
 // updates, "segmenter" in the rest. Batches are photographs; the segmenter's
 // phase makes its own. Noise comes from LibTorch's default generator, which the
 // Trainer seeds by (seed, step), and is fresh in each phase.

@@ -45,6 +45,7 @@ struct PaperTestOptions {
   // it was in the beginning.
   int64_t overfit_steps = 100;
   double overfit_factor = 0.5;
+  std::string overfit_loss = "loss";  // as it is logged
   std::vector<std::string> overfit = {};  // further overrides for it
   // Overrides, one at a time, that give the network another input size.
   std::vector<std::string> input_sizes = {};
@@ -135,9 +136,12 @@ TYPED_TEST_P(PaperTest, OverfitsFourImages) {
                        ReadJsonLines(this->root_ + "/run/metrics.jsonl"));
   std::vector<double> losses;
   for (const nlohmann::json& record : records) {
-    if (record.contains("train")) losses.push_back(record["train"]["loss"]);
+    if (record.contains("train") &&
+        record["train"].contains(options.overfit_loss)) {
+      losses.push_back(record["train"][options.overfit_loss]);
+    }
   }
-  ASSERT_EQ(losses.size(), static_cast<size_t>(options.overfit_steps));
+  ASSERT_GE(losses.size(), 2u);
   EXPECT_LT(losses.back(), options.overfit_factor * losses.front());
 }
 

@@ -14,12 +14,13 @@
 //                                    not a phase
 //   a network that teaches another   FromFunction (training_data.h) runs the
 //                                    first, the task trains the second
-//   training in stages               Loss and SetTraining look at `step`, or
+//   training in stages               phases with first_step and end_step; or
 //                                    several Trainers run one after the other
 #ifndef COMMON_TRAINING_TASK_H_
 #define COMMON_TRAINING_TASK_H_
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <utility>
@@ -38,6 +39,13 @@ struct Phase {
   std::vector<ParameterGroup> groups;
   int64_t every = 1;  // runs at steps 0, every, 2 every, ...
   std::optional<OptimizerConfig> optimizer = {};  // default: train.optimizer
+  // A stage: runs at steps first_step <= step < end_step alone.
+  int64_t first_step = 0;
+  int64_t end_step = std::numeric_limits<int64_t>::max();
+
+  bool RunsAt(int64_t step) const {
+    return step >= first_step && step < end_step && step % every == 0;
+  }
 };
 
 struct StepLoss {

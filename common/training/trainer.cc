@@ -34,6 +34,7 @@
 #include "common/io/json_lines.h"
 #include "common/io/tensorboard.h"
 #include "common/training/checkpoint.h"
+#include "common/training/progress_pictures.h"
 #include "common/training/resume.h"
 #include "common/training/run_folder.h"
 #include "common/training/run_watch.h"
@@ -44,6 +45,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using nlohmann::json;
+
+// Validations whose pictures the report shows.
+constexpr int64_t kProgressMoments = 4;
 
 double Seconds(Clock::duration duration) {
   return std::chrono::duration<double>(duration).count();
@@ -96,7 +100,7 @@ class Trainer::Loop {
   void RunPhase(int64_t index, const Batch& batch);
   absl::Status CheckFinite();
   absl::Status Log();
-  absl::StatusOr<Metrics> Measure(bool rehearsal);
+  absl::StatusOr<Findings> Measure(bool rehearsal);
   absl::Status ValidateAndSave(bool validate);
   absl::Status Save(const std::string& folder);
   absl::Status Finish();
@@ -218,7 +222,7 @@ absl::Status Trainer::Loop::Step() {
   task_.SetTraining(state_.step);
   last_logged_.clear();
   for (size_t p = 0; p < phases_.size(); ++p) {
-    if (state_.step % phases_[p].phase.every != 0) continue;
+    if (!phases_[p].phase.RunsAt(state_.step)) continue;
     std::string what;
     try {
       RunPhase(static_cast<int64_t>(p), batch);
@@ -324,9 +328,9 @@ absl::Status Trainer::Loop::Log() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Metrics> Trainer::Loop::Measure(bool rehearsal) {
+absl::StatusOr<Findings> Trainer::Loop::Measure(bool rehearsal) {
   const EvaluationPlan& plan = options_.evaluation;
-  if (plan.predictor == nullptr) return Metrics();
+  if (plan.predictor == nullptr) return Findings();
   task_.module().eval();
   absl::StatusOr<Findings> findings;
   try {
@@ -337,15 +341,14 @@ absl::StatusOr<Metrics> Trainer::Loop::Measure(bool rehearsal) {
         absl::StrCat("validation: ", e.what_without_backtrace()));
   }
   task_.module().train();
-  if (!findings.ok()) return findings.status();
-  return std::move(findings->scalars);
+  return findings;
 }
 
 // Before the first step: validation works, and gives what the best checkpoint
 // is chosen by.
 absl::Status Trainer::Loop::Rehearse() {
-  SEG_ASSIGN_OR_RETURN(const Metrics metrics, Measure(/*rehearsal=*/true));
-  const absl::Status status = CheckBestMetric(metrics, config_);
+  SEG_ASSIGN_OR_RETURN(const Findings findings, Measure(/*rehearsal=*/true));
+  const absl::Status status = CheckBestMetric(findings.scalars, config_);
   if (status.ok() || !args_.resume) return status;
   LogWarning(std::string(status.message()));  // an older run keeps its keys
   return absl::OkStatus();
@@ -385,7 +388,10 @@ absl::Status Trainer::Loop::Save(const std::string& folder) {
 absl::Status Trainer::Loop::ValidateAndSave(bool validate) {
   SEG_RETURN_IF_ERROR(CheckFinite());
   if (!validate) return Save(run_.path);
-  SEG_ASSIGN_OR_RETURN(const Metrics metrics, Measure(/*rehearsal=*/false));
+  SEG_ASSIGN_OR_RETURN(const Findings findings, Measure(/*rehearsal=*/false));
+  SEG_RETURN_IF_ERROR(SaveProgressPictures(run_.path, state_.step,
+                                           findings.report.pictures));
+  const Metrics& metrics = findings.scalars;
   json record = {{"step", state_.step}, {"epoch", epoch_}};
   std::string line =
       absl::StrFormat("step %d epoch %.2f validation:", state_.step, epoch_);
@@ -437,6 +443,11 @@ absl::Status Trainer::Loop::Finish() {
                          EvaluateAt(options_.evaluation, Moment::kFinal));
   }
   ReportData& report = findings.report;
+  SEG_ASSIGN_OR_RETURN(
+      std::vector<ReportPicture> progress,
+      ReadProgressPictures(run, kProgressMoments, state_.step));
+  std::move(progress.begin(), progress.end(),
+            std::back_inserter(report.pictures));
   report.title = args_.paper;
   report.subtitle = run;
   SEG_ASSIGN_OR_RETURN(const std::vector<json> records,

@@ -4,7 +4,7 @@
 //                                   |  (for each phase of the task)
 //            every validate_every steps: EvaluateAt, checkpoint, best
 //   run folder: config.yaml env.json log.txt metrics.jsonl events checkpoints/
-//               report.html
+//               pictures report.html
 //
 // Exact: batch, augmentation and every draw from LibTorch's default generators
 // are functions of (seed, step) - the generators are seeded anew before each

@@ -1,0 +1,135 @@
+#include "ganseg/paper.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/backbones/pretrained.h"
+#include "common/backbones/state_dict.h"
+#include "common/base/status_macros.h"
+#include "common/evaluation/part_agreement.h"
+#include "common/io/voc_palette.h"
+#include "common/training/checkpoint.h"
+#include "ganseg/generator_scores.h"
+#include "ganseg/task.h"
+
+namespace seg {
+namespace ganseg {
+namespace {
+
+// Enough of them to see a collapse.
+constexpr int64_t kValidationSamples = 64;
+
+// The generator that a segmenter learns from must come whole.
+absl::Status CheckGenerator(const Config& config, const std::string& path) {
+  SEG_ASSIGN_OR_RETURN(const std::string checkpoint, FindCheckpoint(path));
+  SEG_ASSIGN_OR_RETURN(const TensorMap tensors,
+                       ReadCheckpointModel(checkpoint));
+  const Generator generator(ToOptions(config.generator));
+  for (const auto& [name, own] : StateDict(*generator)) {
+    const auto found = tensors.find("generator." + name);
+    if (found != tensors.end() && found->second.sizes() == own.sizes()) {
+      continue;
+    }
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--init_from: ", checkpoint, " has another generator: generator.", name,
+        found == tensors.end()
+            ? std::string(" is missing")
+            : absl::StrCat(" is [", absl::StrJoin(found->second.sizes(), ","),
+                           "], by this configuration [",
+                           absl::StrJoin(own.sizes(), ","), "]"),
+        "; take the generator section of that run's config.yaml"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckTraining(const Config& config, const MainArgs& args) {
+  if (config.stage == Stage::kSegmenter && !args.resume) {
+    if (args.init_from.empty()) {
+      return absl::InvalidArgumentError(
+          "stage: segmenter needs a trained generator; give its run by "
+          "--init_from=RUN, or set stage=all");
+    }
+    return CheckGenerator(config, args.init_from);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status Paper::Check(const Config& config, const DatasetInfo& /*info*/,
+                          const MainArgs& args, const Command& command) {
+  SEG_RETURN_IF_ERROR(CheckNetworks(config));
+  if (command == Command::kTrain) return CheckTraining(config, args);
+  if (command == Command::kPredict && !config.has_segmenter()) {
+    return absl::InvalidArgumentError(
+        "this run trained the GAN alone; train stage=segmenter with "
+        "--init_from=RUN on its configuration, and predict with that");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Paper::Predicting(Restored<Paper>& restored,
+                               PredictOptions* /*options*/) {
+  if (restored.models[0]->segmenter_updates() > 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "the segmenter of ", restored.run.checkpoint,
+      " has not been trained; raise train.steps above gan_steps and go on with "
+      "--resume"));
+}
+
+absl::StatusOr<Model> Paper::Build(const Config& config,
+                                   const DatasetInfo& /*info*/) {
+  SEG_RETURN_IF_ERROR(CheckNetworks(config));
+  return Model(config);
+}
+
+absl::Status Paper::LoadPretrained(const Config& config, Model& model) {
+  if (!config.has_segmenter()) return absl::OkStatus();
+  return seg::LoadPretrained(config.segmenter.weights, &model->segmenter());
+}
+
+std::optional<DatasetInfo> Paper::OutputClasses(const Config& config,
+                                                const DatasetInfo& data) {
+  DatasetInfo parts;
+  parts.name = absl::StrCat("parts of ", data.name);
+  parts.class_names = {"background"};
+  for (int64_t k = 1; k <= config.generator.parts; ++k) {
+    parts.class_names.push_back(absl::StrCat("part ", k));
+  }
+  parts.palette = VocPalette(config.generator.parts + 1);
+  return parts;
+}
+
+std::unique_ptr<Task> Paper::MakeTask(const Config& config, Model model,
+                                      const DatasetInfo& /*info*/) {
+  return std::make_unique<GansegTask>(config, std::move(model));
+}
+
+std::unique_ptr<System> Paper::MakeSystem(const Config& /*config*/,
+                                          std::vector<Model> models) {
+  return std::make_unique<System>(models[0]);
+}
+
+TilingOptions Paper::Tiling(const Config& /*config*/) { return WholeImages(); }
+
+Measures Paper::MakeMeasures(const Config& config, System& system,
+                             const DatasetInfo& info, Moment moment) {
+  Measures measures;
+  if (system.model()->segmenter_updates() > 0 && info.has_masks) {
+    measures.push_back(std::make_unique<PartAgreement>(info, system.Names()));
+  }
+  GeneratorScoresOptions options;
+  options.samples = config.eval.samples;
+  if (moment == Moment::kValidation) {
+    options.samples = std::min(options.samples, kValidationSamples);
+  }
+  options.seed = static_cast<uint64_t>(config.eval.seed);
+  options.rule = config.eval.rule;
+  measures.push_back(
+      std::make_unique<GeneratorScores>(system.model(), options));
+  return measures;
+}
+
+}  // namespace ganseg
+}  // namespace seg

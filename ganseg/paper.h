@@ -1,0 +1,64 @@
+// GANSeg as the commands see it (common/app/paper.h).
+#ifndef GANSEG_PAPER_H_
+#define GANSEG_PAPER_H_
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/app/paper.h"
+#include "common/app/predict.h"
+#include "common/app/restore.h"
+#include "common/training/task.h"
+#include "ganseg/config.h"
+#include "ganseg/model.h"
+
+namespace seg {
+namespace ganseg {
+
+// The segmenter in use; its measures look at the generator too.
+class System : public Predictor {
+ public:
+  explicit System(Model model) : model_(std::move(model)) {}
+  std::vector<std::string> Names() const override { return {"segmenter"}; }
+  Prediction Predict(const Batch& batch) override {
+    return {{model_->Segment(batch.images)}, {}};
+  }
+  Model& model() { return model_; }
+
+ private:
+  Model model_;
+};
+
+struct Paper : PaperDefaults<Config, Model, System> {
+  static constexpr char kName[] = "ganseg";
+  static constexpr bool kTrainsOnMasks = false;
+  static constexpr int64_t kValidationBatch = 16;
+
+  static absl::Status Check(const Config& config, const DatasetInfo& info,
+                            const MainArgs& args, const Command& command);
+  static absl::StatusOr<Model> Build(const Config& config,
+                                     const DatasetInfo& info);
+  static absl::Status LoadPretrained(const Config& config, Model& model);
+  static std::optional<DatasetInfo> OutputClasses(const Config& config,
+                                                  const DatasetInfo& data);
+  static std::unique_ptr<Task> MakeTask(const Config& config, Model model,
+                                        const DatasetInfo& info);
+  static std::unique_ptr<System> MakeSystem(const Config& config,
+                                            std::vector<Model> models);
+  // Photographs have the generator's size: never cut.
+  static TilingOptions Tiling(const Config& config);
+  // Of the generator always; of the segmenter once it was trained, where the
+  // data has masks.
+  static absl::Status Predicting(Restored<Paper>& restored,
+                                 PredictOptions* options);
+  static Measures MakeMeasures(const Config& config, System& system,
+                               const DatasetInfo& info, Moment moment);
+};
+
+}  // namespace ganseg
+}  // namespace seg
+
+#endif  // GANSEG_PAPER_H_
