@@ -23,10 +23,10 @@
 #include <functional>
 
 #include "absl/status/status.h"
+#include "common/app/main.h"
 #include "common/app/out_folder.h"
 #include "common/app/restore.h"
 #include "common/base/status_macros.h"
-#include "common/config/main.h"
 
 namespace seg {
 

@@ -12,20 +12,21 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
+#include "common/base/usage_error.h"
 #include "common/config/config.h"
 #include "common/datasets/no_such_split.h"
 #include "common/datasets/open.h"
 #include "common/evaluation/same_classes.h"
 #include "common/io/json_lines.h"
-#include "common/training/checkpoint.h"
 #include "common/training/run_folder.h"
 
 namespace seg {
 
-int64_t TrainingPeakMib(const std::string& checkpoint) {
-  const absl::StatusOr<std::vector<nlohmann::json>> lines =
-      ReadJsonLines(RunOfCheckpoint(checkpoint) + "/metrics.jsonl");
+int64_t TrainingPeakMib(const RunRef& run) {
   int64_t peak = -1;
+  if (run.folder.empty()) return peak;
+  const absl::StatusOr<std::vector<nlohmann::json>> lines =
+      ReadJsonLines(run.folder + "/metrics.jsonl");
   if (!lines.ok()) return peak;
   for (const nlohmann::json& line : *lines) {
     const auto memory = line.find("memory");
@@ -66,15 +67,15 @@ absl::Status RunEval(const MainArgs& args, const EvalCommand& command) {
   }
   findings.json["device"] = command.run.device.str();
   findings.json["parameters"] = command.parameters;
-  const int64_t peak = TrainingPeakMib(command.run.checkpoint);
+  const int64_t peak = TrainingPeakMib(command.run.ref);
   if (peak >= 0) findings.json["training_peak_mib"] = peak;
   if (args.json) {
     std::printf("%s\n", ToJson(findings).dump().c_str());
   } else {
     std::printf("%s, %s, split %s, %d images\n%s\n",
-                command.run.checkpoint.c_str(), dataset->info().name.c_str(),
-                args.split.c_str(), static_cast<int>(dataset->size()),
-                ToText(findings).c_str());
+                command.run.ref.checkpoint.c_str(),
+                dataset->info().name.c_str(), args.split.c_str(),
+                static_cast<int>(dataset->size()), ToText(findings).c_str());
   }
   if (args.out.empty()) return absl::OkStatus();
   std::error_code error;
@@ -85,9 +86,14 @@ absl::Status RunEval(const MainArgs& args, const EvalCommand& command) {
   }
   ReportData& report = findings.report;
   report.title = args.paper;
-  report.subtitle = command.run.checkpoint + ", split " + args.split;
+  report.subtitle = command.run.ref.checkpoint + ", split " + args.split;
   report.config_text = ToYaml(command.config);
-  report.environment_text = Environment(args).dump(2);
+  RunOptions told;
+  told.paper = args.paper;
+  told.device = command.run.device;
+  told.seed = args.seed;
+  told.overrides = args.overrides;
+  report.environment_text = Environment(told).dump(2);
   return WriteReport(args.out + "/report.html", report);
 }
 

@@ -10,11 +10,12 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "common/app/main.h"
 #include "common/app/restore.h"
 #include "common/base/status_macros.h"
-#include "common/config/main.h"
 #include "common/datasets/data_config.h"
 #include "common/evaluation/evaluate.h"
+#include "common/training/checkpoint.h"
 #include "common/training/restore.h"
 #include "nlohmann/json.hpp"
 #include "torch/nn/module.h"
@@ -22,7 +23,7 @@
 namespace seg {
 
 struct EvalCommand {
-  RestoredRun run;
+  TrainedRun run;
   DataConfig data;
   std::string classes = "by_name";  // eval.classes: see same_classes.h
   bool needs_masks = true;          // P::kTrainsOnMasks
@@ -33,9 +34,9 @@ struct EvalCommand {
   std::function<Measures(const DatasetInfo& info)> measures;
 };
 
-// Largest resident memory of the training that left the checkpoint, in MiB, as
-// its metrics.jsonl says; -1 where there is none.
-int64_t TrainingPeakMib(const std::string& checkpoint);
+// Largest resident memory of the run's training, in MiB, as its metrics.jsonl
+// says; -1 where there is none.
+int64_t TrainingPeakMib(const RunRef& run);
 
 // Numbers in all parameters of a network.
 int64_t CountParameters(const torch::nn::Module& module);

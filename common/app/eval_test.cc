@@ -26,7 +26,7 @@ class RunEvalTest : public testing::Test {
   RunEvalTest() : root_(testing::TempDir() + "/run_eval_test") {
     std::filesystem::remove_all(root_);
     std::filesystem::create_directories(root_ + "/run/checkpoints/step-1");
-    command_.run.checkpoint = root_ + "/run/checkpoints/step-1";
+    command_.run.ref = {root_ + "/run", root_ + "/run/checkpoints/step-1"};
     command_.run.info.class_names = {"background", "animal", "lamp", "kite"};
     command_.data.synthetic.test = 2;
     command_.data.synthetic.height = command_.data.synthetic.width = 32;
@@ -82,7 +82,6 @@ TEST_F(RunEvalTest, PrintsATableOrOneObject) {
 }
 
 TEST_F(RunEvalTest, TellsWhatTrainingTook) {
-  ASSERT_OK(WriteFileAtomically(root_ + "/run/config.yaml", "{}\n"));
   ASSERT_OK(WriteFileAtomically(
       root_ + "/run/metrics.jsonl",
       "{\"step\": 1, \"memory\": 70}\n{\"step\": 2, \"memory\": 90}\n"

@@ -31,6 +31,7 @@ namespace seg {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -123,7 +124,7 @@ class FrameTest : public testing::Test {
     photographs_.WriteWhole(3, 8, 6);
     photographs_.WriteText("dataset.yaml", "has_masks: false\n");
     photographs_.WriteText("val.txt", "s0\n");
-    const std::string config = root_ + "/config.yaml";
+    const std::string config = root_ + "/parts.yaml";
     EXPECT_OK(WriteFileAtomically(
         config,
         "{train: {steps: 2, batch_size: 2, best_metric: \"\"},\n"
@@ -192,6 +193,21 @@ TEST_F(FrameTest, EvalTakesDataOfAnyClasses) {
   EXPECT_EQ(with["classes"], 3);
   EXPECT_EQ(with["parts"], 3);
   EXPECT_EQ(eval(photographs_.folder())["classes"], 0);
+}
+
+TEST_F(FrameTest, WeightsWithoutTheirRun) {
+  const std::string loose = root_ + "/loose.safetensors";
+  fs::copy_file(root_ + "/run/checkpoints/last/model.safetensors", loose);
+  MainArgs args = Args();
+  args.checkpoint = loose;
+  EXPECT_THAT(Restore<Paper>(args, Command::kEval).status(),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("loose.safetensors: lies in no run"),
+                             HasSubstr("--config"))));
+  args.config = root_ + "/parts.yaml";
+  EXPECT_THAT(Restore<Paper>(args, Command::kEval).status(),
+              StatusIs(absl::StatusCode::kNotFound,
+                       HasSubstr("the weights lie in no run folder")));
 }
 
 // Of a run: a random number for each part.

@@ -4,7 +4,7 @@
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
-#include "common/config/main.h"
+#include "common/base/usage_error.h"
 
 namespace seg {
 

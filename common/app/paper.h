@@ -29,7 +29,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "common/config/main.h"
+#include "common/app/main.h"
 #include "common/datasets/data_config.h"
 #include "common/datasets/dataset.h"
 #include "common/evaluation/measure.h"

@@ -19,6 +19,7 @@
 #include "common/app/out_folder.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
+#include "common/base/usage_error.h"
 #include "common/datasets/probabilities.h"
 #include "common/evaluation/picture_book.h"
 #include "common/io/file.h"

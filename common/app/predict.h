@@ -8,9 +8,10 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/app/main.h"
 #include "common/app/restore.h"
 #include "common/base/status_macros.h"
-#include "common/config/main.h"
+#include "common/base/usage_error.h"
 #include "common/datasets/data_config.h"
 #include "common/datasets/dataset.h"
 #include "common/datasets/input_pipeline.h"

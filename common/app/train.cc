@@ -1,10 +1,12 @@
 #include "common/app/train.h"
 
-#include <ATen/Utils.h>
+#include <filesystem>
+#include <optional>
 
 #include "common/datasets/label_census.h"
 #include "common/datasets/open.h"
-#include "torch/utils.h"
+#include "common/training/checkpoint.h"
+#include "common/training/run_folder.h"
 
 namespace seg {
 
@@ -27,8 +29,26 @@ absl::StatusOr<TrainingSets> OpenTrainingSets(const DataConfig& train_data,
   return sets;
 }
 
-void SeedGenerators(int64_t seed) {
-  torch::manual_seed(static_cast<uint64_t>(seed));
+absl::StatusOr<RunOptions> TrainingRun(const MainArgs& args) {
+  RunOptions run;
+  run.paper = args.paper;
+  run.name = args.config.empty()
+                 ? "demo"
+                 : std::filesystem::path(args.config).stem().string();
+  run.work_dir = args.work_dir;
+  run.resume = args.resume;
+  run.init_from = args.init_from;
+  run.dry_run = args.dry_run;
+  run.seed = args.seed;
+  run.overrides = args.overrides;
+  if (!args.resume) return run;
+  SEG_ASSIGN_OR_RETURN(const RunRef resumed,
+                       FindRunToResume(args.work_dir, RunsRoot(args.paper)));
+  run.work_dir = resumed.folder;
+  std::optional<int64_t> seed;
+  if (args.seed_given) seed = args.seed;
+  SEG_ASSIGN_OR_RETURN(run.seed, ResumedSeed(resumed, seed));
+  return run;
 }
 
 }  // namespace seg

@@ -2,19 +2,26 @@
 #ifndef COMMON_APP_TRAIN_H_
 #define COMMON_APP_TRAIN_H_
 
+#include <ATen/Context.h>
+
+#include <cstdint>
 #include <memory>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/app/main.h"
 #include "common/app/paper.h"
+#include "common/base/device.h"
 #include "common/base/status_macros.h"
+#include "common/base/usage_error.h"
 #include "common/config/config.h"
-#include "common/config/main.h"
+#include "common/config/config_file.h"
 #include "common/datasets/data_config.h"
 #include "common/datasets/dataset.h"
 #include "common/evaluation/evaluate.h"
 #include "common/training/resume.h"
+#include "common/training/run_options.h"
 #include "common/training/task.h"
 #include "common/training/trainer.h"
 #include "nlohmann/json.hpp"
@@ -35,17 +42,32 @@ absl::StatusOr<TrainingSets> OpenTrainingSets(const DataConfig& train_data,
                                               const std::string& data_root,
                                               bool needs_masks);
 
-// Seeds LibTorch's default generators.
-void SeedGenerators(int64_t seed);
+// What `args` tell the training, all but the device. With --resume work_dir is
+// the run that is continued (--work_dir, else the paper's newest; it must hold
+// a checkpoint), and the seed is its own (a --seed that differs is a usage
+// error).
+absl::StatusOr<RunOptions> TrainingRun(const MainArgs& args);
+
+// LoadConfig for trainings. A run that goes on has its own configuration (or
+// --config) under the overrides, as CheckResumeChanges allows.
+template <class Config>
+absl::Status LoadTrainConfig(const MainArgs& args, const RunOptions& run,
+                             Config* config) {
+  if (!run.resume) return LoadConfig(args, DemoConfig(args), config);
+  SEG_RETURN_IF_ERROR(
+      LoadConfigFile(SourceOf(args, run.work_dir + "/config.yaml"), config));
+  SEG_RETURN_IF_ERROR(CheckResumeConfig(run.work_dir, *config));
+  return PrintConfig(args, nlohmann::json(*config));
+}
 
 // Trains as the arguments and the configuration that they name say.
 template <class P>
-absl::Status RunTrain(MainArgs args) {
+absl::Status RunTrain(const MainArgs& args) {
   typename P::Config config;
-  SEG_RETURN_IF_ERROR(LoadTrainConfig(&args, &config));
-  SEG_ASSIGN_OR_RETURN(const c10::Device device,
+  SEG_ASSIGN_OR_RETURN(RunOptions run, TrainingRun(args));
+  SEG_RETURN_IF_ERROR(LoadTrainConfig(args, run, &config));
+  SEG_ASSIGN_OR_RETURN(run.device,
                        ResolveDevice(args.device, config.CpuOnly()));
-  args.device = device.str();
   SEG_ASSIGN_OR_RETURN(
       const TrainingSets sets,
       OpenTrainingSets(P::TrainingData(config), config.data,
@@ -53,7 +75,7 @@ absl::Status RunTrain(MainArgs args) {
   const DatasetInfo& info = sets.train->info();
   SEG_RETURN_IF_ERROR(
       UsageError(P::Check(config, info, args, Command::kTrain)));
-  SeedGenerators(args.seed);
+  at::manual_seed(static_cast<uint64_t>(run.seed));
   SEG_ASSIGN_OR_RETURN(typename P::Model model, P::Build(config, info));
   SEG_RETURN_IF_ERROR(P::LoadPretrained(config, model));
   const std::unique_ptr<Task> task = P::MakeTask(config, model, info);
@@ -70,9 +92,9 @@ absl::Status RunTrain(MainArgs args) {
   plan.measures = [&](const DatasetInfo& data, Moment moment) {
     return P::MakeMeasures(config, *system, data, moment);
   };
-  plan.device = device;
+  plan.device = run.device;
   plan.validation_batch = P::kValidationBatch;
-  return Trainer(args,
+  return Trainer(run,
                  {config.train, config.data, ToYaml(nlohmann::json(config)),
                   std::move(plan)},
                  task.get(), sets.train)

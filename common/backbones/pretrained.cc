@@ -5,7 +5,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/runfiles.h"
-#include "common/config/main.h"
+#include "common/base/usage_error.h"
 #include "common/io/file.h"
 
 namespace seg {

@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/app/main.h"
 #include "common/app/restore.h"
 #include "common/app/train.h"
 #include "common/base/status_macros.h"
-#include "common/config/main.h"
 #include "common/datasets/open.h"
 #include "common/evaluation/evaluate.h"
 

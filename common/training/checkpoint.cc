@@ -66,6 +66,53 @@ bool IsCheckpoint(const fs::path& folder) {
   return fs::exists(folder / kModelFile, error);
 }
 
+// The checkpoint that `path` means: FindRun.
+absl::StatusOr<std::string> FindCheckpoint(const std::string& path) {
+  std::error_code error;
+  if (fs::is_regular_file(path, error)) return path;
+  for (const char* name : {"", "checkpoints/best", "checkpoints/last"}) {
+    const fs::path candidate = fs::path(path) / name;
+    if (IsCheckpoint(candidate)) {
+      return fs::canonical(candidate, error).string();
+    }
+  }
+  return absl::NotFoundError(
+      absl::StrCat(path,
+                   ": holds no checkpoint; name a run folder, a folder "
+                   "RUN/checkpoints/step-N or a weight file"));
+}
+
+// The run folder above a checkpoint folder or file; "" where there is none.
+std::string RunOfCheckpoint(const std::string& checkpoint) {
+  std::error_code error;
+  for (fs::path folder = fs::absolute(checkpoint, error);
+       folder.has_relative_path(); folder = folder.parent_path()) {
+    if (fs::exists(folder / "config.yaml", error)) return folder.string();
+  }
+  return "";
+}
+
+// The newest run folder with a checkpoint under `root`.
+absl::StatusOr<std::string> NewestRun(const std::string& root) {
+  std::error_code error;
+  // (The clock's epoch lies in the future: a default time would win.)
+  std::pair<fs::file_time_type, std::string> newest(fs::file_time_type::min(),
+                                                    "");
+  for (const auto& entry : fs::directory_iterator(root, error)) {
+    const fs::path last = entry.path() / "checkpoints" / "last" / kStateFile;
+    const fs::file_time_type time = fs::last_write_time(last, error);
+    if (error) continue;
+    newest = std::max(newest, std::make_pair(time, entry.path().string()));
+  }
+  if (newest.second.empty()) {
+    return absl::NotFoundError(absl::StrCat(
+        root,
+        ": holds no run with a checkpoint; train one first, or name one "
+        "with --checkpoint"));
+  }
+  return newest.second;
+}
+
 absl::Status WriteCheckpoint(const fs::path& checkpoints,
                              const std::string& name, const TensorMap& model,
                              const TensorMap& optimizer,
@@ -164,19 +211,34 @@ absl::StatusOr<CheckpointState> ReadCheckpointState(
   return state;
 }
 
-absl::StatusOr<std::string> FindCheckpoint(const std::string& path) {
-  std::error_code error;
-  if (fs::is_regular_file(path, error)) return path;
-  for (const char* name : {"", "checkpoints/best", "checkpoints/last"}) {
-    const fs::path candidate = fs::path(path) / name;
-    if (IsCheckpoint(candidate)) {
-      return fs::canonical(candidate, error).string();
-    }
+absl::StatusOr<RunRef> FindRun(const std::string& named,
+                               const std::string& root) {
+  std::string path = named;
+  if (path.empty()) {
+    SEG_ASSIGN_OR_RETURN(path, NewestRun(root));
   }
-  return absl::NotFoundError(
-      absl::StrCat(path,
-                   ": holds no checkpoint; name a run folder, a folder "
-                   "RUN/checkpoints/step-N or a weight file"));
+  RunRef run;
+  SEG_ASSIGN_OR_RETURN(run.checkpoint, FindCheckpoint(path));
+  run.folder = RunOfCheckpoint(run.checkpoint);
+  return run;
+}
+
+absl::StatusOr<RunRef> FindRunToResume(const std::string& named,
+                                       const std::string& root) {
+  RunRef run = {named, ""};
+  if (named.empty()) {
+    SEG_ASSIGN_OR_RETURN(run.folder, NewestRun(root));
+  }
+  absl::StatusOr<std::string> last =
+      FindCheckpoint(run.folder + "/checkpoints/last");
+  if (!last.ok()) {
+    return absl::NotFoundError(absl::StrCat(
+        run.folder,
+        ": holds no checkpoint that --resume could continue; start the run "
+        "again without it"));
+  }
+  run.checkpoint = *std::move(last);
+  return run;
 }
 
 bool HoldsCheckpoint(const std::string& run) {
@@ -195,35 +257,6 @@ absl::StatusOr<TensorMap> ReadCheckpointModel(const std::string& checkpoint) {
 absl::StatusOr<TensorMap> ReadCheckpointOptimizer(
     const std::string& checkpoint) {
   return ReadSafetensors((fs::path(checkpoint) / kOptimizerFile).string());
-}
-
-std::string RunOfCheckpoint(const std::string& checkpoint) {
-  std::error_code error;
-  for (fs::path folder = fs::absolute(checkpoint, error);
-       folder.has_relative_path(); folder = folder.parent_path()) {
-    if (fs::exists(folder / "config.yaml", error)) return folder.string();
-  }
-  return "";
-}
-
-absl::StatusOr<std::string> NewestRun(const std::string& root) {
-  std::error_code error;
-  // (The clock's epoch lies in the future: a default time would win.)
-  std::pair<fs::file_time_type, std::string> newest(fs::file_time_type::min(),
-                                                    "");
-  for (const auto& entry : fs::directory_iterator(root, error)) {
-    const fs::path last = entry.path() / "checkpoints" / "last" / kStateFile;
-    const fs::file_time_type time = fs::last_write_time(last, error);
-    if (error) continue;
-    newest = std::max(newest, std::make_pair(time, entry.path().string()));
-  }
-  if (newest.second.empty()) {
-    return absl::NotFoundError(absl::StrCat(
-        root,
-        ": holds no run with a checkpoint; train one first, or name one "
-        "with --checkpoint"));
-  }
-  return newest.second;
 }
 
 }  // namespace seg

@@ -44,27 +44,36 @@ absl::Status RemoveCheckpointsAfter(const std::string& run, int64_t step);
 absl::StatusOr<CheckpointState> ReadCheckpointState(
     const std::string& checkpoint);
 
-// The folder of a checkpoint, or a weight file, that a user names: a run folder
-// (its best checkpoint, else the last), a checkpoint folder, or a .safetensors
-// or .pth file (returned as it is).
-absl::StatusOr<std::string> FindCheckpoint(const std::string& path);
+// A run, and which of its checkpoints is meant.
+struct RunRef {
+  std::string folder;  // "" for a weight file that lies in no run
+  std::string
+      checkpoint;  // the folder RUN/checkpoints/step-N, or a weight file
+};
+
+// The run that a user means. All commands find it here.
+//   named: a run folder (its best checkpoint, else its last), a checkpoint
+//     folder, or a .safetensors or .pth file (which stays as it is named); ""
+//     is the newest run with a checkpoint under `root` ("runs/crfgrad").
+// The run of a checkpoint is the next folder above it with a config.yaml, as an
+// absolute path. kNotFound names the folder and the remedy.
+absl::StatusOr<RunRef> FindRun(const std::string& named,
+                               const std::string& root = "");
+
+// The run that --resume means, at its last checkpoint: the folder `named` (as
+// it is named), "" for the newest under `root`.
+absl::StatusOr<RunRef> FindRunToResume(const std::string& named,
+                                       const std::string& root = "");
 
 // Whether a run folder holds a whole checkpoint, linked or not.
 bool HoldsCheckpoint(const std::string& run);
 
-// The tensors of what FindCheckpoint returned.
+// The tensors of a RunRef's checkpoint.
 absl::StatusOr<TensorMap> ReadCheckpointModel(const std::string& checkpoint);
 
 // The optimiser state in a checkpoint folder.
 absl::StatusOr<TensorMap> ReadCheckpointOptimizer(
     const std::string& checkpoint);
-
-// The run folder above a checkpoint folder or file; "" where there is none.
-std::string RunOfCheckpoint(const std::string& checkpoint);
-
-// The newest run folder with a checkpoint under `root` ("runs/crfgrad").
-// kNotFound names the folder and the remedy.
-absl::StatusOr<std::string> NewestRun(const std::string& root);
 
 }  // namespace seg
 

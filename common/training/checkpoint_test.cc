@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -20,7 +21,6 @@ namespace seg {
 namespace {
 
 namespace fs = std::filesystem;
-using ::testing::EndsWith;
 using ::testing::HasSubstr;
 
 class CheckpointTest : public testing::Test {
@@ -70,9 +70,9 @@ class CheckpointTest : public testing::Test {
   }
 
   double Weight(const std::string& path) {
-    const auto found = FindCheckpoint(path);
+    const auto found = FindRun(path);
     EXPECT_OK(found);
-    const auto model = ReadCheckpointModel(*found);
+    const auto model = ReadCheckpointModel(found->checkpoint);
     EXPECT_OK(model);
     return model->at("w")[0].item<double>();
   }
@@ -168,9 +168,9 @@ TEST_F(CheckpointTest, AnUnwritableFolderLeavesTheLastCheckpoint) {
 }
 
 TEST_F(CheckpointTest, ErrorsNamePathAndRemedy) {
-  EXPECT_THAT(FindCheckpoint(run_), StatusIs(absl::StatusCode::kNotFound,
-                                             HasSubstr("holds no checkpoint")));
-  EXPECT_THAT(NewestRun(run_ + "/none"),
+  EXPECT_THAT(FindRun(run_), StatusIs(absl::StatusCode::kNotFound,
+                                      HasSubstr("holds no checkpoint")));
+  EXPECT_THAT(FindRun("", run_ + "/none"),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("train one")));
   ASSERT_OK(Save(1, 0));
   std::ofstream(run_ + "/checkpoints/step-1/state.json") << "{\"step\": -1}";
@@ -178,15 +178,117 @@ TEST_F(CheckpointTest, ErrorsNamePathAndRemedy) {
               StatusIs(absl::StatusCode::kDataLoss, HasSubstr("state.json")));
 }
 
-TEST_F(CheckpointTest, FindsRunsAndTheirFolders) {
-  ASSERT_OK(Save(1, 0));
-  EXPECT_EQ(RunOfCheckpoint(run_ + "/checkpoints/step-1"), "");
-  std::ofstream(run_ + "/config.yaml") << "a: 1\n";
-  EXPECT_THAT(RunOfCheckpoint(run_ + "/checkpoints/step-1"),
-              EndsWith(fs::path(run_).filename().string()));
-  ASSERT_OK_AND_ASSIGN(const std::string newest,
-                       NewestRun(fs::path(run_).parent_path().string()));
-  EXPECT_TRUE(fs::exists(newest + "/checkpoints/last"));
+// What users name, from the folder that they work in.
+class FindRunTest : public testing::Test {
+ protected:
+  FindRunTest()
+      : before_(fs::current_path()),
+        root_(fs::canonical(testing::TempDir()) / "find_run_test") {
+    fs::remove_all(root_);
+    fs::create_directories(root_);
+    fs::current_path(root_);
+  }
+  ~FindRunTest() override { fs::current_path(before_); }
+
+  // A run with a checkpoint of step 1 that is `hours` old.
+  void MakeRun(const std::string& run, int hours = 0) const {
+    fs::create_directories(fs::path(run) / "checkpoints");
+    std::ofstream(run + "/config.yaml") << "steps: 1\n";
+    CheckpointState state;
+    state.step = 1;
+    state.seed = 5;
+    EXPECT_OK(SaveCheckpoint(run, {{"w", at::ones({2})}}, {}, state, 1));
+    fs::last_write_time(
+        run + "/checkpoints/last/state.json",
+        fs::file_time_type::clock::now() - std::chrono::hours(hours));
+  }
+  std::string Path(const std::string& name) const {
+    return (root_ / name).string();
+  }
+
+  const fs::path before_, root_;
+};
+
+TEST_F(FindRunTest, WithoutANameTheNewest) {
+  MakeRun("runs/paper/old", 2);
+  MakeRun("runs/paper/new", 1);
+  MakeRun("runs/other/newest", 0);
+  ASSERT_OK_AND_ASSIGN(const RunRef run, FindRun("", "runs/paper"));
+  EXPECT_EQ(run.folder, Path("runs/paper/new"));
+  EXPECT_EQ(run.checkpoint, Path("runs/paper/new/checkpoints/step-1"));
+}
+
+TEST_F(FindRunTest, ByRelativeAndAbsoluteNames) {
+  MakeRun("runs/paper/a");
+  const std::string step = Path("runs/paper/a/checkpoints/step-1");
+  for (const std::string& name :
+       {std::string("runs/paper/a"), std::string("runs/paper/a/"),
+        std::string("runs/paper/../paper/a"),
+        std::string("runs/paper/a/checkpoints/last"),
+        std::string("runs/paper/a/checkpoints/step-1"), step}) {
+    ASSERT_OK_AND_ASSIGN(const RunRef run, FindRun(name, "runs/paper"));
+    EXPECT_EQ(run.checkpoint, step) << name;
+    EXPECT_EQ(run.folder, Path("runs/paper/a")) << name;
+  }
+  // A weight file stays as it is named; the run above it gives the rest.
+  const std::string file = "runs/paper/a/checkpoints/last/model.safetensors";
+  ASSERT_OK_AND_ASSIGN(RunRef run, FindRun(file));
+  EXPECT_EQ(run.checkpoint, file);
+  EXPECT_EQ(run.folder, Path("runs/paper/a"));
+  // From inside the run.
+  fs::current_path("runs/paper/a");
+  ASSERT_OK_AND_ASSIGN(run, FindRun("."));
+  EXPECT_EQ(run.checkpoint, step);
+}
+
+TEST_F(FindRunTest, AFileThatLiesInNoRun) {
+  std::ofstream("loose.safetensors") << "";
+  ASSERT_OK_AND_ASSIGN(const RunRef run, FindRun("loose.safetensors"));
+  EXPECT_EQ(run.checkpoint, "loose.safetensors");
+  EXPECT_EQ(run.folder, "");
+}
+
+TEST_F(FindRunTest, ErrorsNamePathAndRemedy) {
+  EXPECT_THAT(FindRun("", "runs/paper"),
+              StatusIs(absl::StatusCode::kNotFound,
+                       testing::AllOf(HasSubstr("runs/paper"),
+                                      HasSubstr("train one"))));
+  EXPECT_THAT(FindRun("no/such", "runs/paper"),
+              StatusIs(absl::StatusCode::kNotFound,
+                       HasSubstr("no/such: holds no checkpoint")));
+  EXPECT_FALSE(FindRun("").ok());
+}
+
+TEST_F(FindRunTest, ResumeTakesTheNamedElseTheNewestRun) {
+  EXPECT_THAT(FindRunToResume("", "runs/paper"),
+              StatusIs(absl::StatusCode::kNotFound,
+                       HasSubstr("runs/paper: holds no run")));
+  MakeRun("runs/paper/z-old", 2);
+  MakeRun("runs/paper/a-new", 1);
+  // Newer, but without a checkpoint: interrupted before its first.
+  fs::create_directories("runs/paper/empty/checkpoints");
+  ASSERT_OK_AND_ASSIGN(RunRef run, FindRunToResume("", "runs/paper"));
+  EXPECT_EQ(run.folder, "runs/paper/a-new");
+  ASSERT_OK_AND_ASSIGN(run, FindRunToResume("runs/paper/z-old", "runs/paper"));
+  EXPECT_EQ(run.folder, "runs/paper/z-old");
+  EXPECT_EQ(run.checkpoint, Path("runs/paper/z-old/checkpoints/step-1"));
+  EXPECT_THAT(FindRunToResume("runs/paper/empty", "runs/paper"),
+              StatusIs(absl::StatusCode::kNotFound,
+                       HasSubstr("runs/paper/empty: holds no checkpoint that "
+                                 "--resume could continue")));
+}
+
+// The last checkpoint goes on, the best one is used.
+TEST_F(FindRunTest, ResumeMeansTheLastCheckpoint) {
+  MakeRun("run");
+  CheckpointState state;
+  state.has_best = true;
+  state.best_step = state.step = 2;
+  EXPECT_OK(SaveCheckpoint("run", {{"w", at::ones({2})}}, {}, state, 9));
+  state.step = 3;
+  EXPECT_OK(SaveCheckpoint("run", {{"w", at::ones({2})}}, {}, state, 9));
+  EXPECT_EQ(FindRun("run")->checkpoint, Path("run/checkpoints/step-2"));
+  EXPECT_EQ(FindRunToResume("run")->checkpoint, Path("run/checkpoints/step-3"));
 }
 
 }  // namespace

@@ -1,33 +1,27 @@
 #include "common/training/restore.h"
 
 #include <string>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/backbones/state_dict.h"
 #include "common/base/log.h"
-#include "common/training/checkpoint.h"
+#include "common/base/status_macros.h"
+#include "common/training/run_folder.h"
 
 namespace seg {
-namespace restore_internal {
 
-absl::StatusOr<RestoredRun> Open(const MainArgs& args,
-                                 const std::string& checkpoint) {
-  RestoredRun run;
-  run.checkpoint = checkpoint;
-  SEG_ASSIGN_OR_RETURN(run.info, ReadClasses(RunOfCheckpoint(checkpoint)));
-  SEG_ASSIGN_OR_RETURN(run.device, ResolveDevice(args.device));
-  return run;
+absl::StatusOr<TrainedRun> OpenTrainedRun(const RunRef& ref,
+                                          c10::Device device) {
+  SEG_ASSIGN_OR_RETURN(const DatasetInfo info, ReadClasses(ref.folder));
+  return TrainedRun{ref, info, device};
 }
 
-}  // namespace restore_internal
-
 absl::Status LoadRunWeights(
-    const RestoredRun& run, torch::nn::Module* module,
+    const TrainedRun& run, torch::nn::Module* module,
     const std::function<bool(const std::string& name, bool missing)>&
         may_differ) {
   SEG_ASSIGN_OR_RETURN(const TensorMap tensors,
-                       ReadCheckpointModel(run.checkpoint));
+                       ReadCheckpointModel(run.ref.checkpoint));
   LoadReport report;
   SEG_RETURN_IF_ERROR(
       LoadStateDict(*module, tensors, &report, LoadMode::kPartial));
@@ -40,11 +34,11 @@ absl::Status LoadRunWeights(
   }
   if (!usable) {
     return absl::InvalidArgumentError(absl::StrCat(
-        run.checkpoint,
+        run.ref.checkpoint,
         ": is not a model of this configuration: ", report.Summary()));
   }
   if (!report.missing.empty()) {
-    LogWarning(absl::StrCat(run.checkpoint, ": ", report.missing.size(),
+    LogWarning(absl::StrCat(run.ref.checkpoint, ": ", report.missing.size(),
                             " tensors have their starting values, as it holds "
                             "none for them; the first is ",
                             report.missing[0]));

@@ -11,8 +11,10 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "common/base/log.h"
+#include "common/base/usage_error.h"
 #include "common/io/file.h"
 #include "common/io/json_lines.h"
+#include "common/training/run_folder.h"
 
 namespace seg {
 namespace {
@@ -132,6 +134,16 @@ absl::Status CheckResumeChanges(const std::string& run,
       "; leave these out, or start a new run (--init_from=", run,
       " takes its weights). What may change: ", absl::StrJoin(kMayChange, ", "),
       ", and train.steps and train.epochs, which may grow")));
+}
+
+absl::StatusOr<int64_t> ResumedSeed(const RunRef& run,
+                                    std::optional<int64_t> wanted) {
+  SEG_ASSIGN_OR_RETURN(const CheckpointState state,
+                       ReadCheckpointState(run.checkpoint));
+  if (!wanted || *wanted == state.seed) return state.seed;
+  return UsageError(absl::InvalidArgumentError(absl::StrCat(
+      "--resume: ", run.folder, " was started with --seed=", state.seed,
+      ", got --seed=", *wanted, "; leave the flag out")));
 }
 
 absl::Status CheckResumeData(const std::string& run,

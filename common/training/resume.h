@@ -3,16 +3,17 @@
 #define COMMON_TRAINING_RESUME_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "common/base/status_macros.h"
 #include "common/config/config.h"
-#include "common/config/main.h"
+#include "common/config/config_file.h"
 #include "common/datasets/dataset.h"
 #include "common/training/checkpoint.h"
-#include "common/training/run_folder.h"
 #include "common/training/train_config.h"
 #include "nlohmann/json.hpp"
 
@@ -29,26 +30,19 @@ namespace seg {
 absl::Status CheckResumeChanges(const std::string& run,
                                 const std::vector<ConfigChange>& changes);
 
-// LoadConfig for trainers. With --resume: ResolveResume, then the run's own
-// configuration (or --config) under the overrides, as CheckResumeChanges
-// allows.
+// CheckResumeChanges of what `config` changes in the run's own configuration.
 template <typename Config>
-absl::Status LoadTrainConfig(MainArgs* args, Config* config) {
-  SEG_RETURN_IF_ERROR(ResolveResume(args));
-  if (args->resume) {
-    MainArgs own = *args;
-    own.print_config = false;
-    Config wanted, saved;
-    SEG_RETURN_IF_ERROR(LoadConfig(own, &wanted));
-    own.config = own.work_dir + "/config.yaml";
-    own.overrides.clear();
-    SEG_RETURN_IF_ERROR(LoadConfig(own, &saved));
-    SEG_RETURN_IF_ERROR(CheckResumeChanges(
-        args->work_dir,
-        ConfigChanges(nlohmann::json(saved), nlohmann::json(wanted))));
-  }
-  return LoadConfig(*args, config);
+absl::Status CheckResumeConfig(const std::string& run, const Config& config) {
+  Config saved;
+  SEG_RETURN_IF_ERROR(LoadConfigFile({run + "/config.yaml"}, &saved));
+  return CheckResumeChanges(
+      run, ConfigChanges(nlohmann::json(saved), nlohmann::json(config)));
 }
+
+// The seed of `run`, which goes on with it. Usage error for another that the
+// user wants.
+absl::StatusOr<int64_t> ResumedSeed(const RunRef& run,
+                                    std::optional<int64_t> wanted);
 
 // That data of `info` with so many samples (0: batches that a function makes)
 // are what `run` was trained on up to `state`. Usage error else.

@@ -14,6 +14,8 @@
 #include "common/datasets/open.h"
 #include "common/io/file.h"
 #include "common/testing/status_matchers.h"
+#include "common/training/checkpoint.h"
+#include "common/training/run_folder.h"
 
 namespace seg {
 
@@ -42,6 +44,7 @@ class ResumeTest : public ::testing::Test {
     config_.train.schedule.type = ScheduleType::kPoly;
     config_.train.schedule.power = 1;
     EXPECT_OK(WriteFileAtomically(run_ + "/config.yaml", Text(config_)));
+    state_.seed = 5;
     for (const int64_t step : {50, 60}) {
       state_.step = step;
       EXPECT_OK(SaveCheckpoint(run_, {{"w", at::ones({2})}}, {}, state_, 9));
@@ -55,14 +58,11 @@ class ResumeTest : public ::testing::Test {
 
   absl::Status Load(std::vector<std::string> overrides,
                     const std::string& config = "") {
-    MainArgs args;
-    args.paper = "paper";
-    args.work_dir = run_;
-    args.resume = true;
-    args.config = config;
-    args.overrides = std::move(overrides);
     loaded_ = ResumedConfig();
-    return LoadTrainConfig(&args, &loaded_);
+    SEG_RETURN_IF_ERROR(LoadConfigFile(
+        {config.empty() ? run_ + "/config.yaml" : config, std::move(overrides)},
+        &loaded_));
+    return CheckResumeConfig(run_, loaded_);
   }
 
   const std::string run_;
@@ -107,6 +107,17 @@ TEST_F(ResumeTest, AConfigurationFileIsHeldAgainstTheRunsOwn) {
   ASSERT_OK(WriteFileAtomically(file, Text(config_)));
   EXPECT_THAT(Load({}, file), StatusIs(absl::StatusCode::kInvalidArgument,
                                        HasSubstr("train.batch_size: 8 -> 3")));
+}
+
+TEST_F(ResumeTest, TheSeedIsTheRunsOwn) {
+  ASSERT_OK_AND_ASSIGN(const RunRef run, FindRunToResume(run_));
+  EXPECT_EQ(ResumedSeed(run, {}).value(), 5);
+  EXPECT_EQ(ResumedSeed(run, 5).value(), 5);
+  EXPECT_THAT(ResumedSeed(run, 6),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr(run_ + " was started with --seed=5, got "
+                                              "--seed=6"),
+                             HasSubstr("leave the flag out"))));
 }
 
 TEST_F(ResumeTest, TheDataMustBeWhatItWas) {

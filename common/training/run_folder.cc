@@ -22,6 +22,7 @@
 #include "common/base/environment.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
+#include "common/base/usage_error.h"
 #include "common/io/file.h"
 #include "common/training/checkpoint.h"
 
@@ -45,14 +46,13 @@ absl::Status CannotBeMade(const std::string& folder,
 
 // Makes runs/PAPER/NAME-TIME, a folder that was not there before: programs that
 // start in one second get one each.
-absl::StatusOr<std::string> MakeNewFolder(const MainArgs& args) {
+absl::StatusOr<std::string> MakeNewFolder(const RunOptions& options) {
   std::error_code error;
-  fs::create_directories(RunsRoot(args.paper), error);
-  if (error) return CannotBeMade(RunsRoot(args.paper), error);
-  const std::string name =
-      args.config.empty() ? "demo" : fs::path(args.config).stem().string();
+  const std::string root = RunsRoot(options.paper);
+  fs::create_directories(root, error);
+  if (error) return CannotBeMade(root, error);
   const std::string run = absl::StrCat(
-      RunsRoot(args.paper), "/", name, "-",
+      root, "/", options.name, "-",
       absl::FormatTime("%Y%m%d-%H%M%S", absl::Now(), absl::LocalTimeZone()));
   std::string candidate = run;
   for (int64_t i = 2; !fs::create_directory(candidate, error); ++i) {
@@ -107,41 +107,15 @@ std::string RunsRoot(const std::string& paper) {
   return absl::StrCat("runs/", paper);
 }
 
-absl::Status ResolveResume(MainArgs* args) {
-  if (!args->resume) return absl::OkStatus();
-  if (args->work_dir.empty()) {
-    SEG_ASSIGN_OR_RETURN(args->work_dir, NewestRun(RunsRoot(args->paper)));
+absl::StatusOr<RunFolder> OpenRunFolder(const RunOptions& options) {
+  std::string path = options.work_dir;
+  if (options.resume) {
+    SEG_RETURN_IF_ERROR(FindRunToResume(path).status());
+    return Claim(path);
   }
-  const std::string& run = args->work_dir;
-  const absl::StatusOr<std::string> last =
-      FindCheckpoint(run + "/checkpoints/last");
-  if (!last.ok()) {
-    return absl::NotFoundError(absl::StrCat(
-        run,
-        ": holds no checkpoint that --resume could continue; start the run "
-        "again without it"));
-  }
-  SEG_ASSIGN_OR_RETURN(const CheckpointState state, ReadCheckpointState(*last));
-  if (args->seed_given && args->seed != state.seed) {
-    return UsageError(absl::InvalidArgumentError(
-        absl::StrCat("--resume: ", run, " was started with --seed=", state.seed,
-                     ", got --seed=", args->seed, "; leave the flag out")));
-  }
-  args->seed = state.seed;
-  if (args->config.empty()) args->config = run + "/config.yaml";
-  return absl::OkStatus();
-}
-
-absl::StatusOr<RunFolder> OpenRunFolder(const MainArgs& args) {
-  if (args.resume) {
-    MainArgs resolved = args;
-    SEG_RETURN_IF_ERROR(ResolveResume(&resolved));
-    return Claim(resolved.work_dir);
-  }
-  std::string path = args.work_dir;
   std::error_code error;
   if (path.empty()) {
-    SEG_ASSIGN_OR_RETURN(path, MakeNewFolder(args));
+    SEG_ASSIGN_OR_RETURN(path, MakeNewFolder(options));
   } else {
     fs::create_directories(path, error);
     if (error) return CannotBeMade(path, error);
@@ -165,10 +139,11 @@ absl::StatusOr<RunFolder> OpenRunFolder(const MainArgs& args) {
   return run;
 }
 
-absl::StatusOr<std::string> MakeTrialFolder(const MainArgs& args) {
+absl::StatusOr<std::string> MakeTrialFolder(const RunOptions& options) {
   std::error_code error;
   fs::path parent = fs::absolute(
-      args.work_dir.empty() ? RunsRoot(args.paper) : args.work_dir, error);
+      options.work_dir.empty() ? RunsRoot(options.paper) : options.work_dir,
+      error);
   while (!fs::is_directory(parent, error) && parent.has_relative_path()) {
     parent = parent.parent_path();
   }
@@ -179,44 +154,25 @@ absl::StatusOr<std::string> MakeTrialFolder(const MainArgs& args) {
   return folder;
 }
 
-nlohmann::json Environment(const MainArgs& args) {
-  return {{"paper", args.paper},
+nlohmann::json Environment(const RunOptions& options) {
+  return {{"paper", options.paper},
           {"torch", TORCH_VERSION},
           {"compiler", __VERSION__},
           {"commit", Commit()},
           {"cpu", CpuModel()},
           {"cuda", at::hasCUDA()},
-          {"device", args.device},
+          {"device", options.device.str()},
           {"threads", at::get_num_threads()},
-          {"seed", args.seed},
+          {"seed", options.seed},
           {"started", absl::FormatTime(absl::RFC3339_sec, absl::Now(),
                                        absl::UTCTimeZone())},
-          {"overrides", args.overrides}};
+          {"overrides", options.overrides}};
 }
 
 int64_t PeakMemoryMib() {
   rusage usage = {};
   getrusage(RUSAGE_SELF, &usage);
   return usage.ru_maxrss / 1024;
-}
-
-absl::StatusOr<std::string> ResolveCheckpoint(MainArgs* args) {
-  std::string named = args->checkpoint;
-  if (named.empty()) {
-    SEG_ASSIGN_OR_RETURN(named, NewestRun(RunsRoot(args->paper)));
-  }
-  SEG_ASSIGN_OR_RETURN(const std::string checkpoint, FindCheckpoint(named));
-  if (args->config.empty()) {
-    const std::string run = RunOfCheckpoint(checkpoint);
-    if (run.empty()) {
-      return UsageError(absl::InvalidArgumentError(
-          absl::StrCat(checkpoint,
-                       ": lies in no run folder with a config.yaml; give the "
-                       "model's configuration by --config")));
-    }
-    args->config = run + "/config.yaml";
-  }
-  return checkpoint;
 }
 
 absl::Status WriteClasses(const std::string& run, const DatasetInfo& info) {

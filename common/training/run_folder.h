@@ -8,19 +8,12 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "common/config/main.h"
 #include "common/datasets/dataset.h"
 #include "common/io/folder_lock.h"
+#include "common/training/run_options.h"
 #include "nlohmann/json.hpp"
 
 namespace seg {
-
-// With --resume: sets args->work_dir to the run that is continued (--work_dir,
-// else the paper's newest; it must hold a checkpoint), args->config, where no
-// --config is given, to the run's own configuration, and args->seed to the
-// run's own (a --seed that differs is a usage error). Without: changes nothing.
-// Trainers call it by LoadTrainConfig (resume.h).
-absl::Status ResolveResume(MainArgs* args);
 
 // A folder that this process writes a run to. No other process can claim it
 // while the lock lives.
@@ -29,21 +22,22 @@ struct RunFolder {
   FolderLock lock;
 };
 
-// Claims the run folder that `args` mean.
-//   new run: --work_dir, or runs/PAPER/NAME-TIME (NAME: the configuration
-//     file's; -2, -3, .. behind it where another program took the name); made
-//     here. kAlreadyExists (usage) when it holds a checkpoint already. What a
-//     run left that never saved one is removed.
-//   --resume: --work_dir, else the paper's newest run; must hold a checkpoint.
+// Claims the folder of a run.
+//   new run: work_dir, or runs/PAPER/NAME-TIME (-2, -3, .. behind it where
+//     another program took the name); made here. kAlreadyExists (usage) when it
+//     holds a checkpoint already. What a run left that never saved one is
+//     removed.
+//   resume: work_dir, which must hold a checkpoint.
 // kAlreadyExists (usage) when another process is at work in the folder.
-absl::StatusOr<RunFolder> OpenRunFolder(const MainArgs& args);
+absl::StatusOr<RunFolder> OpenRunFolder(const RunOptions& options);
 
-// A new, empty folder in the run folder that `args` mean, or where that is not
-// there in the nearest folder above it. The caller removes it.
-absl::StatusOr<std::string> MakeTrialFolder(const MainArgs& args);
+// A new, empty folder in the run folder that `options` mean, or where that is
+// not there in the nearest folder above it. The caller removes it.
+absl::StatusOr<std::string> MakeTrialFolder(const RunOptions& options);
 
-// Versions, commit, device, CPU, threads, seed, command of this process.
-nlohmann::json Environment(const MainArgs& args);
+// Versions, commit, CPU and threads of this process, and what it was told:
+// paper, device, seed, overrides.
+nlohmann::json Environment(const RunOptions& options);
 
 // "runs/PAPER" below the working directory.
 std::string RunsRoot(const std::string& paper);
@@ -51,15 +45,10 @@ std::string RunsRoot(const std::string& paper);
 // Largest resident memory of this process so far, in MiB.
 int64_t PeakMemoryMib();
 
-// `run`/config.yaml for eval and predict: fills args->config with it unless the
-// user gave --config, after resolving --checkpoint (default: the newest run).
-// Returns the checkpoint (FindCheckpoint).
-absl::StatusOr<std::string> ResolveCheckpoint(MainArgs* args);
-
 // Class names and palette of the data a run was trained on, in
 // RUN/classes.json, so that predict needs no data set.
 absl::Status WriteClasses(const std::string& run, const DatasetInfo& info);
-// `run` as RunOfCheckpoint gives it: "" is an error that says so.
+// `run`: RunRef::folder; "" is an error that says so.
 absl::StatusOr<DatasetInfo> ReadClasses(const std::string& run);
 
 }  // namespace seg

@@ -8,8 +8,8 @@
 #include "absl/strings/str_join.h"
 #include "common/base/log.h"
 #include "common/base/nearest.h"
+#include "common/base/usage_error.h"
 #include "common/config/config.h"
-#include "common/config/main.h"
 
 namespace seg {
 

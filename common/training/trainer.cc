@@ -29,6 +29,7 @@
 #include "common/base/interrupt.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
+#include "common/base/usage_error.h"
 #include "common/datasets/loader.h"
 #include "common/io/file.h"
 #include "common/io/json_lines.h"
@@ -80,7 +81,7 @@ struct RunningPhase {
 class Trainer::Loop {
  public:
   explicit Loop(const Trainer& trainer)
-      : args_(trainer.args_),
+      : run_options_(trainer.run_options_),
         config_(trainer.options_.train),
         options_(trainer.options_),
         task_(*trainer.task_),
@@ -90,7 +91,7 @@ class Trainer::Loop {
   absl::Status Run();
 
  private:
-  absl::Status OpenRun();
+  absl::Status OpenFiles();
   absl::Status Resume();
   absl::Status OpenData();
   void BuildOptimizers();
@@ -109,12 +110,11 @@ class Trainer::Loop {
     return state_.step % period == 0 || state_.step == steps_;
   }
 
-  const MainArgs& args_;
+  const RunOptions& run_options_;
   const TrainConfig& config_;
   const TrainerOptions& options_;
   Task& task_;
   const TrainingData& data_;
-  c10::Device device_ = c10::kCPU;
 
   RunFolder run_;
   std::unique_ptr<BatchSource> batches_;
@@ -141,16 +141,16 @@ class Trainer::Loop {
   int64_t interval_step_ = 0;
 };
 
-absl::Status Trainer::Loop::OpenRun() {
+absl::Status Trainer::Loop::OpenFiles() {
   const std::string& run = run_.path;
   SEG_RETURN_IF_ERROR(SetLogFile(run + "/log.txt"));
-  LogInfo(args_.resume ? absl::StrCat("resuming ", run, " after step ",
-                                      state_.step, " of ", steps_)
-                       : absl::StrCat("run folder ", run));
+  LogInfo(run_options_.resume ? absl::StrCat("resuming ", run, " after step ",
+                                             state_.step, " of ", steps_)
+                              : absl::StrCat("run folder ", run));
   // The first file: it is what a run that saved nothing is known by.
-  SEG_RETURN_IF_ERROR(WriteFileAtomically(run + "/env.json",
-                                          Environment(args_).dump(2) + "\n"));
-  if (args_.resume) {
+  SEG_RETURN_IF_ERROR(WriteFileAtomically(
+      run + "/env.json", Environment(run_options_).dump(2) + "\n"));
+  if (run_options_.resume) {
     SEG_RETURN_IF_ERROR(ContinueRunFiles(run, state_.step, options_.config_text,
                                          config_, epoch_steps_));
   } else {
@@ -165,21 +165,22 @@ absl::Status Trainer::Loop::OpenRun() {
 }
 
 absl::Status Trainer::Loop::Resume() {
-  SEG_ASSIGN_OR_RETURN(run_, OpenRunFolder(args_));
-  SEG_ASSIGN_OR_RETURN(const std::string checkpoint,
-                       FindCheckpoint(run_.path + "/checkpoints/last"));
-  SEG_ASSIGN_OR_RETURN(state_, ReadCheckpointState(checkpoint));
-  if (state_.seed != args_.seed) {
+  SEG_ASSIGN_OR_RETURN(run_, OpenRunFolder(run_options_));
+  // Once the folder is claimed: another process may have gone on before.
+  SEG_ASSIGN_OR_RETURN(const RunRef run, FindRunToResume(run_.path));
+  SEG_ASSIGN_OR_RETURN(state_, ReadCheckpointState(run.checkpoint));
+  if (state_.seed != run_options_.seed) {
     return UsageError(absl::InvalidArgumentError(absl::StrCat(
         "--resume: ", run_.path, " was started with --seed=", state_.seed,
-        ", got --seed=", args_.seed)));
+        ", got --seed=", run_options_.seed)));
   }
   SEG_RETURN_IF_ERROR(
       CheckResumeData(run_.path, state_, data_.info, data_.samples));
-  SEG_ASSIGN_OR_RETURN(const TensorMap model, ReadCheckpointModel(checkpoint));
+  SEG_ASSIGN_OR_RETURN(const TensorMap model,
+                       ReadCheckpointModel(run.checkpoint));
   SEG_RETURN_IF_ERROR(LoadStateDict(task_.module(), model));
   SEG_ASSIGN_OR_RETURN(const TensorMap all,
-                       ReadCheckpointOptimizer(checkpoint));
+                       ReadCheckpointOptimizer(run.checkpoint));
   for (RunningPhase& phase : phases_) {
     const std::string prefix = phase.phase.name + ".";
     TensorMap own;
@@ -192,7 +193,7 @@ absl::Status Trainer::Loop::Resume() {
 }
 
 absl::Status Trainer::Loop::OpenData() {
-  SEG_ASSIGN_OR_RETURN(batches_, data_.open(args_.seed, state_.step));
+  SEG_ASSIGN_OR_RETURN(batches_, data_.open(run_options_.seed, state_.step));
   epoch_steps_ = batches_->batches_per_epoch();
   steps_ = TotalSteps(config_, epoch_steps_);
   return absl::OkStatus();
@@ -214,10 +215,10 @@ absl::Status Trainer::Loop::Step() {
   last_ids_ = batch.ids;
   epoch_ = batch.epoch;
   interval_images_ += static_cast<int64_t>(batch.ids.size());
-  if (device_.is_cuda()) {
-    MoveBatch(device_, &batch);
+  if (run_options_.device.is_cuda()) {
+    MoveBatch(run_options_.device, &batch);
   }
-  torch::manual_seed(StepSeed(args_.seed, state_.step));
+  torch::manual_seed(StepSeed(run_options_.seed, state_.step));
   rate_factor_ = ScheduleFactor(config_.schedule, state_.step, steps_);
   task_.SetTraining(state_.step);
   last_logged_.clear();
@@ -349,7 +350,7 @@ absl::StatusOr<Findings> Trainer::Loop::Measure(bool rehearsal) {
 absl::Status Trainer::Loop::Rehearse() {
   SEG_ASSIGN_OR_RETURN(const Findings findings, Measure(/*rehearsal=*/true));
   const absl::Status status = CheckBestMetric(findings.scalars, config_);
-  if (status.ok() || !args_.resume) return status;
+  if (status.ok() || !run_options_.resume) return status;
   LogWarning(std::string(status.message()));  // an older run keeps its keys
   return absl::OkStatus();
 }
@@ -360,7 +361,7 @@ absl::Status Trainer::Loop::DryRun() {
     SEG_RETURN_IF_ERROR(Step());
     SEG_RETURN_IF_ERROR(CheckFinite());
   }
-  SEG_ASSIGN_OR_RETURN(const std::string folder, MakeTrialFolder(args_));
+  SEG_ASSIGN_OR_RETURN(const std::string folder, MakeTrialFolder(run_options_));
   const absl::Status saved = Save(folder);
   std::error_code error;
   std::filesystem::remove_all(folder, error);
@@ -448,7 +449,7 @@ absl::Status Trainer::Loop::Finish() {
       ReadProgressPictures(run, kProgressMoments, state_.step));
   std::move(progress.begin(), progress.end(),
             std::back_inserter(report.pictures));
-  report.title = args_.paper;
+  report.title = run_options_.paper;
   report.subtitle = run;
   SEG_ASSIGN_OR_RETURN(const std::vector<json> records,
                        ReadJsonLines(run + "/metrics.jsonl"));
@@ -458,7 +459,7 @@ absl::Status Trainer::Loop::Finish() {
             std::back_inserter(charts));
   report.charts = std::move(charts);
   report.config_text = options_.config_text;
-  report.environment_text = Environment(args_).dump(2);
+  report.environment_text = Environment(run_options_).dump(2);
   const std::string path = run + "/report.html";
   SEG_RETURN_IF_ERROR(WriteReport(path, report));
   const std::string table = ToText(findings);
@@ -468,22 +469,21 @@ absl::Status Trainer::Loop::Finish() {
 }
 
 absl::Status Trainer::Loop::Run() {
-  SEG_ASSIGN_OR_RETURN(device_, ResolveDevice(args_.device));
-  task_.module().to(device_);
-  state_.seed = args_.seed;
+  task_.module().to(run_options_.device);
+  state_.seed = run_options_.seed;
   BuildOptimizers();
-  if (!args_.init_from.empty()) {
-    SEG_RETURN_IF_ERROR(InitFrom(args_.init_from, &task_.module()));
+  if (!run_options_.init_from.empty()) {
+    SEG_RETURN_IF_ERROR(InitFrom(run_options_.init_from, &task_.module()));
   }
-  if (args_.resume) SEG_RETURN_IF_ERROR(Resume());
+  if (run_options_.resume) SEG_RETURN_IF_ERROR(Resume());
   state_.samples = data_.samples;
   SEG_RETURN_IF_ERROR(OpenData());
   SEG_RETURN_IF_ERROR(Rehearse());
-  if (args_.dry_run) return DryRun();
-  if (!args_.resume) {
-    SEG_ASSIGN_OR_RETURN(run_, OpenRunFolder(args_));
+  if (run_options_.dry_run) return DryRun();
+  if (!run_options_.resume) {
+    SEG_ASSIGN_OR_RETURN(run_, OpenRunFolder(run_options_));
   }
-  SEG_RETURN_IF_ERROR(OpenRun());
+  SEG_RETURN_IF_ERROR(OpenFiles());
   const InterruptScope interrupts;
   interval_start_ = Clock::now();
   interval_step_ = state_.step;
@@ -511,16 +511,16 @@ absl::Status Trainer::Loop::Run() {
   return Finish();
 }
 
-Trainer::Trainer(const MainArgs& args, TrainerOptions options, Task* task,
+Trainer::Trainer(RunOptions run, TrainerOptions options, Task* task,
                  TrainingData data)
-    : args_(args),
+    : run_options_(std::move(run)),
       options_(std::move(options)),
       task_(task),
       data_(std::move(data)) {}
 
-Trainer::Trainer(const MainArgs& args, TrainerOptions options, Task* task,
+Trainer::Trainer(RunOptions run, TrainerOptions options, Task* task,
                  std::shared_ptr<const Dataset> train_data)
-    : Trainer(args, options, task,
+    : Trainer(std::move(run), options, task,
               FromDataset(
                   std::move(train_data),
                   TrainingLoaderOptions(options.data, options.train.batch_size,
@@ -533,13 +533,14 @@ absl::Status Trainer::Run() {
 }
 
 absl::Status InitFrom(const std::string& path, torch::nn::Module* module) {
-  SEG_ASSIGN_OR_RETURN(const std::string checkpoint, FindCheckpoint(path));
+  SEG_ASSIGN_OR_RETURN(const RunRef run, FindRun(path));
   SEG_ASSIGN_OR_RETURN(const TensorMap tensors,
-                       ReadCheckpointModel(checkpoint));
+                       ReadCheckpointModel(run.checkpoint));
   LoadReport report;
   const absl::Status status =
       LoadStateDict(*module, tensors, &report, LoadMode::kPartial);
-  LogInfo(absl::StrCat("weights from ", checkpoint, ": ", report.Summary()));
+  LogInfo(
+      absl::StrCat("weights from ", run.checkpoint, ": ", report.Summary()));
   return status;
 }
 

@@ -26,10 +26,10 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "common/config/main.h"
 #include "common/datasets/data_config.h"
 #include "common/datasets/dataset.h"
 #include "common/evaluation/evaluate.h"
+#include "common/training/run_options.h"
 #include "common/training/task.h"
 #include "common/training/train_config.h"
 #include "common/training/training_data.h"
@@ -49,14 +49,14 @@ struct TrainerOptions {
 class Trainer {
  public:
   // `task` must outlive the trainer.
-  Trainer(const MainArgs& args, TrainerOptions options, Task* task,
+  Trainer(RunOptions run, TrainerOptions options, Task* task,
           TrainingData data);
   // FromDataset with options.data and train.batch_size.
-  Trainer(const MainArgs& args, TrainerOptions options, Task* task,
+  Trainer(RunOptions run, TrainerOptions options, Task* task,
           std::shared_ptr<const Dataset> train_data);
 
   // Trains to the end, writes the report and prints the final table and the
-  // report's path to stdout. --dry_run: one step, a validation of a sample and
+  // report's path to stdout. dry_run: one step, a validation of a sample and
   // a save to a folder that is removed. Usage errors: a train.best_metric that
   // validation does not give, and those of resume.h and run_folder.h.
   // kCancelled after SIGINT or SIGTERM (a checkpoint is saved first); kDataLoss
@@ -65,13 +65,13 @@ class Trainer {
 
  private:
   class Loop;
-  MainArgs args_;
+  RunOptions run_options_;
   TrainerOptions options_;
   Task* task_;
   TrainingData data_;
 };
 
-// Loads the weights that --init_from names (run, checkpoint or weight file)
+// Loads the weights that `path` names (run, checkpoint or weight file)
 // into `module`: what agrees by name and shape is taken, the rest is logged by
 // name.
 absl::Status InitFrom(const std::string& path, torch::nn::Module* module);

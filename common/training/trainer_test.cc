@@ -22,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/flags/reflection.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
@@ -47,7 +48,7 @@ using ::testing::StartsWith;
 
 constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 
-struct RunOptions {
+struct Trial {
   std::string folder;
   bool resume = false;
   int64_t workers = 1;
@@ -95,7 +96,7 @@ TORCH_MODULE(Net);
 
 class NetTask : public Task {
  public:
-  NetTask(const RunOptions& options, int64_t classes)
+  NetTask(const Trial& options, int64_t classes)
       : options_(options), net_(classes) {}
 
   torch::nn::Module& module() override { return *net_; }
@@ -134,7 +135,7 @@ class NetTask : public Task {
     TORCH_CHECK(step != options_.throw_at, options_.text);
     calls_[phase] += 1;
     at::Tensor images = batch.images;
-    if (step == options_.bad_at && options_.bad == RunOptions::kNanInput) {
+    if (step == options_.bad_at && options_.bad == Trial::kNanInput) {
       images = images.clone();
       images[1][2][3][4] = std::nan("");
     }
@@ -143,11 +144,11 @@ class NetTask : public Task {
       std::ofstream ids(options_.folder + ".ids");
       for (const std::string& id : batch.ids) ids << id << "\n";
       const at::Tensor weight = net_->parameters()[0];
-      if (options_.bad == RunOptions::kNanLoss) {
+      if (options_.bad == Trial::kNanLoss) {
         loss = loss * std::nan("");
-      } else if (options_.bad == RunOptions::kInfiniteLoss) {
+      } else if (options_.bad == Trial::kInfiniteLoss) {
         loss = loss / 0.0;
-      } else if (options_.bad == RunOptions::kNanGradient) {
+      } else if (options_.bad == Trial::kNanGradient) {
         // Adds 0, whose gradient is 0 times infinity.
         loss = loss + (weight * 0).sqrt().sum();
       }
@@ -162,7 +163,7 @@ class NetTask : public Task {
   }
 
  private:
-  RunOptions options_;
+  Trial options_;
   Net net_;
   int64_t calls_[2] = {0, 0};
 };
@@ -180,7 +181,7 @@ class NoOutput : public Predictor {
 // A function of the weights, as every real metric is.
 class NetMeasure : public Measure {
  public:
-  NetMeasure(const RunOptions& options, const NetTask& task, Moment moment)
+  NetMeasure(const Trial& options, const NetTask& task, Moment moment)
       : options_(options), task_(task), moment_(moment) {}
   absl::Status Add(const Scored& /*image*/) override {
     return absl::OkStatus();
@@ -201,7 +202,7 @@ class NetMeasure : public Measure {
   }
 
  private:
-  const RunOptions& options_;
+  const Trial& options_;
   const NetTask& task_;
   const Moment moment_;
 };
@@ -228,7 +229,7 @@ class GeneratorImpl : public torch::nn::Module {
 };
 TORCH_MODULE(Generator);
 
-absl::Status RunHere(const RunOptions& options) {
+absl::Status RunHere(const Trial& options) {
   DataConfig data;
   data.workers = options.workers;
   data.synthetic = {};
@@ -252,14 +253,13 @@ absl::Status RunHere(const RunOptions& options) {
   config.log_every = 1;
   config.checkpoint_every = 3;
   config.validate_every = 7;
-  MainArgs args;
-  args.paper = "test";
-  args.device = "cpu";
-  args.seed = 3;
-  args.work_dir = options.folder;
-  args.resume = options.resume;
-  args.dry_run = options.dry_run;
-  torch::manual_seed(args.seed);
+  RunOptions run;
+  run.paper = "test";
+  run.seed = 3;
+  run.work_dir = options.folder;
+  run.resume = options.resume;
+  run.dry_run = options.dry_run;
+  torch::manual_seed(run.seed);
   NetTask task(options, train->info().num_classes());
   NoOutput predictor;
   EvaluationPlan plan;
@@ -271,20 +271,20 @@ absl::Status RunHere(const RunOptions& options) {
     measures.push_back(std::make_unique<NetMeasure>(options, task, moment));
     return measures;
   };
-  const TrainerOptions run = {config, data, options.config_text, plan};
+  const TrainerOptions trainer = {config, data, options.config_text, plan};
   if (options.generated) {
     Generator generator(train->info().num_classes());
-    return Trainer(args, run, &task,
+    return Trainer(run, trainer, &task,
                    FromFunction(
                        train->info(), 5,
                        [&](int64_t, int64_t) { return generator->Make(); }))
         .Run();
   }
-  return Trainer(args, run, &task, train).Run();
+  return Trainer(run, trainer, &task, train).Run();
 }
 
 // Runs in a child process; its wait status, and the message it ended with.
-int RunInChild(const RunOptions& options, std::string* message = nullptr) {
+int RunInChild(const Trial& options, std::string* message = nullptr) {
   const std::string path = options.folder + ".message";
   const pid_t child = fork();
   if (child == 0) {
@@ -325,7 +325,7 @@ std::vector<std::string> End(const std::string& folder) {
 
 const std::vector<std::string>& Uninterrupted() {
   static const std::vector<std::string>* const end = [] {
-    RunOptions options;
+    Trial options;
     options.folder = Folder("whole");
     EXPECT_EQ(RunInChild(options), 0);
     return new std::vector<std::string>(End(options.folder));
@@ -333,9 +333,19 @@ const std::vector<std::string>& Uninterrupted() {
   return *end;
 }
 
+// A program that trains by itself gets no flags along.
+TEST(TrainerTest, NoFlagsAreLinked) {
+  for (const auto& [name, flag] : absl::GetAllFlags()) {
+    EXPECT_THAT(flag->Filename(), Not(HasSubstr("common/"))) << name;
+  }
+  for (const char* name : {"config", "device", "seed", "work_dir", "out"}) {
+    EXPECT_EQ(absl::FindCommandLineFlag(name), nullptr) << name;
+  }
+}
+
 TEST(TrainerTest, KilledInTheMiddleOfAnEpochAndResumedEndsWithEqualBits) {
   for (const int64_t workers : {0, 2}) {
-    RunOptions options;
+    Trial options;
     options.folder = Folder("killed" + std::to_string(workers));
     options.workers = workers;
     options.kill_at = 8;  // the second epoch's fourth step
@@ -366,7 +376,7 @@ TEST(TrainerTest, KilledInTheMiddleOfAnEpochAndResumedEndsWithEqualBits) {
 }
 
 TEST(TrainerTest, AGeneratorNetworkTrainsASegmenterAndResumesWithEqualBits) {
-  RunOptions options;
+  Trial options;
   options.generated = true;
   options.folder = Folder("generated");
   ASSERT_EQ(RunInChild(options), 0);
@@ -402,7 +412,7 @@ TEST(TrainerTest, AGeneratorNetworkTrainsASegmenterAndResumesWithEqualBits) {
 }
 
 TEST(TrainerTest, WhatSetTrainingFreezesStaysAlsoAfterAResume) {
-  RunOptions options;
+  Trial options;
   options.freeze_at = 9;
   options.folder = Folder("frozen");
   ASSERT_EQ(RunInChild(options), 0);
@@ -427,7 +437,7 @@ TEST(TrainerTest, WhatSetTrainingFreezesStaysAlsoAfterAResume) {
 }
 
 TEST(TrainerTest, InterruptSavesAndResumes) {
-  RunOptions options;
+  Trial options;
   options.folder = Folder("interrupted");
   options.interrupt_at = 4;
   std::string message;
@@ -443,9 +453,9 @@ TEST(TrainerTest, InterruptSavesAndResumes) {
 }
 
 TEST(TrainerTest, WhatIsNotFiniteStopsAndKeepsTheLastCheckpoint) {
-  for (const auto bad : {RunOptions::kNanInput, RunOptions::kNanLoss,
-                         RunOptions::kInfiniteLoss, RunOptions::kNanGradient}) {
-    RunOptions options;
+  for (const auto bad : {Trial::kNanInput, Trial::kNanLoss,
+                         Trial::kInfiniteLoss, Trial::kNanGradient}) {
+    Trial options;
     options.folder = Folder("bad");
     options.bad_at = 10;
     options.bad = bad;
@@ -476,7 +486,7 @@ TEST(TrainerTest, WhatIsNotFiniteStopsAndKeepsTheLastCheckpoint) {
 }
 
 TEST(TrainerTest, PhasesAlternate) {
-  RunOptions options;
+  Trial options;
   options.folder = Folder("phases");
   options.two_phases = true;
   std::string message;
@@ -490,7 +500,7 @@ TEST(TrainerTest, PhasesAlternate) {
 }
 
 TEST(TrainerTest, APhaseMayHaveItsOwnOptimiser) {
-  RunOptions options;
+  Trial options;
   options.folder = Folder("own_optimiser");
   options.two_phases = true;
   options.head_sgd = true;
@@ -511,7 +521,7 @@ TEST(TrainerTest, APhaseMayHaveItsOwnOptimiser) {
 }
 
 TEST(TrainerTest, DryRunWritesNothing) {
-  RunOptions options;
+  Trial options;
   options.folder = Folder("dry");
   options.dry_run = true;
   EXPECT_EQ(RunInChild(options), 0);
@@ -523,7 +533,7 @@ TEST(TrainerTest, DryRunWritesNothing) {
 }
 
 TEST(TrainerTest, DryRunOfAResumedRunChangesNothing) {
-  RunOptions options;
+  Trial options;
   options.folder = Folder("dry_resumed");
   options.interrupt_at = 4;
   ASSERT_NE(RunInChild(options), 0);
@@ -540,7 +550,7 @@ TEST(TrainerTest, DryRunOfAResumedRunChangesNothing) {
 
 TEST(TrainerTest, BestMetricMustBeOneThatValidationGives) {
   for (const bool dry_run : {false, true}) {
-    RunOptions options;
+    Trial options;
     options.folder = Folder("metric");
     options.best_metric = "mean_io";
     options.dry_run = dry_run;
@@ -556,7 +566,7 @@ TEST(TrainerTest, BestMetricMustBeOneThatValidationGives) {
 }
 
 TEST(TrainerTest, WhatLibTorchSaysComesWithStepAndImages) {
-  RunOptions options;
+  Trial options;
   options.folder = Folder("throws");
   options.throw_at = 2;
   std::string message;
@@ -572,7 +582,7 @@ TEST(TrainerTest, WhatLibTorchSaysComesWithStepAndImages) {
 }
 
 TEST(TrainerTest, AFailedStartDoesNotHoldItsFolder) {
-  RunOptions options;
+  Trial options;
   options.folder = Folder("failed");
   options.batch_size = 21;  // of 20 images
   std::string message;
@@ -596,7 +606,7 @@ TEST(TrainerTest, AFailedStartDoesNotHoldItsFolder) {
 }
 
 TEST(TrainerTest, ARunInUseIsRefused) {
-  RunOptions options;
+  Trial options;
   options.folder = Folder("used");
   fs::create_directories(options.folder);
   ASSERT_OK_AND_ASSIGN(const FolderLock lock,
@@ -607,7 +617,7 @@ TEST(TrainerTest, ARunInUseIsRefused) {
 }
 
 TEST(TrainerTest, ALongerRunGoesOnAndRecordsIt) {
-  RunOptions options;
+  Trial options;
   options.folder = Folder("longer");
   options.config_text = "train:\n  steps: 18\n";
   ASSERT_EQ(RunInChild(options), 0);
@@ -624,7 +634,7 @@ TEST(TrainerTest, ALongerRunGoesOnAndRecordsIt) {
 }
 
 TEST(TrainerTest, ValidationWithoutANumberIsSaidOnce) {
-  RunOptions options;
+  Trial options;
   options.folder = Folder("nan");
   options.metric_factor = std::nan("");
   ASSERT_EQ(RunInChild(options), 0);
@@ -642,7 +652,7 @@ TEST(TrainerTest, ValidationWithoutANumberIsSaidOnce) {
 }
 
 TEST(TrainerTest, AScalarBeyondItsBoundIsSaidOnce) {
-  RunOptions options;
+  Trial options;
   options.folder = Folder("beyond");
   options.least_loss = 1e6;
   ASSERT_EQ(RunInChild(options), 0);
@@ -653,7 +663,7 @@ TEST(TrainerTest, AScalarBeyondItsBoundIsSaidOnce) {
 }
 
 TEST(TrainerTest, AMetricThatStaysIsSaidOnce) {
-  RunOptions options;
+  Trial options;
   options.folder = Folder("plateau");
   options.best_metric = "pixel_accuracy";
   options.steps = 50;  // seven validations and the last
@@ -667,7 +677,7 @@ TEST(TrainerTest, AMetricThatStaysIsSaidOnce) {
 }
 
 TEST(TrainerTest, TheReportShowsTheCurvesAndTheTasksCharts) {
-  RunOptions options;
+  Trial options;
   options.folder = Folder("charts");
   ASSERT_EQ(RunInChild(options), 0);
   ASSERT_OK_AND_ASSIGN(const std::string report,
@@ -677,7 +687,7 @@ TEST(TrainerTest, TheReportShowsTheCurvesAndTheTasksCharts) {
 }
 
 TEST(TrainerTest, ARunIsNotOverwritten) {
-  RunOptions options;
+  Trial options;
   options.folder = Folder("twice");
   ASSERT_EQ(RunInChild(options), 0);
   for (const char* file : {"config.yaml", "env.json", "log.txt",

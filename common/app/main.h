@@ -4,7 +4,8 @@
 //     return seg::RunMain(argc, argv, seg::Command::kTrain, "crfgrad",
 //                         [](const seg::MainArgs& args) -> absl::Status {
 //       crfgrad::Config config;
-//       SEG_RETURN_IF_ERROR(seg::LoadConfig(args, &config));
+//       SEG_RETURN_IF_ERROR(
+//           seg::LoadConfig(args, seg::DemoConfig(args), &config));
 //       ...
 //     });
 //   }
@@ -18,8 +19,8 @@
 //   others   + the groups of flags that they name (Command)
 // Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130
 // interrupted. stdout carries results only; an error is one line on stderr.
-#ifndef COMMON_CONFIG_MAIN_H_
-#define COMMON_CONFIG_MAIN_H_
+#ifndef COMMON_APP_MAIN_H_
+#define COMMON_APP_MAIN_H_
 
 #include <cstdint>
 #include <functional>
@@ -27,10 +28,9 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "c10/core/Device.h"
-#include "common/config/config.h"
+#include "common/config/config_file.h"
+#include "nlohmann/json.hpp"
 
 namespace seg {
 
@@ -97,46 +97,25 @@ int RunMain(int argc, char** argv, const Command& command,
             const std::string& paper,
             const std::function<absl::Status(const MainArgs&)>& body);
 
-// Marks `status` as the user's: RunMain answers it with exit code 2.
-absl::Status UsageError(absl::Status status);
+// The configuration that `args` mean: --config, else the file `otherwise`,
+// under the overrides.
+ConfigSource SourceOf(const MainArgs& args, const std::string& otherwise);
 
-// "auto" (CUDA when this build and machine have it), "cpu", "cuda" or "cuda:N",
-// for a system of which `cpu_only` names a part that runs on the CPU only (""
-// for none): `auto` is the CPU then. Errors (usage): another word, or CUDA that
-// the build, the machine or the system does not have, with the remedy.
-absl::StatusOr<c10::Device> ResolveDevice(const std::string& device,
-                                          const std::string& cpu_only = "");
+// The paper's configs/demo.yaml.
+std::string DemoConfig(const MainArgs& args);
 
-namespace config_internal {
+// With --print_config prints the resolved configuration to stdout, and returns
+// a status that ends the program with exit code 0. Else OK.
+absl::Status PrintConfig(const MainArgs& args, const nlohmann::json& config);
 
-// Text and name of the configuration file that `args` means.
-struct ConfigText {
-  std::string text;
-  std::string name;
-};
-absl::StatusOr<ConfigText> ReadConfigText(const MainArgs& args);
-
-// Prints to stdout; the status that makes RunMain stop with exit code 0.
-absl::Status PrintAndStop(const nlohmann::json& tree);
-
-}  // namespace config_internal
-
-// Reads --config (else the paper's configs/demo.yaml), lays the overrides over
-// it and binds it. With --print_config prints the resolved configuration to
-// stdout instead, and returns a status that ends the program with exit code 0.
+// Reads and binds the configuration that `args` mean; PrintConfig.
 template <typename Config>
-absl::Status LoadConfig(const MainArgs& args, Config* config) {
-  SEG_ASSIGN_OR_RETURN(const config_internal::ConfigText file,
-                       config_internal::ReadConfigText(args));
-  absl::Status status =
-      ParseConfig(file.text, file.name, args.overrides, config);
-  if (!status.ok()) return UsageError(std::move(status));
-  if (args.print_config) {
-    return config_internal::PrintAndStop(nlohmann::json(*config));
-  }
-  return absl::OkStatus();
+absl::Status LoadConfig(const MainArgs& args, const std::string& otherwise,
+                        Config* config) {
+  SEG_RETURN_IF_ERROR(LoadConfigFile(SourceOf(args, otherwise), config));
+  return PrintConfig(args, nlohmann::json(*config));
 }
 
 }  // namespace seg
 
-#endif  // COMMON_CONFIG_MAIN_H_
+#endif  // COMMON_APP_MAIN_H_

@@ -1,4 +1,4 @@
-#include "common/config/main.h"
+#include "common/app/main.h"
 
 #include <ATen/Parallel.h>
 #include <c10/util/Exception.h>
@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/device.h"
 #include "common/base/log.h"
 #include "common/io/file.h"
 #include "common/testing/status_matchers.h"
@@ -101,7 +102,7 @@ Outcome RunProgram(const Command& command, std::vector<std::string> arguments,
 // Reads its configuration as every main does, then says that it ran.
 absl::Status Train(const MainArgs& args) {
   ToyConfig config;
-  SEG_RETURN_IF_ERROR(LoadConfig(args, &config));
+  SEG_RETURN_IF_ERROR(LoadConfig(args, DemoConfig(args), &config));
   SEG_RETURN_IF_ERROR(ResolveDevice(args.device).status());
   LogInfo("working");
   std::printf("steps %d\n", static_cast<int>(config.steps));
@@ -363,24 +364,6 @@ TEST(RunMainTest, TheEnvironmentNamesDataRootAndWorkingFolder) {
   EXPECT_EQ(with("SEG_DATA_ROOT", "/packs", {}, print).out, "/packs");
   EXPECT_EQ(with("SEG_DATA_ROOT", "/packs", {"--data_root=/mine"}, print).out,
             "/mine");
-}
-
-TEST(ResolveDeviceTest, CpuIsAlwaysThere) {
-  EXPECT_EQ(ResolveDevice("cpu").value(), c10::Device(c10::kCPU));
-  EXPECT_OK(ResolveDevice("auto"));
-  EXPECT_THAT(
-      ResolveDevice("cuda:x"),
-      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("'cuda:x'")));
-}
-
-TEST(ResolveDeviceTest, WhatRunsOnTheCpuOnlyIsNotSentElsewhere) {
-  EXPECT_EQ(ResolveDevice("auto", "TheOperator").value(),
-            c10::Device(c10::kCPU));
-  EXPECT_EQ(ResolveDevice("cpu", "TheOperator").value(),
-            c10::Device(c10::kCPU));
-  EXPECT_THAT(ResolveDevice("cuda:0", "TheOperator"),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       HasSubstr("TheOperator has no CUDA kernel")));
 }
 
 TEST(RunMainTest, TildeIsTheHomeInEveryPath) {

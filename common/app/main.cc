@@ -1,8 +1,6 @@
-#include "common/config/main.h"
+#include "common/app/main.h"
 
-#include <ATen/Context.h>
 #include <ATen/Parallel.h>
-#include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/util/Exception.h>
 #include <unistd.h>
 
@@ -21,12 +19,11 @@
 #include "absl/flags/flag.h"
 #include "absl/flags/reflection.h"
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "common/base/keep_freed_memory.h"
 #include "common/base/printable.h"
 #include "common/base/runfiles.h"
+#include "common/base/usage_error.h"
 #include "common/io/file.h"
 
 ABSL_FLAG(std::string, config, "",
@@ -59,9 +56,7 @@ ABSL_FLAG(bool, overlay, false, "also write the labels drawn over the image");
 namespace seg {
 namespace {
 
-constexpr char kUsagePayload[] = "segpapers/usage";
 constexpr char kStopPayload[] = "segpapers/stop";
-constexpr size_t kMaxConfigSize = 1 << 20;
 constexpr int kExitFailed = 1;
 constexpr int kExitUsage = 2;
 constexpr int kExitInterrupted = 130;  // 128 + SIGINT, as a shell has it
@@ -222,8 +217,7 @@ int Report(const std::string& program, const absl::Status& status) {
   std::fprintf(stderr, "%s: %s\n", Printable(program).c_str(),
                Printable(status.message()).c_str());
   if (status.code() == absl::StatusCode::kCancelled) return kExitInterrupted;
-  return status.GetPayload(kUsagePayload).has_value() ? kExitUsage
-                                                      : kExitFailed;
+  return IsUsageError(status) ? kExitUsage : kExitFailed;
 }
 
 absl::Status RunGuarded(
@@ -274,69 +268,20 @@ int RunMain(int argc, char** argv, const Command& command,
   return Report(program, RunGuarded(args, body));
 }
 
-absl::Status UsageError(absl::Status status) {
-  if (!status.ok()) status.SetPayload(kUsagePayload, absl::Cord("1"));
-  return status;
+ConfigSource SourceOf(const MainArgs& args, const std::string& otherwise) {
+  return {args.config.empty() ? otherwise : args.config, args.overrides};
 }
 
-absl::StatusOr<c10::Device> ResolveDevice(const std::string& device,
-                                          const std::string& cpu_only) {
-  const bool can_run = at::hasCUDA() && cpu_only.empty();
-  if (device == "cpu" || (device == "auto" && !can_run)) {
-    return c10::Device(c10::kCPU);
-  }
-  int index = 0;
-  absl::string_view rest = device;
-  const bool is_cuda =
-      device == "auto" || (absl::ConsumePrefix(&rest, "cuda") &&
-                           (rest.empty() || (absl::ConsumePrefix(&rest, ":") &&
-                                             absl::SimpleAtoi(rest, &index))));
-  if (!is_cuda || index < 0) {
-    return UsageError(absl::InvalidArgumentError(absl::StrCat(
-        "flag --device: expected auto, cpu or cuda:N, got '", device, "'")));
-  }
-  std::string missing;
-  if (!cpu_only.empty()) {
-    missing = absl::StrCat(cpu_only, " has no CUDA kernel");
-  } else if (!at::CUDAHooksRegistry()->Has("CUDAHooks")) {
-    missing = "this build has no CUDA; build with --config=cuda";
-  } else if (!at::hasCUDA()) {
-    missing = "no CUDA device or driver was found here";
-  } else if (index >= at::detail::getCUDAHooks().deviceCount()) {
-    missing = absl::StrCat("this machine has ",
-                           at::detail::getCUDAHooks().deviceCount(),
-                           " CUDA device(s), counted from 0");
-  }
-  if (!missing.empty()) {
-    return UsageError(absl::InvalidArgumentError(absl::StrCat(
-        "flag --device=", device, ": ", missing, "; --device=cpu works")));
-  }
-  return c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(index));
+std::string DemoConfig(const MainArgs& args) {
+  return Runfile(absl::StrCat(args.paper, "/configs/demo.yaml"));
 }
 
-namespace config_internal {
-
-absl::StatusOr<ConfigText> ReadConfigText(const MainArgs& args) {
-  const std::string path =
-      !args.config.empty()
-          ? args.config
-          : Runfile(absl::StrCat(args.paper, "/configs/demo.yaml"));
-  absl::StatusOr<std::string> text = ReadFilePrefix(path, kMaxConfigSize + 1);
-  if (!text.ok()) return UsageError(text.status());
-  if (text->size() > kMaxConfigSize) {
-    return UsageError(absl::InvalidArgumentError(
-        absl::StrCat(path, ": is larger than ", kMaxConfigSize,
-                     " bytes; not a configuration?")));
-  }
-  return ConfigText{*std::move(text), path};
-}
-
-absl::Status PrintAndStop(const nlohmann::json& tree) {
-  std::fputs(ToYaml(tree).c_str(), stdout);
+absl::Status PrintConfig(const MainArgs& args, const nlohmann::json& config) {
+  if (!args.print_config) return absl::OkStatus();
+  std::fputs(ToYaml(config).c_str(), stdout);
   absl::Status status = absl::AbortedError("configuration printed");
   status.SetPayload(kStopPayload, absl::Cord("1"));
   return status;
 }
 
-}  // namespace config_internal
 }  // namespace seg
