@@ -8,11 +8,11 @@
 #define GANSEG_GEOMETRY_H_
 
 #include <cstdint>
-#include <string>
 #include <vector>
 
 #include "ATen/core/Tensor.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 
 namespace seg {
 namespace ganseg {
@@ -42,9 +42,9 @@ struct Level {
 // (32, 10, 2), (64, 10, 1), (128, 10, 1). InvalidArgument unless every size is
 // its predecessor or twice that, there is a margin >= 0 for each level, and
 // none is more than twice its predecessor (there would be nothing to crop).
-absl::Status MakeLevels(const std::vector<int64_t>& block_sizes,
-                        const std::vector<int64_t>& margins,
-                        std::vector<Level>* levels);
+absl::StatusOr<std::vector<Level>> MakeLevels(
+    const std::vector<int64_t>& block_sizes,
+    const std::vector<int64_t>& margins);
 
 // What a block does to a border of b spoiled pixels.
 enum class BlockType {

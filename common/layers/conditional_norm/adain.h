@@ -8,8 +8,8 @@
 //
 //   x [N,C,H,W], style [N,S] -> y [N,C,H,W]         float32 or float64
 //
-// Slope, epsilon, momentum, gradients and start as in spade.h. The first C of
-// the 2 C outputs of "affine" are gamma.
+// Slope, batch norm, gradients and start as in spade.h. The first C of the 2 C
+// outputs of "affine" are gamma.
 //
 // Source: Huang and Belongie 2017 (with instance norm); batch norm as in He et
 // al. 2022 (GANSeg).
@@ -20,12 +20,13 @@
 #include <ATen/core/Tensor.h>
 #include <torch/arg.h>
 #include <torch/nn/module.h>
-#include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/modules/conv.h>
 #include <torch/nn/modules/linear.h>
 #include <torch/nn/pimpl.h>
 
 #include <cstdint>
+
+#include "common/layers/conditional_norm/modulated_norm.h"
 
 namespace seg {
 
@@ -41,10 +42,12 @@ struct AdainOptions {
 class AdainImpl : public torch::nn::Module {
  public:
   explicit AdainImpl(const AdainOptions& options);
-  at::Tensor forward(const at::Tensor& x, const at::Tensor& style);
+  // y, or LReLU(y) with that slope.
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& style,
+                     double slope = 1);
 
  private:
-  torch::nn::BatchNorm2d norm_{nullptr};
+  ModulatedNorm norm_{nullptr};
   torch::nn::Linear hidden_{nullptr}, affine_{nullptr};
 };
 TORCH_MODULE(Adain);

@@ -9,10 +9,9 @@
 //   x [N,C,H,W], style [N,S,H,W] -> y [N,C,H,W]     float32 or float64
 //
 // Zero padding 1 and biases everywhere; leaky ReLU with slope 0.2; batch norm
-// with epsilon 1e-5 and momentum 0.1, over the device's own batch. Gradients to
-// x, style and the parameters. Channels-last is the fast layout on a CPU.
-// gamma and beta come from one convolution (the first C of its 2 C channels are
-// gamma): one pass over h.
+// and limits of modulated_norm.h. Gradients to x, style and the parameters.
+// Channels-last is the fast layout on a CPU. gamma and beta come from one
+// convolution (the first C of its 2 C channels are gamma): one pass over h.
 //
 // Source: Park et al. 2019 (SPADE); batch norm, slope and start as in He et al.
 // 2022 (GANSeg). The start is InitializeKaiming's.
@@ -23,11 +22,12 @@
 #include <ATen/core/Tensor.h>
 #include <torch/arg.h>
 #include <torch/nn/module.h>
-#include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/modules/conv.h>
 #include <torch/nn/pimpl.h>
 
 #include <cstdint>
+
+#include "common/layers/conditional_norm/modulated_norm.h"
 
 namespace seg {
 
@@ -58,7 +58,7 @@ class SpadeImpl : public torch::nn::Module {
   at::Tensor forward(const at::Tensor& x, const at::Tensor& style);
 
  private:
-  torch::nn::BatchNorm2d norm_{nullptr};
+  ModulatedNorm norm_{nullptr};
   SpadeModulation modulation_{nullptr};
 };
 TORCH_MODULE(Spade);
@@ -91,7 +91,7 @@ class SpadeResBlockImpl : public torch::nn::Module {
   at::Tensor forward(const at::Tensor& x, const at::Tensor& style);
 
  private:
-  torch::nn::BatchNorm2d norm0_{nullptr}, norm1_{nullptr};
+  ModulatedNorm norm0_{nullptr}, norm1_{nullptr};
   SpadeModulation modulation0_{nullptr}, modulation1_{nullptr},
       modulation_shortcut_{nullptr};
   torch::nn::Conv2d conv0_{nullptr}, conv1_{nullptr}, conv_shortcut_{nullptr};
