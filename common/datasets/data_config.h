@@ -45,9 +45,9 @@ struct ClassMapConfig {
 // The keys of its bases are keys of the section itself.
 struct DataConfig : ResizeConfig, ClassMapConfig {
   // A folder under the data root, a path to a folder, a generated set
-  // ("synthetic:scenes", faces, ambiguous, digits, strands), or an official
-  // format and its folder: "voc2012:PATH", "voc2012:PATH+SBD_PATH", "sbd:PATH",
-  // "helen:PATH", "cub2010:PATH", "cub2011:PATH", "lfw_parts:PATH",
+  // ("synthetic:scenes", faces, ambiguous, articulated, digits, strands), or an
+  // official format and its folder: "voc2012:PATH", "voc2012:PATH+SBD_PATH",
+  // "sbd:PATH", "helen:PATH", "cub2010:PATH", "cub2011:PATH", "lfw_parts:PATH",
   // "lfw4:PATH".
   std::string pack = "synthetic:scenes";
   // Which of the random divisions: the tenth of CUB's training list that is

@@ -20,6 +20,7 @@
 #include "common/datasets/pack.h"
 #include "common/datasets/probabilities.h"
 #include "common/datasets/synthetic/ambiguous.h"
+#include "common/datasets/synthetic/articulated.h"
 #include "common/datasets/synthetic/digits.h"
 #include "common/datasets/synthetic/faces.h"
 #include "common/datasets/synthetic/scenes.h"
@@ -221,6 +222,8 @@ constexpr Source kSources[] = {
     {"synthetic:faces", Generate<FacesOptions, MakeFacesDataset, 32>},
     {"synthetic:ambiguous",
      Generate<AmbiguousOptions, MakeAmbiguousDataset, 32>},
+    {"synthetic:articulated",
+     Generate<ArticulatedOptions, MakeArticulatedDataset, 32>},
     {"synthetic:digits", Generate<DigitsOptions, MakeDigitsDataset, 32>},
     {"synthetic:strands", Generate<StrandsOptions, MakeStrandsDataset, 32>},
 };

@@ -13,8 +13,8 @@ namespace seg {
 
 // Opens one split of `config.pack`: faces aligned, classes mapped, pictures
 // resized, samples cached, in this order and as `config` says.
-//   config.pack: "synthetic:scenes", "synthetic:faces", "synthetic:ambiguous"
-//     or "synthetic:digits" (then `data_root` is not used), a folder name under
+//   config.pack: "synthetic:scenes", "synthetic:faces" or another generated set
+//   (then `data_root` is not used), a folder name under
 //     `data_root`, or a path (absolute, or with a slash in it; "~/" is the
 //     home). Behind "voc2012:", "sbd:" or "helen:" a folder of that official
 //     format, found by the same rule; "voc2012:A+B" is VOC in A and SBD in B

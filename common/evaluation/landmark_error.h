@@ -23,9 +23,9 @@ struct LandmarkSet {
 };
 
 struct LandmarkErrorOptions {
-  // Rows of Sample::points whose distance is the unit of the error: the eyes.
-  // They are ordered by column before use, as in some data left and right are
-  // swapped on a few faces.
+  // Rows of Sample::points whose distance is the unit of the error: the eyes,
+  // the left one first as the viewer sees them. They are swapped on images
+  // where the first lies right of the second: some data have such faces.
   int64_t first = 0;
   int64_t second = 1;
   // > 0: finds the measure of Taichi too, in pixels of a frame as wide as this

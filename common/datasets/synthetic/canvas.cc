@@ -185,6 +185,34 @@ void Canvas::Ellipse(Point centre, int64_t radius_x, int64_t radius_y,
       paint, label);
 }
 
+void Canvas::TurnedEllipse(Point centre, Point along, int64_t radius_along,
+                           int64_t radius_across, const Paint& paint,
+                           int label) {
+  const int64_t a = std::max<int64_t>(radius_along, kUnit / 4);
+  const int64_t b = std::max<int64_t>(radius_across, kUnit / 4);
+  const int64_t length =
+      std::max<int64_t>(1, SquareRoot(along.x * along.x + along.y * along.y));
+  constexpr int64_t kOne = 1 << 16;
+  constexpr int64_t kFine = 1 << 12;
+  const int64_t reach = std::max(a, b);
+  Fill(
+      {centre.x - reach, centre.y - reach},
+      {centre.x + reach, centre.y + reach},
+      [&](int64_t x, int64_t y) -> int64_t {
+        const int64_t dx = x - centre.x;
+        const int64_t dy = y - centre.y;
+        const int64_t u = (dx * along.x + dy * along.y) / length * kOne / a;
+        const int64_t v = (dy * along.x - dx * along.y) / length * kOne / b;
+        const int64_t inside = kOne - (u * u + v * v) / kOne;
+        // Over the length of its gradient: the distance, to first order.
+        const int64_t gu = u * kFine / a;
+        const int64_t gv = v * kFine / b;
+        const int64_t slope = 2 * SquareRoot(gu * gu + gv * gv);
+        return slope == 0 ? kUnit : inside * kFine / slope;
+      },
+      paint, label);
+}
+
 void Canvas::Line(Point from, Point to, int64_t radius, const Paint& paint,
                   int label) {
   const int64_t dx = to.x - from.x;

@@ -60,6 +60,10 @@ class Canvas {
   // ground).
   void Ellipse(Point centre, int64_t radius_x, int64_t radius_y,
                const Paint& paint, int label);
+  // An ellipse whose first radius points along a vector (any length from kUnit
+  // to 2^20).
+  void TurnedEllipse(Point centre, Point along, int64_t radius_along,
+                     int64_t radius_across, const Paint& paint, int label);
   // A line of round ends, 2 * radius wide.
   void Line(Point from, Point to, int64_t radius, const Paint& paint,
             int label);
