@@ -23,6 +23,7 @@ constexpr Stage kStages[] = {{1, 3, 1, 1, 32, 16},  {2, 3, 2, 6, 16, 24},
                              {3, 5, 1, 6, 80, 112}, {4, 5, 2, 6, 112, 192},
                              {1, 3, 1, 6, 192, 320}};
 constexpr int64_t kNumStages = sizeof(kStages) / sizeof(kStages[0]);
+constexpr int64_t kStemStride = 2;
 constexpr int64_t kStemChannels = 32;    // not scaled in the Lite variants
 constexpr int64_t kHeadChannels = 1280;  // likewise
 
@@ -70,7 +71,8 @@ at::Tensor DropConnect(const at::Tensor& x, double drop_rate) {
 
 MbConvBlockImpl::MbConvBlockImpl(int64_t in_channels, int64_t out_channels,
                                  int64_t expand, int64_t kernel_size,
-                                 int64_t stride, double drop_rate)
+                                 int64_t stride, int64_t dilation,
+                                 double drop_rate)
     : torch::nn::Module("MbConvBlock"),
       stride_(stride),
       out_channels_(out_channels),
@@ -87,6 +89,7 @@ MbConvBlockImpl::MbConvBlockImpl(int64_t in_channels, int64_t out_channels,
       "_depthwise_conv",
       SameConv2d(SameConv2dOptions(mid_channels, mid_channels, kernel_size)
                      .stride(stride)
+                     .dilation(dilation)
                      .groups(mid_channels)));
   bn1_ = register_module("_bn1", MakeBatchNorm(mid_channels));
   project_conv_ = register_module(
@@ -118,12 +121,16 @@ EfficientNetLiteImpl::EfficientNetLiteImpl(
   TORCH_CHECK(drop_rate >= 0 && drop_rate < 1,
               "EfficientNetLite: drop_connect_rate must be in [0,1), got ",
               drop_rate);
+  const int64_t output_stride = options.output_stride();
+  TORCH_CHECK(output_stride == 8 || output_stride == 16 || output_stride == 32,
+              "EfficientNetLite: output_stride must be 8, 16 or 32, got ",
+              output_stride);
   const Scaling scaling = kScaling[variant];
   dropout_rate_ = scaling.dropout;
 
   conv_stem_ = register_module(
       "_conv_stem",
-      SameConv2d(SameConv2dOptions(3, kStemChannels, 3).stride(2)));
+      SameConv2d(SameConv2dOptions(3, kStemChannels, 3).stride(kStemStride)));
   bn0_ = register_module("_bn0", MakeBatchNorm(kStemChannels));
 
   // Repeats of the first and last stage are not scaled in the Lite variants.
@@ -136,16 +143,26 @@ EfficientNetLiteImpl::EfficientNetLiteImpl(
   for (int64_t i = 0; i < kNumStages; ++i) num_blocks += repeats(i);
 
   torch::nn::ModuleList list;
+  int64_t reached = kStemStride, dilation = 1;
   for (int64_t i = 0; i < kNumStages; ++i) {
     const Stage& stage = kStages[i];
+    // A stride that is left out becomes dilation behind the first block.
+    const int64_t first_dilation = dilation;
+    int64_t first_stride = stage.stride;
+    if (reached * first_stride > output_stride) {
+      dilation *= first_stride;
+      first_stride = 1;
+    }
+    reached *= first_stride;
     const int64_t out = RoundChannels(stage.out_channels, scaling.width);
     int64_t in = i == 0 ? kStemChannels
                         : RoundChannels(stage.in_channels, scaling.width);
     for (int64_t r = 0; r < repeats(i); ++r) {
-      const int64_t stride = r == 0 ? stage.stride : 1;
+      const int64_t stride = r == 0 ? first_stride : 1;
       if (stride == 2) channels_.push_back(in);  // the level that ends here
       const double index = static_cast<double>(blocks_.size());
       MbConvBlock block(in, out, stage.expand, stage.kernel_size, stride,
+                        r == 0 ? first_dilation : dilation,
                         drop_rate * index / static_cast<double>(num_blocks));
       list->push_back(block);
       blocks_.push_back(block);

@@ -7,6 +7,7 @@
 //   tiny                   49k parameters, trained from scratch (demos, tests)
 //   efficientnet_lite0..2  ImageNet backbone, FCN-8s head (fcn8s_head.h)
 //   vgg16                  FCN-8s of Long et al. 2015 (vgg16_fcn8s.h)
+// (deeplab_v3.h is another one, on dilated backbones.)
 // The scores are logits (no soft-max).
 #ifndef COMMON_BACKBONES_FCN_H_
 #define COMMON_BACKBONES_FCN_H_

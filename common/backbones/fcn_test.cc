@@ -47,7 +47,7 @@ TEST(TinyBackboneTest, SizesAndParameters) {
   EXPECT_THAT(features[0].sizes(), ElementsAre(2, 16, 9, 15));
   EXPECT_THAT(features[1].sizes(), ElementsAre(2, 32, 5, 8));
   EXPECT_THAT(features[2].sizes(), ElementsAre(2, 48, 3, 4));
-  EXPECT_THAT(TinyBackboneImpl::channels(), ElementsAre(16, 32, 48));
+  EXPECT_THAT(net->channels(), ElementsAre(16, 32, 48));
 }
 
 // By hand: one class, weight 1, bias 0 at both levels. The coarse level holds

@@ -17,9 +17,9 @@ constexpr char kTestdata[] = "common/backbones/testdata/";
 
 }  // namespace
 
-TensorMap ReadGoldens() {
+TensorMap ReadGoldens(const std::string& file) {
   absl::StatusOr<TensorMap> map =
-      ReadSafetensors(absl::StrCat(kTestdata, "goldens.safetensors"));
+      ReadSafetensors(absl::StrCat(kTestdata, file));
   TORCH_CHECK(map.ok(), map.status().ToString());
   return *std::move(map);
 }

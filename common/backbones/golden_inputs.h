@@ -1,4 +1,4 @@
-// The golden files in testdata/, made by testdata/make_goldens.py. For tests
+// The golden files in testdata/, made by the scripts beside them. For tests
 // only; inputs and sampling are in common/testing/golden.h.
 #ifndef COMMON_BACKBONES_GOLDEN_INPUTS_H_
 #define COMMON_BACKBONES_GOLDEN_INPUTS_H_
@@ -12,8 +12,8 @@
 
 namespace seg {
 
-// testdata/goldens.safetensors.
-TensorMap ReadGoldens();
+// testdata/FILE.
+TensorMap ReadGoldens(const std::string& file = "goldens.safetensors");
 
 // The text of testdata/FILE, and what it should be for `module`: one line
 // "name [d0,d1,...]" a parameter or buffer, sorted by name.

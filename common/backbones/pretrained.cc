@@ -38,4 +38,8 @@ absl::Status LoadPretrained(const std::string& weights,
   return Load(weights, (*pyramid)->backbone(), pyramid);
 }
 
+absl::Status LoadPretrained(const std::string& weights, DeepLabV3* network) {
+  return Load(weights, (*network)->options().backbone(), network);
+}
+
 }  // namespace seg

@@ -24,6 +24,17 @@ TEST(LoadPretrainedTest, ImagenetWeightsOnlyForTheirBackbone) {
   EXPECT_FALSE(at::equal(lite->backbone_parameters()[0], before));
 }
 
+TEST(LoadPretrainedTest, TheSameForDeepLab) {
+  DeepLabV3 tiny(DeepLabV3Options("tiny", 2).channels(8));
+  EXPECT_THAT(LoadPretrained("imagenet", &tiny),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("for tiny name a .pth or .safetensors file")));
+  DeepLabV3 lite(DeepLabV3Options("efficientnet_lite0", 2).channels(8));
+  const at::Tensor before = lite->backbone_parameters()[0].clone();
+  EXPECT_OK(LoadPretrained("imagenet", &lite));
+  EXPECT_FALSE(at::equal(lite->backbone_parameters()[0], before));
+}
+
 TEST(LoadPretrainedTest, AMissingFileIsNamed) {
   Fcn tiny(FcnOptions("tiny", 2));
   EXPECT_THAT(LoadPretrained("no/such.pth", &tiny),

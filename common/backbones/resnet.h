@@ -31,7 +31,6 @@
 #include <vector>
 
 #include "ATen/core/Tensor.h"
-#include "common/io/tensor_map.h"
 #include "torch/arg.h"
 #include "torch/nn/module.h"
 #include "torch/nn/modules/batchnorm.h"

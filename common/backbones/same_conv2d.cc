@@ -10,9 +10,9 @@ namespace seg {
 namespace {
 
 // Rows (or columns) of padding on both sides together.
-int64_t TotalPadding(int64_t size, int64_t kernel, int64_t stride) {
+int64_t TotalPadding(int64_t size, int64_t extent, int64_t stride) {
   const int64_t out = (size + stride - 1) / stride;
-  return std::max<int64_t>((out - 1) * stride + kernel - size, 0);
+  return std::max<int64_t>((out - 1) * stride + extent - size, 0);
 }
 
 }  // namespace
@@ -29,15 +29,15 @@ SameConv2dImpl::SameConv2dImpl(const SameConv2dOptions& options)
 }
 
 at::Tensor SameConv2dImpl::forward(const at::Tensor& x) const {
-  const int64_t k = options_.kernel_size();
-  const int64_t s = options_.stride();
-  const int64_t pad_h = TotalPadding(x.size(2), k, s);
-  const int64_t pad_w = TotalPadding(x.size(3), k, s);
+  const int64_t s = options_.stride(), d = options_.dilation();
+  const int64_t extent = d * (options_.kernel_size() - 1) + 1;
+  const int64_t pad_h = TotalPadding(x.size(2), extent, s);
+  const int64_t pad_w = TotalPadding(x.size(3), extent, s);
   // An even total is symmetric, and the convolution pads by itself; only an odd
   // one (stride 2) costs a padded copy of the input.
   const bool symmetric = pad_h % 2 == 0 && pad_w % 2 == 0;
   const std::array<int64_t, 2> stride = {s, s};
-  const std::array<int64_t, 2> dilation = {1, 1};
+  const std::array<int64_t, 2> dilation = {d, d};
   std::array<int64_t, 2> padding = {0, 0};
   if (symmetric) padding = {pad_h / 2, pad_w / 2};
   return at::conv2d(

@@ -16,13 +16,30 @@ constexpr Layer kLayers[] = {
 
 }  // namespace
 
-TinyBackboneImpl::TinyBackboneImpl() : torch::nn::Module("TinyBackbone") {
+TinyBackboneImpl::TinyBackboneImpl(int64_t output_stride)
+    : torch::nn::Module("TinyBackbone") {
+  TORCH_CHECK(output_stride == 2 || output_stride == 4 || output_stride == 8,
+              "TinyBackbone: output_stride must be 2, 4 or 8, got ",
+              output_stride);
+  int64_t reached = 1, dilation = 1;
   for (const Layer& layer : kLayers) {
+    // A stride that is left out becomes dilation of the layers behind.
+    const int64_t used_dilation = dilation;
+    int64_t stride = layer.stride;
+    if (reached * stride > output_stride) {
+      dilation *= stride;
+      stride = 1;
+    }
+    reached *= stride;
+    if (stride == 2 && !convs_.empty()) {
+      channels_.push_back(layer.in_channels);  // the level that ends here
+    }
     const std::string index = std::to_string(convs_.size());
     torch::nn::Conv2d conv(
         torch::nn::Conv2dOptions(layer.in_channels, layer.out_channels, 3)
-            .stride(layer.stride)
-            .padding(1)
+            .stride(stride)
+            .padding(used_dilation)
+            .dilation(used_dilation)
             .bias(false));
     {
       const at::NoGradGuard no_grad;  // He et al. 2015, fan-in
@@ -33,6 +50,7 @@ TinyBackboneImpl::TinyBackboneImpl() : torch::nn::Module("TinyBackbone") {
     bns_.push_back(register_module("bn" + index,
                                    torch::nn::BatchNorm2d(layer.out_channels)));
   }
+  channels_.push_back(std::rbegin(kLayers)->out_channels);
 }
 
 std::vector<at::Tensor> TinyBackboneImpl::forward(const at::Tensor& x) {
@@ -41,20 +59,11 @@ std::vector<at::Tensor> TinyBackboneImpl::forward(const at::Tensor& x) {
   std::vector<at::Tensor> features;
   at::Tensor y = x.contiguous(at::MemoryFormat::ChannelsLast);
   for (size_t i = 0; i < convs_.size(); ++i) {
-    if (i > 0 && kLayers[i].stride == 2) features.push_back(y);
+    if (i > 0 && convs_[i]->options.stride()->at(0) == 2) features.push_back(y);
     y = bns_[i](convs_[i](y)).relu_();
   }
   features.push_back(y);
   return features;
-}
-
-std::vector<int64_t> TinyBackboneImpl::channels() {
-  std::vector<int64_t> channels;
-  for (size_t i = 1; i < std::size(kLayers); ++i) {
-    if (kLayers[i].stride == 2) channels.push_back(kLayers[i].in_channels);
-  }
-  channels.push_back(std::rbegin(kLayers)->out_channels);
-  return channels;
 }
 
 }  // namespace seg

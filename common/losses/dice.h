@@ -21,7 +21,7 @@
 // over p, differentiable once (a second derivative is refused with a message);
 // on other devices it is that of DiceLossComposed. Sums on the CPU run over a
 // fixed partition: the result does not depend on the number of threads. Memory:
-// one copy of scores (p), and its gradient.
+// scores and p, of the same size, are kept for the gradient.
 
 #ifndef COMMON_LOSSES_DICE_H_
 #define COMMON_LOSSES_DICE_H_
