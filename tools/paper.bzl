@@ -27,7 +27,6 @@ def seg_commands(runs_overrides, commands = []):
     for command in _COMMANDS + commands:
         seg_cc_binary(
             name = command,
-            srcs = [command + ".cc"],
             data = [":configs"],
             deps = [
                 ":paper",
@@ -80,7 +79,6 @@ def seg_paper(name, runs_overrides, commands = []):
     seg_cc_test(
         name = "paper_test",
         size = "medium",
-        srcs = ["paper_test.cc"],
         data = [":configs"] + native.glob(["testdata/run/**"]),
         deps = [
             ":paper",
@@ -101,4 +99,37 @@ def seg_paper(name, runs_overrides, commands = []):
     seg_reproduction_full_test(
         name = "reproduction_full_test",
         paper = name,
+    )
+
+def seg_paper_test(
+        name,
+        size = "large",
+        tags = ["cpu:2"],
+        deps = [],
+        **kwargs):
+    """A test that trains a paper's configurations, or checks its record.
+
+    Args:
+      name: the test; its source is NAME.cc.
+      size: the test's size.
+      tags: the test's tags.
+      deps: beside :paper, the record's readers and TrainAndRestore.
+      **kwargs: passed to seg_cc_test.
+    """
+    seg_cc_test(
+        name = name,
+        size = size,
+        data = [":configs", ":record"],
+        tags = tags,
+        deps = [
+            ":paper",
+            "//common/base:runfiles",
+            "//common/reproduction:claims",
+            "//common/reproduction:ledger",
+            "//common/reproduction:table",
+            "//common/testing:status_matchers",
+            "//common/testing:train_and_evaluate",
+            "//third_party/libtorch:nn",
+        ] + deps,
+        **kwargs
     )
