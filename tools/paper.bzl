@@ -43,10 +43,7 @@ def seg_commands(runs_overrides, commands = []):
         size = "medium",
         srcs = ["//common/testing:runs_test.sh"],
         args = _paths(_COMMANDS + commands) + ["--"] + runs_overrides,
-        data = [
-            ":programs",
-            "//common/testing:bad_input.sh",
-        ],
+        data = _COMMANDS + commands + ["//common/testing:bad_input.sh"],
     )
 
 def _paths(commands):
@@ -91,10 +88,7 @@ def seg_paper(name, runs_overrides, commands = []):
         size = "medium",
         srcs = ["bad_input_test.sh"],
         args = _paths(_COMMANDS + commands),
-        data = [
-            ":programs",
-            "//common/testing:bad_input.sh",
-        ],
+        data = _COMMANDS + commands + ["//common/testing:bad_input.sh"],
     )
     seg_reproduction_full_test(
         name = "reproduction_full_test",
