@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/backbones/pretrained.h"
 #include "common/backbones/state_dict.h"
 #include "common/base/status_macros.h"
@@ -22,9 +23,9 @@ constexpr int64_t kValidationSamples = 64;
 
 // The generator that a segmenter learns from must come whole.
 absl::Status CheckGenerator(const Config& config, const std::string& path) {
-  SEG_ASSIGN_OR_RETURN(const std::string checkpoint, FindCheckpoint(path));
+  SEG_ASSIGN_OR_RETURN(const RunRef run, FindRun(path));
   SEG_ASSIGN_OR_RETURN(const TensorMap tensors,
-                       ReadCheckpointModel(checkpoint));
+                       ReadCheckpointModel(run.checkpoint));
   const Generator generator(ToOptions(config.generator));
   for (const auto& [name, own] : StateDict(*generator)) {
     const auto found = tensors.find("generator." + name);
@@ -32,7 +33,7 @@ absl::Status CheckGenerator(const Config& config, const std::string& path) {
       continue;
     }
     return absl::InvalidArgumentError(absl::StrCat(
-        "--init_from: ", checkpoint, " has another generator: generator.", name,
+        "--init_from: ", run.checkpoint, " has another generator: generator.", name,
         found == tensors.end()
             ? std::string(" is missing")
             : absl::StrCat(" is [", absl::StrJoin(found->second.sizes(), ","),
@@ -73,7 +74,7 @@ absl::Status Paper::Predicting(Restored<Paper>& restored,
                                PredictOptions* /*options*/) {
   if (restored.models[0]->segmenter_updates() > 0) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
-      "the segmenter of ", restored.run.checkpoint,
+      "the segmenter of ", restored.run.ref.checkpoint,
       " has not been trained; raise train.steps above gan_steps and go on with "
       "--resume"));
 }

@@ -98,7 +98,8 @@ at::Tensor PartGrid(const Generated& generated, const GridOptions& options) {
   for (int64_t i = 0; i < pictures.size(0); ++i) {
     at::Tensor cell = BlendMask(Enlarge(pictures[i], factor),
                                 Enlarge(labels[i], factor), palette, overlay);
-    const auto xy = points[i].accessor<double, 2>();
+    const at::Tensor own = points[i];
+    const auto xy = own.accessor<double, 2>();
     for (int64_t k = 0; k < xy.size(0); ++k) {
       const auto pixel = [&](double x, int64_t size) {
         return static_cast<int64_t>(std::floor((x + 1) / 2 * size));

@@ -6,7 +6,7 @@ load("//tools/reproduce:defs.bzl", "seg_reproduction_full_test")
 # What every paper has: a library of common/app each.
 _COMMANDS = ["train", "eval", "predict"]
 
-def seg_commands(runs_overrides, commands = []):
+def seg_commands(runs_overrides, commands = [], command_deps = []):
     """The programs of a paper, and the test of what all runs share.
 
     Makes of the folder's files
@@ -19,6 +19,7 @@ def seg_commands(runs_overrides, commands = []):
     Args:
       runs_overrides: of the default configuration, so that runs_test is quick.
       commands: those that this paper has beside train, eval and predict.
+      command_deps: what their sources include beside :paper.
     """
     native.filegroup(
         name = "configs",
@@ -27,13 +28,12 @@ def seg_commands(runs_overrides, commands = []):
     for command in _COMMANDS + commands:
         seg_cc_binary(
             name = command,
-            srcs = [command + ".cc"],
             data = [":configs"],
             deps = [
                 ":paper",
                 "//common/app:" + ("command" if command in commands else command),
                 "//third_party/libtorch:nn",
-            ],
+            ] + (command_deps if command in commands else []),
         )
     native.filegroup(
         name = "programs",
@@ -44,16 +44,13 @@ def seg_commands(runs_overrides, commands = []):
         size = "medium",
         srcs = ["//common/testing:runs_test.sh"],
         args = _paths(_COMMANDS + commands) + ["--"] + runs_overrides,
-        data = [
-            ":programs",
-            "//common/testing:bad_input.sh",
-        ],
+        data = _COMMANDS + commands + ["//common/testing:bad_input.sh"],
     )
 
 def _paths(commands):
     return ["$(rootpath :%s)" % command for command in commands]
 
-def seg_paper(name, runs_overrides, commands = []):
+def seg_paper(name, runs_overrides, commands = [], command_deps = []):
     """Commands, record and the tests that every paper has.
 
     Makes what seg_commands makes, and of the folder's files
@@ -66,8 +63,9 @@ def seg_paper(name, runs_overrides, commands = []):
       name: the paper's folder.
       runs_overrides: of the default configuration, so that runs_test is quick.
       commands: those that this paper has beside train, eval and predict.
+      command_deps: what their sources include beside :paper.
     """
-    seg_commands(runs_overrides, commands)
+    seg_commands(runs_overrides, commands, command_deps)
     native.filegroup(
         name = "record",
         srcs = [
@@ -80,7 +78,6 @@ def seg_paper(name, runs_overrides, commands = []):
     seg_cc_test(
         name = "paper_test",
         size = "medium",
-        srcs = ["paper_test.cc"],
         data = [":configs"] + native.glob(["testdata/run/**"]),
         deps = [
             ":paper",
@@ -93,12 +90,42 @@ def seg_paper(name, runs_overrides, commands = []):
         size = "medium",
         srcs = ["bad_input_test.sh"],
         args = _paths(_COMMANDS + commands),
-        data = [
-            ":programs",
-            "//common/testing:bad_input.sh",
-        ],
+        data = _COMMANDS + commands + ["//common/testing:bad_input.sh"],
     )
     seg_reproduction_full_test(
         name = "reproduction_full_test",
         paper = name,
+    )
+
+def seg_paper_test(
+        name,
+        size = "large",
+        tags = ["cpu:2"],
+        deps = [],
+        **kwargs):
+    """A test that trains a paper's configurations, or checks its record.
+
+    Args:
+      name: the test; its source is NAME.cc.
+      size: the test's size.
+      tags: the test's tags.
+      deps: beside :paper, the record's readers and TrainAndRestore.
+      **kwargs: passed to seg_cc_test.
+    """
+    seg_cc_test(
+        name = name,
+        size = size,
+        data = [":configs", ":record"],
+        tags = tags,
+        deps = [
+            ":paper",
+            "//common/base:runfiles",
+            "//common/reproduction:claims",
+            "//common/reproduction:ledger",
+            "//common/reproduction:table",
+            "//common/testing:status_matchers",
+            "//common/testing:train_and_evaluate",
+            "//third_party/libtorch:nn",
+        ] + deps,
+        **kwargs
     )

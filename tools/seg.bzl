@@ -61,8 +61,15 @@ def _with_cuda(deps, cuda_deps):
         "//conditions:default": [],
     })
 
+def _files(parts, extension):
+    """PART.extension of each part that has such a file."""
+    return native.glob([part + extension for part in parts], allow_empty = True)
+
 def seg_cc_library(
         name,
+        parts = None,
+        srcs = None,
+        hdrs = None,
         copts = [],
         linkopts = [],
         deps = [],
@@ -72,14 +79,24 @@ def seg_cc_library(
 
     Args:
       name: target.
+      parts: what it consists of: PART.cc and PART.h, or one of them; default
+        NAME.
+      srcs: default the parts' sources.
+      hdrs: default the parts' headers.
       copts: further compiler options.
       linkopts: further linker options.
       deps: what the sources include.
       cuda_deps: what it also needs under --config=cuda.
       **kwargs: passed to cc_library.
     """
+    for part in parts or []:
+        if not _files([part], ".cc") + _files([part], ".h"):
+            fail("%s: there is no %s.cc and no %s.h" % (name, part, part))
+    parts = parts or [name]
     native.cc_library(
         name = name,
+        srcs = _files(parts, ".cc") if srcs == None else srcs,
+        hdrs = _files(parts, ".h") if hdrs == None else hdrs,
         copts = _copts(copts, deps),
         linkopts = _LINKOPTS + linkopts,
         linkstatic = True,
@@ -89,25 +106,35 @@ def seg_cc_library(
 
 def seg_cc_binary(
         name,
+        srcs = None,
         copts = [],
         linkopts = [],
         deps = [],
         cuda_deps = [],
         **kwargs):
-    """A program; the arguments are those of seg_cc_library."""
+    """A program of NAME.cc; the arguments are those of seg_cc_library."""
     native.cc_binary(
         name = name,
+        srcs = [name + ".cc"] if srcs == None else srcs,
         copts = _copts(copts, deps),
         linkopts = _LINKOPTS + linkopts,
         deps = _with_cuda(deps, cuda_deps),
         **kwargs
     )
 
-def seg_cc_test(name, size = "small", deps = [], copts = [], linkopts = [], **kwargs):
-    """A GoogleTest binary; `main` comes with it."""
+def seg_cc_test(
+        name,
+        size = "small",
+        srcs = None,
+        deps = [],
+        copts = [],
+        linkopts = [],
+        **kwargs):
+    """A GoogleTest binary of NAME.cc; `main` comes with it."""
     native.cc_test(
         name = name,
         size = size,
+        srcs = [name + ".cc"] if srcs == None else srcs,
         # A test's own code runs once: to optimise it costs a quarter of its
         # compile time. (-O0 takes longest: every inline function is emitted.)
         copts = _copts(copts, deps) + ["-O1"],
@@ -127,12 +154,12 @@ def seg_cc_benchmark(name, deps = [], **kwargs):
         **kwargs
     )
 
-def seg_fuzz_test(name, srcs, corpus, deps = [], **kwargs):
+def seg_fuzz_test(name, corpus, deps = [], **kwargs):
     """A libFuzzer target under --config=fuzz, else a test that runs the corpus.
 
     Args:
-      name: the test; `bazel run --config=fuzz :name` fuzzes.
-      srcs: one file that defines LLVMFuzzerTestOneInput.
+      name: the test; `bazel run --config=fuzz :name` fuzzes. NAME.cc defines
+        LLVMFuzzerTestOneInput.
       corpus: what the plain test feeds: a zip with one member an input
         (NAME_seed_corpus.zip), or a file that is one input.
       deps: what the source includes.
@@ -141,7 +168,7 @@ def seg_fuzz_test(name, srcs, corpus, deps = [], **kwargs):
     native.cc_test(
         name = name,
         size = "small",
-        srcs = srcs,
+        srcs = [name + ".cc"],
         copts = _copts([], deps),
         linkopts = _LINKOPTS + select({
             "//tools:fuzz": ["-fsanitize=fuzzer"],

@@ -100,7 +100,7 @@ struct Paper : PaperDefaults<Config, torch::nn::Conv2d> {
                                                   const DatasetInfo&) {
     DatasetInfo parts;
     parts.class_names = {"background"};
-    parts.palette = {{9, 9, 9}};
+    parts.palette.push_back({9, 9, 9});
     for (uint8_t k = 1; k <= config.parts; ++k) {
       parts.class_names.push_back("part " + std::to_string(k));
       parts.palette.push_back({k, 0, 200});

@@ -64,7 +64,9 @@ struct PaperDefaults {
                             const Command& /*command*/) {
     return absl::OkStatus();
   }
-  // The data of the training split, where they differ from the others'.
+  // The data of the training split, where they differ from the others' (samples
+  // of the size that one network sees: "At which size does a network look?" in
+  // common/datasets/README.md).
   static DataConfig TrainingData(const Config& config) { return config.data; }
   // Weights that a training starts from, by the configuration.
   static absl::Status LoadPretrained(const Config& /*config*/,

@@ -8,6 +8,8 @@
 
 #include "common/config/config.h"
 #include "common/datasets/augment_options.h"
+#include "common/datasets/class_map_options.h"
+#include "common/datasets/resize_options.h"
 #include "nlohmann/json.hpp"
 
 namespace seg {
@@ -24,26 +26,8 @@ struct SyntheticConfig {
   int64_t hidden_quadrants = 3;  // of synthetic:digits, 1 .. 3
 };
 
-// Resizing of every sample, in training and in evaluation. At most one of:
-// exact size (both resize_height and resize_width), length of the longer side,
-// length of the shorter side (these two keep the proportions). 0: off.
-struct ResizeConfig {
-  int64_t resize_height = 0;
-  int64_t resize_width = 0;
-  int64_t resize_longer = 0;
-  int64_t resize_shorter = 0;
-};
-
-// New ids for the classes of the data, one per class: 0 .. K-1 without gaps, or
-// 255 to ignore the class. Empty: as they are. class_names: by new id; empty:
-// taken from the data. See mapped.h.
-struct ClassMapConfig {
-  std::vector<int64_t> map;
-  std::vector<std::string> class_names;
-};
-
 // The keys of its bases are keys of the section itself.
-struct DataConfig : ResizeConfig, ClassMapConfig {
+struct DataConfig : ResizeOptions, ClassMapOptions {
   // A folder under the data root, a path to a folder, a generated set
   // ("synthetic:scenes", faces, ambiguous, articulated, digits, strands), or an
   // official format and its folder: "voc2012:PATH", "voc2012:PATH+SBD_PATH",

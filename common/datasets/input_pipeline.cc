@@ -24,31 +24,32 @@ absl::StatusOr<InputPipeline> InputPipeline::Create(
     const DataConfig& config, const std::string& landmarks) {
   SEG_RETURN_IF_ERROR(ValidateResize(config));
   InputPipeline pipeline;
-  pipeline.config_ = config;
+  pipeline.align_ = config.align;
+  pipeline.resize_ = config;
   if (config.align == 0) return pipeline;
   SEG_ASSIGN_OR_RETURN(pipeline.landmarks_, Landmarks::Read(landmarks));
   return pipeline;
 }
 
 absl::StatusOr<Sample> InputPipeline::Align(const Sample& photograph) const {
-  if (config_.align == 0) return photograph;
+  if (align_ == 0) return photograph;
   SEG_ASSIGN_OR_RETURN(const Similarity map,
-                       landmarks_.ToSquare(photograph.id, config_.align));
-  return WarpSample(photograph, map, config_.align, kIgnored);
+                       landmarks_.ToSquare(photograph.id, align_));
+  return WarpSample(photograph, map, align_, kIgnored);
 }
 
 absl::StatusOr<Sample> InputPipeline::Resize(const Sample& aligned) const {
-  return ResizedSample(aligned, config_);
+  return ResizedSample(aligned, resize_);
 }
 
 at::Tensor InputPipeline::Grid(const Sample& photograph) const {
   // Centres of the photograph's pixels, in the aligned square.
   const ImageSize own = SizeOf(photograph.image);
-  const Similarity map = *landmarks_.ToSquare(photograph.id, config_.align);
+  const Similarity map = *landmarks_.ToSquare(photograph.id, align_);
   const at::TensorOptions options = at::TensorOptions().dtype(at::kDouble);
   const at::Tensor x = at::arange(own.width, options).view({1, own.width});
   const at::Tensor y = at::arange(own.height, options).view({own.height, 1});
-  const double side = static_cast<double>(config_.align);
+  const double side = static_cast<double>(align_);
   // grid_sampler without aligned corners: -1 and 1 are the square's edges,
   // whatever number of pixels the network's picture has.
   const auto relative = [&](const at::Tensor& position) {
@@ -63,7 +64,7 @@ at::Tensor InputPipeline::Grid(const Sample& photograph) const {
 at::Tensor InputPipeline::Undo(const Sample& photograph,
                                const at::Tensor& probabilities) const {
   const ImageSize own = SizeOf(photograph.image);
-  if (config_.align == 0) {
+  if (align_ == 0) {
     if (Same(own, probabilities)) return probabilities;
     return at::upsample_bilinear2d(probabilities, {own.height, own.width},
                                    /*align_corners=*/false);
@@ -81,7 +82,7 @@ at::Tensor InputPipeline::Undo(const Sample& photograph,
 at::Tensor InputPipeline::UndoLabels(const Sample& photograph,
                                      const at::Tensor& labels) const {
   const ImageSize own = SizeOf(photograph.image);
-  if (config_.align == 0) {
+  if (align_ == 0) {
     if (Same(own, labels)) return labels;
     return at::_upsample_nearest_exact2d(labels.unsqueeze(1),
                                          {own.height, own.width})

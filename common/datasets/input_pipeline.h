@@ -5,6 +5,7 @@
 #ifndef COMMON_DATASETS_INPUT_PIPELINE_H_
 #define COMMON_DATASETS_INPUT_PIPELINE_H_
 
+#include <cstdint>
 #include <string>
 
 #include "ATen/core/Tensor.h"
@@ -12,6 +13,7 @@
 #include "common/datasets/align.h"
 #include "common/datasets/data_config.h"
 #include "common/datasets/dataset.h"
+#include "common/datasets/resize_options.h"
 #include "common/io/image.h"
 
 namespace seg {
@@ -45,8 +47,9 @@ class InputPipeline {
   // Positions in the network's picture for at::grid_sampler, [1,H,W,2].
   at::Tensor Grid(const Sample& photograph) const;
 
-  DataConfig config_;
+  int64_t align_ = 0;  // side of the square; 0: off
   Landmarks landmarks_;
+  ResizeOptions resize_;
 };
 
 }  // namespace seg

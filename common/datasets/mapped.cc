@@ -164,14 +164,14 @@ absl::StatusOr<DatasetInfo> MapInfo(const DatasetInfo& info,
 }
 
 absl::StatusOr<std::shared_ptr<const Dataset>> MappedDataset(
-    std::shared_ptr<const Dataset> dataset, const ClassMapConfig& config,
+    std::shared_ptr<const Dataset> dataset, const ClassMapOptions& options,
     bool needs_flip) {
   SEG_ASSIGN_OR_RETURN(
       DatasetInfo info,
-      MapInfo(dataset->info(), config.map, config.class_names, needs_flip));
-  if (config.map.empty()) return dataset;
+      MapInfo(dataset->info(), options.map, options.class_names, needs_flip));
+  if (options.map.empty()) return dataset;
   return std::make_shared<Mapped>(std::move(dataset), std::move(info),
-                                  config.map);
+                                  options.map);
 }
 
 }  // namespace seg

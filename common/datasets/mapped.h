@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "common/datasets/data_config.h"
+#include "common/datasets/class_map_options.h"
 #include "common/datasets/dataset.h"
 
 namespace seg {
@@ -37,7 +37,7 @@ absl::StatusOr<DatasetInfo> MapInfo(const DatasetInfo& info,
 // MapInfo; `dataset` itself when the map is empty. Old ignore labels become
 // 255. needs_flip: whether pictures will be mirrored.
 absl::StatusOr<std::shared_ptr<const Dataset>> MappedDataset(
-    std::shared_ptr<const Dataset> dataset, const ClassMapConfig& config,
+    std::shared_ptr<const Dataset> dataset, const ClassMapOptions& options,
     bool needs_flip);
 
 }  // namespace seg

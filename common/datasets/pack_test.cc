@@ -546,7 +546,7 @@ TEST(CachedDatasetTest, StopsAtItsLimit) {
 }
 
 TEST(ResizedSizeTest, KeepsProportions) {
-  DataConfig config;
+  ResizeOptions config;
   const auto size = [&](int64_t h, int64_t w) {
     const ImageSize s = ResizedSize(config, {h, w});
     return std::make_pair(s.height, s.width);

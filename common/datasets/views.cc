@@ -16,20 +16,20 @@ namespace {
 
 class Resized : public Dataset {
  public:
-  Resized(std::shared_ptr<const Dataset> base, DataConfig config)
-      : base_(std::move(base)), config_(std::move(config)) {}
+  Resized(std::shared_ptr<const Dataset> base, ResizeOptions options)
+      : base_(std::move(base)), options_(options) {}
 
   const DatasetInfo& info() const override { return base_->info(); }
   int64_t size() const override { return base_->size(); }
   std::string id(int64_t index) const override { return base_->id(index); }
   absl::StatusOr<Sample> Get(int64_t index) const override {
     SEG_ASSIGN_OR_RETURN(const Sample sample, base_->Get(index));
-    return ResizedSample(sample, config_);
+    return ResizedSample(sample, options_);
   }
 
  private:
   std::shared_ptr<const Dataset> base_;
-  DataConfig config_;
+  ResizeOptions options_;
 };
 
 class First : public Dataset {
@@ -89,23 +89,24 @@ class Cached : public Dataset {
 
 }  // namespace
 
-absl::Status ValidateResize(const DataConfig& config) {
-  if ((config.resize_height == 0) != (config.resize_width == 0)) {
+absl::Status ValidateResize(const ResizeOptions& options) {
+  if ((options.resize_height == 0) != (options.resize_width == 0)) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "data.resize_height, data.resize_width: ", config.resize_height, ", ",
-        config.resize_width,
+        "data.resize_height, data.resize_width: ", options.resize_height, ", ",
+        options.resize_width,
         ", expected both positive or both 0; to keep the proportions set "
         "resize_longer or resize_shorter instead"));
   }
-  const int modes = (config.resize_height != 0) + (config.resize_longer != 0) +
-                    (config.resize_shorter != 0);
+  const int modes = (options.resize_height != 0) +
+                    (options.resize_longer != 0) +
+                    (options.resize_shorter != 0);
   if (modes > 1) {
     return absl::InvalidArgumentError(
         "data.resize_*: expected at most one of resize_height with "
         "resize_width, resize_longer, resize_shorter");
   }
-  for (const int64_t side : {config.resize_height, config.resize_width,
-                             config.resize_longer, config.resize_shorter}) {
+  for (const int64_t side : {options.resize_height, options.resize_width,
+                             options.resize_longer, options.resize_shorter}) {
     if (side < 0 || side > 16384) {
       return absl::InvalidArgumentError(
           absl::StrCat("data.resize_*: ", side, ", expected 0 .. 16384"));
@@ -114,17 +115,17 @@ absl::Status ValidateResize(const DataConfig& config) {
   return absl::OkStatus();
 }
 
-ImageSize ResizedSize(const DataConfig& config, ImageSize size) {
-  if (config.resize_height > 0) {
-    return {config.resize_height, config.resize_width};
+ImageSize ResizedSize(const ResizeOptions& options, ImageSize size) {
+  if (options.resize_height > 0) {
+    return {options.resize_height, options.resize_width};
   }
   int64_t wanted = 0;
   int64_t side = 0;
-  if (config.resize_longer > 0) {
-    wanted = config.resize_longer;
+  if (options.resize_longer > 0) {
+    wanted = options.resize_longer;
     side = std::max(size.height, size.width);
-  } else if (config.resize_shorter > 0) {
-    wanted = config.resize_shorter;
+  } else if (options.resize_shorter > 0) {
+    wanted = options.resize_shorter;
     side = std::min(size.height, size.width);
   } else {
     return size;
@@ -136,9 +137,9 @@ ImageSize ResizedSize(const DataConfig& config, ImageSize size) {
 }
 
 absl::StatusOr<Sample> ResizedSample(const Sample& sample,
-                                     const DataConfig& config) {
+                                     const ResizeOptions& options) {
   const ImageSize to =
-      ResizedSize(config, {sample.image.size(1), sample.image.size(2)});
+      ResizedSize(options, {sample.image.size(1), sample.image.size(2)});
   if (to.height * to.width > kMaxPixels) {
     return absl::InvalidArgumentError(absl::StrCat(
         sample.path, ": ", sample.image.size(2), "x", sample.image.size(1),
@@ -149,12 +150,12 @@ absl::StatusOr<Sample> ResizedSample(const Sample& sample,
 }
 
 std::shared_ptr<const Dataset> ResizedDataset(
-    std::shared_ptr<const Dataset> dataset, const DataConfig& config) {
-  if (config.resize_height == 0 && config.resize_longer == 0 &&
-      config.resize_shorter == 0) {
+    std::shared_ptr<const Dataset> dataset, const ResizeOptions& options) {
+  if (options.resize_height == 0 && options.resize_longer == 0 &&
+      options.resize_shorter == 0) {
     return dataset;
   }
-  return std::make_shared<Resized>(std::move(dataset), config);
+  return std::make_shared<Resized>(std::move(dataset), options);
 }
 
 std::shared_ptr<const Dataset> FirstSample(

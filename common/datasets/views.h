@@ -6,28 +6,28 @@
 #include <memory>
 
 #include "absl/status/status.h"
-#include "common/datasets/data_config.h"
 #include "common/datasets/dataset.h"
+#include "common/datasets/resize_options.h"
 
 namespace seg {
 
-// InvalidArgument when the resize_* keys of `config` exclude each other.
-absl::Status ValidateResize(const DataConfig& config);
+// InvalidArgument when `options` exclude each other; names the keys of the
+// `data` section.
+absl::Status ValidateResize(const ResizeOptions& options);
 
-// The size that the resize_* keys give to a picture of `size`: at least 1x1,
-// the free side rounded to the nearest pixel.
-ImageSize ResizedSize(const DataConfig& config, ImageSize size);
+// The size that `options` give to a picture of `size`: at least 1x1, the free
+// side rounded to the nearest pixel.
+ImageSize ResizedSize(const ResizeOptions& options, ImageSize size);
 
-// A sample resized by the resize_* keys of `config`. Requires
-// ValidateResize(config). InvalidArgument where the picture would become larger
-// than is allowed.
+// A sample resized as `options` say. Requires ValidateResize(options).
+// InvalidArgument where the picture would become larger than is allowed.
 absl::StatusOr<Sample> ResizedSample(const Sample& sample,
-                                     const DataConfig& config);
+                                     const ResizeOptions& options);
 
-// Every sample resized by the resize_* keys of `config`; `dataset` itself when
-// they are all 0. Requires ValidateResize(config).
+// Every sample resized as `options` say; `dataset` itself when they are all 0.
+// Requires ValidateResize(options).
 std::shared_ptr<const Dataset> ResizedDataset(
-    std::shared_ptr<const Dataset> dataset, const DataConfig& config);
+    std::shared_ptr<const Dataset> dataset, const ResizeOptions& options);
 
 // The first sample of `dataset`, which is not empty: for a rehearsal.
 std::shared_ptr<const Dataset> FirstSample(

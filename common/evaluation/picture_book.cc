@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "common/datasets/resize_options.h"
 #include "common/datasets/transforms.h"
 #include "common/datasets/views.h"
 
@@ -15,11 +16,11 @@ namespace {
 constexpr int64_t kReportSide = 1024;
 
 ImageSize ReportSize(const at::Tensor& image) {
-  DataConfig config;
+  ResizeOptions options;
   const ImageSize size = {image.size(1), image.size(2)};
   if (std::max(size.height, size.width) <= kReportSide) return size;
-  config.resize_longer = kReportSide;
-  return ResizedSize(config, size);
+  options.resize_longer = kReportSide;
+  return ResizedSize(options, size);
 }
 
 }  // namespace

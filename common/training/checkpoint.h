@@ -46,9 +46,8 @@ absl::StatusOr<CheckpointState> ReadCheckpointState(
 
 // A run, and which of its checkpoints is meant.
 struct RunRef {
-  std::string folder;  // "" for a weight file that lies in no run
-  std::string
-      checkpoint;  // the folder RUN/checkpoints/step-N, or a weight file
+  std::string folder;      // "" for a weight file that lies in no run
+  std::string checkpoint;  // RUN/checkpoints/step-N, or a weight file
 };
 
 // The run that a user means. All commands find it here.
