@@ -26,7 +26,8 @@ bad_weights
 
 # Photographs without masks train too.
 mkdir packs/plain
-cp -r packs/p/images packs/p/dataset.yaml packs/p/{train,val,test}.txt packs/plain
+cp -r packs/p/images packs/p/{train,val,test}.txt packs/plain
+echo "has_masks: false" | cat - packs/p/dataset.yaml >packs/plain/dataset.yaml
 expect 0 "" "$train" --work_dir=plain "${small[@]}" data.pack=plain
 expect 0 "" "$eval" --data_root=packs --checkpoint=plain
 
@@ -39,9 +40,8 @@ expect 2 "margin" "$train" --work_dir=other "${small[@]}" \
 expect 1 "do not fill a batch of 3" "$train" --work_dir=other "${small[@]}" \
   train.batch_size=3
 put "$odd" odd.png
-cp -r packs/p packs/odd
+cp -r packs/plain packs/odd
 for id in a b; do cp odd.png packs/odd/images/$id.png; done
-rm -r packs/odd/masks
 expect 1 "set data.resize_height and data.resize_width to 32" \
   "$train" --work_dir=other "${small[@]}" data.pack=odd
 rm -rf other

@@ -33,7 +33,8 @@ absl::Status CheckGenerator(const Config& config, const std::string& path) {
       continue;
     }
     return absl::InvalidArgumentError(absl::StrCat(
-        "--init_from: ", run.checkpoint, " has another generator: generator.", name,
+        "--init_from: ", run.checkpoint, " has another generator: generator.",
+        name,
         found == tensors.end()
             ? std::string(" is missing")
             : absl::StrCat(" is [", absl::StrJoin(found->second.sizes(), ","),

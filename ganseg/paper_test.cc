@@ -7,8 +7,8 @@ namespace seg {
 template <>
 PaperTestOptions TestOptions<ganseg::Paper>() {
   PaperTestOptions options;
-  // A step of the GAN, then of the segmenter.
-  options.small = {"gan_steps=2",
+  // Three steps of the GAN, then the segmenter's.
+  options.small = {"gan_steps=3",
                    "generator.parts=2",
                    "generator.points_per_part=2",
                    "generator.noise_size=8",
@@ -23,6 +23,7 @@ PaperTestOptions TestOptions<ganseg::Paper>() {
                    "segmenter.channels=8",
                    "segmenter.batch_size=2",
                    "eval.samples=4"};
+  options.predicting = {"gan_steps=1"};
   // What it learns four images of is not the data's but the generator's.
   options.overfit = {"gan_steps=1", "segmenter.batch_size=4",
                      "segmenter.optimizer.lr=0.01"};

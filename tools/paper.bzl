@@ -6,7 +6,11 @@ load("//tools/reproduce:defs.bzl", "seg_reproduction_full_test")
 # What every paper has: a library of common/app each.
 _COMMANDS = ["train", "eval", "predict"]
 
-def seg_commands(runs_overrides, commands = [], command_deps = []):
+def seg_commands(
+        runs_overrides,
+        commands = [],
+        command_deps = [],
+        needs_masks = True):
     """The programs of a paper, and the test of what all runs share.
 
     Makes of the folder's files
@@ -20,6 +24,7 @@ def seg_commands(runs_overrides, commands = [], command_deps = []):
       runs_overrides: of the default configuration, so that runs_test is quick.
       commands: those that this paper has beside train, eval and predict.
       command_deps: what their sources include beside :paper.
+      needs_masks: as the paper's kTrainsOnMasks.
     """
     native.filegroup(
         name = "configs",
@@ -43,14 +48,20 @@ def seg_commands(runs_overrides, commands = [], command_deps = []):
         name = "runs_test",
         size = "medium",
         srcs = ["//common/testing:runs_test.sh"],
-        args = _paths(_COMMANDS + commands) + ["--"] + runs_overrides,
+        args = _paths(_COMMANDS + commands) + ["--"] +
+               ([] if needs_masks else ["--without_masks"]) + runs_overrides,
         data = _COMMANDS + commands + ["//common/testing:bad_input.sh"],
     )
 
 def _paths(commands):
     return ["$(rootpath :%s)" % command for command in commands]
 
-def seg_paper(name, runs_overrides, commands = [], command_deps = []):
+def seg_paper(
+        name,
+        runs_overrides,
+        commands = [],
+        command_deps = [],
+        needs_masks = True):
     """Commands, record and the tests that every paper has.
 
     Makes what seg_commands makes, and of the folder's files
@@ -64,8 +75,9 @@ def seg_paper(name, runs_overrides, commands = [], command_deps = []):
       runs_overrides: of the default configuration, so that runs_test is quick.
       commands: those that this paper has beside train, eval and predict.
       command_deps: what their sources include beside :paper.
+      needs_masks: as the paper's kTrainsOnMasks.
     """
-    seg_commands(runs_overrides, commands, command_deps)
+    seg_commands(runs_overrides, commands, command_deps, needs_masks)
     native.filegroup(
         name = "record",
         srcs = [

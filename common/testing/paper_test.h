@@ -45,8 +45,10 @@ struct PaperTestOptions {
   // it was in the beginning.
   int64_t overfit_steps = 100;
   double overfit_factor = 0.5;
-  std::string overfit_loss = "loss";  // as it is logged
+  std::string overfit_loss = "loss";      // as it is logged
   std::vector<std::string> overfit = {};  // further overrides for it
+  // Further overrides with which two updates make a system that predicts.
+  std::vector<std::string> predicting = {};
   // Overrides, one at a time, that give the network another input size.
   std::vector<std::string> input_sizes = {};
   // Sides of its pictures are multiples of this.
@@ -181,7 +183,10 @@ TYPED_TEST_P(PaperTest, AnOldRunStillLoads) {
 // to the picture's own size, whatever stands between file and network.
 TYPED_TEST_P(PaperTest, PredictAndEvalSeeTheSamePixels) {
   const PaperTestOptions options = TestOptions<TypeParam>();
-  ASSERT_OK(RunTrain<TypeParam>(this->Args("run", {"train.steps=2"})));
+  std::vector<std::string> training = {"train.steps=2"};
+  training.insert(training.end(), options.predicting.begin(),
+                  options.predicting.end());
+  ASSERT_OK(RunTrain<TypeParam>(this->Args("run", training)));
   // Pictures of one odd size and one large one.
   const int64_t s = options.stride;
   const PackFixture pack;
