@@ -1,6 +1,5 @@
 #include "common/backbones/deeplab_v3.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "ATen/ATen.h"
