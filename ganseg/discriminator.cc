@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/layers/conditional_norm/kaiming.h"
+#include "common/layers/narrow_convolution/narrow_convolution.h"
 
 namespace seg {
 namespace ganseg {
@@ -18,9 +19,10 @@ using torch::nn::Linear;
 
 constexpr int64_t kColours = 3;
 
-// Works in place: neither linear layers nor convolutions need their output for
-// their gradients.
-at::Tensor LeakyRelu(at::Tensor x) { return at::leaky_relu_(x, kLeakySlope); }
+// A convolution of stride 1 and a leaky ReLU.
+at::Tensor ConvolveLeaky(const Conv2d& conv, const at::Tensor& x) {
+  return Convolution3x3(x, conv->weight, conv->bias, kLeakySlope);
+}
 
 // Side of the last map.
 int64_t LastSize(const DiscriminatorOptions& options) {
@@ -76,8 +78,8 @@ at::Tensor DownBlockImpl::forward(const at::Tensor& x) {
   TORCH_CHECK(x.dim() == 4 && x.size(2) % 2 == 0 && x.size(3) % 2 == 0,
               "DownBlock: x must be [N,C,H,W] with even H and W, got ",
               x.sizes());
-  at::Tensor main = LeakyRelu(conv0_->forward(x));
-  main = conv2_->forward(LeakyRelu(conv1_->forward(main)));
+  const at::Tensor main =
+      conv2_->forward(ConvolveLeaky(conv1_, ConvolveLeaky(conv0_, x)));
   // Not a convolution of stride 2: see the header.
   const at::Tensor every_second =
       x.slice(2, 0, std::nullopt, 2).slice(3, 0, std::nullopt, 2);
@@ -108,8 +110,8 @@ at::Tensor DiscriminatorImpl::forward(const at::Tensor& images) {
               images.sizes());
   at::Tensor x = images.contiguous(at::MemoryFormat::ChannelsLast);
   for (DownBlock& block : blocks_) x = block->forward(x);
-  x = LeakyRelu(fc0_->forward(x.flatten(1)));
-  return fc1_->forward(x).squeeze(1);
+  x = fc0_->forward(x.flatten(1));
+  return fc1_->forward(at::leaky_relu_(x, kLeakySlope)).squeeze(1);
 }
 
 int64_t MultiplyAdds(const DiscriminatorOptions& options) {

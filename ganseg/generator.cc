@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "common/layers/conditional_norm/kaiming.h"
+#include "common/layers/narrow_convolution/narrow_convolution.h"
 
 namespace seg {
 namespace ganseg {
@@ -397,9 +398,12 @@ Generated GeneratorImpl::Render(const Codes& codes) {
   // (1 - m) f + m b.
   at::Tensor y =
       at::lerp(out.foreground, out.background, out.masks.narrow(1, parts, 1));
-  y = head0_->forward(at::leaky_relu_(y, kLeakySlope));
-  if (!head1_.is_empty()) {
-    y = head1_->forward(at::leaky_relu_(y, kLeakySlope));
+  at::leaky_relu_(y, kLeakySlope);
+  if (head1_.is_empty()) {
+    y = head0_->forward(y);
+  } else {
+    y = Convolution3x3(y, head0_->weight, head0_->bias, kLeakySlope);
+    y = Convolution3x3(y, head1_->weight, head1_->bias);
   }
   out.images = y.tanh_();
   return out;

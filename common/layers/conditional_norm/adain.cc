@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "common/layers/conditional_norm/kaiming.h"
+#include "common/layers/narrow_convolution/narrow_convolution.h"
 
 namespace seg {
 
@@ -45,7 +46,8 @@ AdainConvBlockImpl::AdainConvBlockImpl(const AdainConvBlockOptions& options)
 
 at::Tensor AdainConvBlockImpl::forward(const at::Tensor& x,
                                        const at::Tensor& style) {
-  return conv_->forward(adain_->forward(x, style, kLeakySlope));
+  return Convolution3x3(adain_->forward(x, style, kLeakySlope), conv_->weight,
+                        conv_->bias);
 }
 
 }  // namespace seg

@@ -65,6 +65,17 @@ void ForBlocks(const ModulatedNormSizes& sizes, const Run& run) {
   at::parallel_for(0, blocks, grain, run);
 }
 
+// running = (1 - momentum) running + momentum value.
+void MoveRunning(at::Tensor running, const std::vector<double>& values) {
+  AT_DISPATCH_FLOATING_TYPES(running.scalar_type(), kOp, [&] {
+    scalar_t* const to = running.mutable_data_ptr<scalar_t>();
+    for (size_t c = 0; c < values.size(); ++c) {
+      to[c] += static_cast<scalar_t>(ModulatedNormImpl::kMomentum *
+                                     (values[c] - to[c]));
+    }
+  });
+}
+
 // Statistics of a batch; moves the running ones. -> mean and 1 / sqrt(variance
 // + epsilon), [C].
 std::pair<at::Tensor, at::Tensor> BatchStatistics(const at::Tensor& x,
@@ -72,28 +83,33 @@ std::pair<at::Tensor, at::Tensor> BatchStatistics(const at::Tensor& x,
                                                   at::Tensor running_var) {
   const ModulatedNormSizes sizes = Sizes(x);
   const int64_t c = sizes.channels, blocks = ModulatedNormBlocks(sizes);
+  const double count = static_cast<double>(sizes.images * sizes.pixels);
   const at::Tensor parts = at::empty({2, blocks, c}, x.options());
-  const at::Tensor whole = at::empty({2, c}, x.options().dtype(at::kDouble));
+  const at::Tensor mean = at::empty({c}, x.options());
+  const at::Tensor inverse = at::empty({c}, x.options());
+  std::vector<double> means(c), squares(c), variances(c);
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), kOp, [&] {
     const scalar_t* from = x.const_data_ptr<scalar_t>();
-    scalar_t* mean = parts.mutable_data_ptr<scalar_t>();
-    scalar_t* squares = mean + blocks * c;
+    scalar_t* const block_means = parts.mutable_data_ptr<scalar_t>();
+    scalar_t* const block_squares = block_means + blocks * c;
     ForBlocks(sizes, [&](int64_t begin, int64_t end) {
-      ModulatedNormStatistics(sizes, from, mean, squares, begin, end);
+      ModulatedNormStatistics(sizes, from, block_means, block_squares, begin,
+                              end);
     });
-    double* to = whole.mutable_data_ptr<double>();
-    ModulatedNormCombine(sizes, mean, squares, to, to + c);
+    ModulatedNormCombine(sizes, block_means, block_squares, means.data(),
+                         squares.data());
+    scalar_t* const m = mean.mutable_data_ptr<scalar_t>();
+    scalar_t* const r = inverse.mutable_data_ptr<scalar_t>();
+    for (int64_t i = 0; i < c; ++i) {
+      m[i] = static_cast<scalar_t>(means[i]);
+      r[i] = static_cast<scalar_t>(
+          1 / std::sqrt(squares[i] / count + ModulatedNormImpl::kEpsilon));
+      variances[i] = squares[i] / (count - 1);
+    }
   });
-  const double count = static_cast<double>(sizes.images * sizes.pixels);
-  const at::Tensor mean = whole[0], squares = whole[1];
-  running_mean.lerp_(mean.to(running_mean.scalar_type()),
-                     ModulatedNormImpl::kMomentum);
-  running_var.lerp_((squares / (count - 1)).to(running_var.scalar_type()),
-                    ModulatedNormImpl::kMomentum);
-  return {mean.to(x.scalar_type()),
-          (squares / count + ModulatedNormImpl::kEpsilon)
-              .rsqrt_()
-              .to(x.scalar_type())};
+  MoveRunning(running_mean, means);
+  MoveRunning(running_var, variances);
+  return {mean, inverse};
 }
 
 class ModulatedNormFunction
@@ -256,10 +272,6 @@ void Check(const at::Tensor& x, const std::vector<Modulation>& modulations,
                 "ModulatedNorm: a modulation must be [", x.size(0), ",",
                 2 * channels, ",", x.size(2), ",", x.size(3), "] or [",
                 x.size(0), ",", 2 * channels, "], got ", t.sizes());
-    TORCH_CHECK(t.scalar_type() == x.scalar_type() && t.device() == x.device(),
-                "ModulatedNorm: a modulation must be ", x.scalar_type(), " on ",
-                x.device(), ", as x, got ", t.scalar_type(), " on ",
-                t.device());
     TORCH_CHECK(m.slope >= 0 && m.slope <= 1,
                 "ModulatedNorm: slope must be in [0,1], got ", m.slope);
   }
@@ -286,6 +298,13 @@ std::vector<at::Tensor> ModulatedNormImpl::forward(
   TORCH_CHECK(x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble,
               "ModulatedNorm: x must be float32 or float64, got ",
               x.scalar_type());
+  for (const Modulation& m : modulations) {
+    TORCH_CHECK(
+        m.gamma_beta.scalar_type() == x.scalar_type() && m.gamma_beta.is_cpu(),
+        "ModulatedNorm: a modulation must be ", x.scalar_type(),
+        " on the CPU, as x, got ", m.gamma_beta.scalar_type(), " on ",
+        m.gamma_beta.device());
+  }
   const at::Tensor map = ChannelsLast(x);
   at::Tensor mean, inverse;
   {

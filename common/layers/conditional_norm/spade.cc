@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "common/layers/conditional_norm/kaiming.h"
+#include "common/layers/narrow_convolution/narrow_convolution.h"
 
 namespace seg {
 namespace {
@@ -12,6 +13,11 @@ namespace {
 torch::nn::Conv2d MakeConv3x3(int64_t in, int64_t out) {
   return torch::nn::Conv2d(
       torch::nn::Conv2dOptions(in, out, /*kernel_size=*/3).padding(1));
+}
+
+at::Tensor Convolve(const torch::nn::Conv2d& conv, const at::Tensor& x,
+                    double slope = 1) {
+  return Convolution3x3(x, conv->weight, conv->bias, slope);
 }
 
 }  // namespace
@@ -32,8 +38,7 @@ SpadeModulationImpl::SpadeModulationImpl(const SpadeOptions& options)
 }
 
 at::Tensor SpadeModulationImpl::forward(const at::Tensor& style) {
-  at::Tensor h = hidden_->forward(style);
-  return affine_->forward(at::leaky_relu_(h, kLeakySlope));
+  return Convolve(affine_, Convolve(hidden_, style, kLeakySlope));
 }
 
 SpadeImpl::SpadeImpl(const SpadeOptions& options) : torch::nn::Module("Spade") {
@@ -75,11 +80,11 @@ at::Tensor SpadeResBlockImpl::forward(const at::Tensor& x,
   }
   const std::vector<at::Tensor> normal = norm0_->forward(x, of_x);
   const at::Tensor middle =
-      norm1_->forward(conv0_->forward(normal[0]),
+      norm1_->forward(Convolve(conv0_, normal[0]),
                       {{modulation1_->forward(style), kLeakySlope}})[0];
-  at::Tensor y = conv1_->forward(middle);
-  return y.add_(conv_shortcut_.is_empty() ? x
-                                          : conv_shortcut_->forward(normal[1]));
+  at::Tensor y = Convolve(conv1_, middle);
+  return y.add_(
+      conv_shortcut_.is_empty() ? x : Convolve(conv_shortcut_, normal[1]));
 }
 
 }  // namespace seg

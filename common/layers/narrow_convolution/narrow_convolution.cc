@@ -1,0 +1,251 @@
+#include "common/layers/narrow_convolution/narrow_convolution.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <c10/core/GradMode.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <tuple>
+
+#include "common/layers/narrow_convolution/narrow_convolution_cpu.h"
+
+namespace seg {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+constexpr char kOp[] = "NarrowConvolution";
+
+// Products of channels up to which our kernels are the faster ones.
+constexpr int64_t kMaxChannelProducts = 2048;
+
+at::Tensor ChannelsLast(const at::Tensor& x) {
+  return x.contiguous(at::MemoryFormat::ChannelsLast);
+}
+
+NarrowConvolutionSizes Sizes(const at::Tensor& x, const at::Tensor& weight) {
+  return {x.size(2), x.size(3), x.size(1), weight.size(0)};
+}
+
+// bias, and zeros up to whole vectors.
+template <typename T>
+at::Tensor PadBias(const at::Tensor& bias) {
+  const int64_t out = bias.size(0);
+  const at::Tensor padded =
+      at::empty({NarrowConvolutionPadded<T>(out)}, bias.options());
+  T* const to = padded.mutable_data_ptr<T>();
+  const at::Tensor dense = bias.contiguous();
+  const T* const from = dense.const_data_ptr<T>();
+  for (int64_t o = 0; o < padded.size(0); ++o) to[o] = o < out ? from[o] : T(0);
+  return padded;
+}
+
+at::Tensor RunForward(const at::Tensor& x, const at::Tensor& weight_any,
+                      const at::Tensor& bias, double slope) {
+  const NarrowConvolutionSizes sizes = Sizes(x, weight_any);
+  const int64_t images = x.size(0);
+  const at::Tensor y = at::empty({images, sizes.out, sizes.height, sizes.width},
+                                 x.options(), at::MemoryFormat::ChannelsLast);
+  if (y.numel() == 0) return y;
+  const at::Tensor weight = weight_any.contiguous();
+  AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), kOp, [&] {
+    const at::Tensor packed =
+        at::empty({9 * sizes.in * NarrowConvolutionPadded<scalar_t>(sizes.out)},
+                  x.options());
+    scalar_t* const w = packed.mutable_data_ptr<scalar_t>();
+    NarrowConvolutionPack(sizes, weight.const_data_ptr<scalar_t>(), w);
+    const at::Tensor padded_bias = PadBias<scalar_t>(bias);
+    const scalar_t* const b = padded_bias.const_data_ptr<scalar_t>();
+    const scalar_t* const from = x.const_data_ptr<scalar_t>();
+    scalar_t* const to = y.mutable_data_ptr<scalar_t>();
+    const int64_t chunks = NarrowConvolutionChunks<scalar_t>(sizes);
+    const int64_t pixels = sizes.height * sizes.width;
+    at::parallel_for(0, images * chunks, 1, [&](int64_t begin, int64_t end) {
+      const at::Tensor scratch =
+          at::empty({NarrowConvolutionScratch<scalar_t>(sizes)}, x.options());
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t image = i / chunks;
+        NarrowConvolutionForward(
+            sizes, i % chunks, from + image * pixels * sizes.in, w, b,
+            static_cast<scalar_t>(slope), to + image * pixels * sizes.out,
+            scratch.mutable_data_ptr<scalar_t>());
+      }
+    });
+  });
+  return y;
+}
+
+// Adds up `images` arrays of `count` values, in order.
+template <typename T>
+void SumImages(const T* parts, int64_t images, int64_t count, T* total) {
+  std::copy(parts, parts + count, total);
+  for (int64_t n = 1; n < images; ++n) {
+    const T* const part = parts + n * count;
+    for (int64_t i = 0; i < count; ++i) total[i] += part[i];
+  }
+}
+
+// Gradients of x, weight and bias; undefined where not wanted.
+std::tuple<at::Tensor, at::Tensor, at::Tensor> RunBackward(
+    const at::Tensor& x, const at::Tensor& weight_any, const at::Tensor& y,
+    const at::Tensor& y_gradient, double slope, bool want_x, bool want_weight) {
+  const NarrowConvolutionSizes sizes = Sizes(x, weight_any);
+  const int64_t images = x.size(0);
+  at::Tensor x_gradient, weight_gradient, bias_gradient;
+  if (want_x) {
+    x_gradient =
+        at::empty(x.sizes(), x.options(), at::MemoryFormat::ChannelsLast);
+  }
+  if (x.numel() == 0) {
+    if (want_weight) {
+      weight_gradient = at::zeros_like(weight_any);
+      bias_gradient = at::zeros({sizes.out}, x.options());
+    }
+    return {x_gradient, weight_gradient, bias_gradient};
+  }
+  const at::Tensor weight = weight_any.contiguous();
+  AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), kOp, [&] {
+    const int64_t out = NarrowConvolutionPadded<scalar_t>(sizes.out);
+    const int64_t taps = 9 * sizes.in * out;
+    at::Tensor packed, parts;
+    scalar_t* w = nullptr;
+    if (want_x) {
+      packed = at::empty(
+          {9 * out * NarrowConvolutionPadded<scalar_t>(sizes.in)}, x.options());
+      w = packed.mutable_data_ptr<scalar_t>();
+      NarrowConvolutionPackTransposed(sizes, weight.const_data_ptr<scalar_t>(),
+                                      w);
+    }
+    scalar_t* part = nullptr;
+    if (want_weight) {
+      parts = at::empty({images + 1, taps + out}, x.options());
+      part = parts.mutable_data_ptr<scalar_t>();
+    }
+    const scalar_t* const in = x.const_data_ptr<scalar_t>();
+    const scalar_t* const value =
+        slope == 1 ? nullptr : y.const_data_ptr<scalar_t>();
+    const scalar_t* const g = y_gradient.const_data_ptr<scalar_t>();
+    scalar_t* const to =
+        want_x ? x_gradient.mutable_data_ptr<scalar_t>() : nullptr;
+    const int64_t in_image = sizes.height * sizes.width * sizes.in;
+    const int64_t out_image = sizes.height * sizes.width * sizes.out;
+    at::parallel_for(0, images, 1, [&](int64_t begin, int64_t end) {
+      const at::Tensor scratch =
+          at::empty({NarrowConvolutionScratch<scalar_t>(sizes)}, x.options());
+      for (int64_t n = begin; n < end; ++n) {
+        scalar_t* const own =
+            want_weight ? part + (n + 1) * (taps + out) : nullptr;
+        NarrowConvolutionBackward(
+            sizes, in + n * in_image,
+            value == nullptr ? nullptr : value + n * out_image,
+            g + n * out_image, w, static_cast<scalar_t>(slope),
+            want_x ? to + n * in_image : nullptr, own,
+            want_weight ? own + taps : nullptr,
+            scratch.mutable_data_ptr<scalar_t>());
+      }
+    });
+    if (want_weight) {
+      SumImages(part + taps + out, images, taps + out, part);
+      const at::Tensor total = parts[0];
+      weight_gradient = total.narrow(0, 0, taps)
+                            .view({3, 3, sizes.in, out})
+                            .narrow(3, 0, sizes.out)
+                            .permute({3, 2, 0, 1})
+                            .contiguous();
+      bias_gradient = total.narrow(0, taps, sizes.out).clone();
+    }
+  });
+  return {x_gradient, weight_gradient, bias_gradient};
+}
+
+class NarrowConvolutionFunction
+    : public torch::autograd::Function<NarrowConvolutionFunction> {
+ public:
+  // x is channels-last.
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x,
+                            const at::Tensor& weight, const at::Tensor& bias,
+                            double slope) {
+    at::Tensor y = RunForward(x, weight, bias, slope);
+    context->save_for_backward({x, weight, slope == 1 ? at::Tensor() : y});
+    context->saved_data["slope"] = slope;
+    return y;
+  }
+
+  static variable_list backward(AutogradContext* context,
+                                const variable_list& gradients) {
+    const variable_list saved = context->get_saved_variables();
+    const at::Tensor &x = saved[0], &weight = saved[1];
+    const double slope = context->saved_data["slope"].toDouble();
+    const bool want_x = context->needs_input_grad(0);
+    const bool want_weight =
+        context->needs_input_grad(1) || context->needs_input_grad(2);
+    at::Tensor x_gradient, weight_gradient, bias_gradient;
+    if (c10::GradMode::is_enabled()) {
+      at::Tensor g = gradients[0];
+      if (slope != 1) {
+        // The sign of y is all that matters: nothing flows back to it.
+        g = at::leaky_relu_backward(g, saved[2].detach(), slope,
+                                    /*self_is_result=*/true);
+      }
+      std::tie(x_gradient, weight_gradient, bias_gradient) =
+          at::convolution_backward(
+              g, x, weight, at::IntArrayRef{weight.size(0)}, /*stride=*/{1, 1},
+              /*padding=*/{1, 1}, /*dilation=*/{1, 1}, /*transposed=*/false,
+              /*output_padding=*/{0, 0}, /*groups=*/1,
+              {want_x, want_weight, want_weight});
+    } else {
+      std::tie(x_gradient, weight_gradient, bias_gradient) =
+          RunBackward(x, weight, saved[2], ChannelsLast(gradients[0]), slope,
+                      want_x, want_weight);
+    }
+    return {x_gradient, weight_gradient, bias_gradient, at::Tensor()};
+  }
+};
+
+void Check(const at::Tensor& x, const at::Tensor& weight,
+           const at::Tensor& bias, double slope) {
+  TORCH_CHECK(weight.dim() == 4 && weight.size(2) == 3 && weight.size(3) == 3,
+              "NarrowConvolution: weight must be [O,C,3,3], got ",
+              weight.sizes());
+  TORCH_CHECK(x.dim() == 4 && x.size(1) == weight.size(1),
+              "NarrowConvolution: x must be [N,", weight.size(1), ",H,W] for ",
+              "weight ", weight.sizes(), ", got ", x.sizes());
+  TORCH_CHECK(bias.dim() == 1 && bias.size(0) == weight.size(0),
+              "NarrowConvolution: bias must be [", weight.size(0), "], got ",
+              bias.sizes());
+  TORCH_CHECK(x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble,
+              "NarrowConvolution: x must be float32 or float64, got ",
+              x.scalar_type());
+  TORCH_CHECK(weight.scalar_type() == x.scalar_type() &&
+                  bias.scalar_type() == x.scalar_type(),
+              "NarrowConvolution: weight and bias must be ", x.scalar_type(),
+              ", as x, got ", weight.scalar_type(), " and ",
+              bias.scalar_type());
+  TORCH_CHECK(x.is_cpu() && weight.is_cpu() && bias.is_cpu(),
+              "NarrowConvolution: x, weight and bias must be on the CPU, got ",
+              x.device(), ", ", weight.device(), " and ", bias.device());
+  TORCH_CHECK(slope >= 0 && slope <= 1,
+              "NarrowConvolution: slope must be in [0,1], got ", slope);
+}
+
+}  // namespace
+
+at::Tensor NarrowConvolution(const at::Tensor& x, const at::Tensor& weight,
+                             const at::Tensor& bias, double slope) {
+  Check(x, weight, bias, slope);
+  return NarrowConvolutionFunction::apply(ChannelsLast(x), weight, bias, slope);
+}
+
+at::Tensor Convolution3x3(const at::Tensor& x, const at::Tensor& weight,
+                          const at::Tensor& bias, double slope) {
+  const bool ours =
+      x.is_cpu() &&
+      (x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble) &&
+      weight.size(0) * weight.size(1) <= kMaxChannelProducts;
+  if (ours) return NarrowConvolution(x, weight, bias, slope);
+  at::Tensor y = at::conv2d(x, weight, bias, /*stride=*/1, /*padding=*/1);
+  return slope == 1 ? y : at::leaky_relu_(y, slope);
+}
+
+}  // namespace seg
