@@ -161,7 +161,7 @@ double Silhouette(const at::Tensor& x, const at::Tensor& labels) {
               "Silhouette: labels must be integers [", x.size(0), "], got ",
               labels.scalar_type(), " ", labels.sizes());
   if (x.size(0) == 0) return std::numeric_limits<double>::quiet_NaN();
-  const at::Tensor points = x.detach().to(at::kCPU, at::kDouble);
+  const at::Tensor points = x.detach().to(at::kCPU, at::kDouble).contiguous();
   const auto [names, clusters] = at::_unique(
       labels.to(at::kCPU, at::kLong), /*sorted=*/true, /*return_inverse=*/true);
   const int64_t count = names.size(0);

@@ -99,8 +99,8 @@ struct Case {
 };
 
 // Outputs and gradients of x and the modulations, one list.
-variable_list Run(bool composite, const Case& c, at::ScalarType type,
-                  ModulatedNorm* norm_out = nullptr) {
+variable_list Forward(bool composite, const Case& c, at::ScalarType type,
+                      ModulatedNorm* norm_out = nullptr) {
   ModulatedNorm norm = Randomised(ModulatedNorm(c.channels));
   norm->to(type);
   norm->train(c.training);
@@ -145,8 +145,8 @@ TEST(ModulatedNormTest, AgreesWithLibTorch) {
   ForEachTarget([&](const char* name) {
     for (const Case& c : cases) {
       for (const at::ScalarType type : {at::kDouble, at::kFloat}) {
-        const variable_list expected = Run(/*composite=*/true, c, type);
-        const variable_list got = Run(/*composite=*/false, c, type);
+        const variable_list expected = Forward(/*composite=*/true, c, type);
+        const variable_list got = Forward(/*composite=*/false, c, type);
         ASSERT_EQ(expected.size(), got.size());
         for (size_t i = 0; i < got.size(); ++i) {
           // Sums of up to 700 values of order 1, relative to the largest.
@@ -229,9 +229,9 @@ TEST(ModulatedNormTest, ThreadsChangeNothing) {
   const Case c = {4, 24, 30, 30, true, true, 2};
   const int threads = at::get_num_threads();
   at::set_num_threads(1);
-  const variable_list one = Run(/*composite=*/false, c, at::kFloat);
+  const variable_list one = Forward(/*composite=*/false, c, at::kFloat);
   at::set_num_threads(2);
-  const variable_list two = Run(/*composite=*/false, c, at::kFloat);
+  const variable_list two = Forward(/*composite=*/false, c, at::kFloat);
   at::set_num_threads(threads);
   for (size_t i = 0; i < one.size(); ++i) {
     EXPECT_TRUE(at::equal(one[i], two[i])) << i;

@@ -59,8 +59,8 @@ TEST(NarrowConvolutionTest, HandWorked) {
 }
 
 // Outputs and gradients.
-variable_list Run(bool plain, const std::vector<at::Tensor>& inputs,
-                  double slope) {
+variable_list Forward(bool plain, const std::vector<at::Tensor>& inputs,
+                      double slope) {
   const at::Tensor y =
       plain ? Plain(inputs[0], inputs[1], inputs[2], slope)
             : NarrowConvolution(inputs[0], inputs[1], inputs[2], slope);
@@ -84,8 +84,8 @@ TEST(NarrowConvolutionTest, AgreesWithLibTorch) {
       for (const double slope : {1.0, 0.2, 0.0}) {
         for (const at::ScalarType type : {at::kDouble, at::kFloat}) {
           const auto inputs = Inputs(s[0], s[1], s[2], s[3], s[4], type);
-          const variable_list expected = Run(/*plain=*/true, inputs, slope);
-          const variable_list got = Run(/*plain=*/false, inputs, slope);
+          const variable_list expected = Forward(/*plain=*/true, inputs, slope);
+          const variable_list got = Forward(/*plain=*/false, inputs, slope);
           for (size_t i = 0; i < got.size(); ++i) {
             // Sums of up to 3600 products, relative to the largest.
             const double tolerance =
@@ -140,7 +140,7 @@ TEST(NarrowConvolutionTest, SecondDerivatives) {
 // Gradients that nobody wants are not computed, those that are stay the same.
 TEST(NarrowConvolutionTest, FrozenInputs) {
   const auto all = Inputs(2, 4, 6, 5, 5);
-  const variable_list expected = Run(/*plain=*/false, all, 0.2);
+  const variable_list expected = Forward(/*plain=*/false, all, 0.2);
   const at::Tensor cotangent = Random({2, 6, 5, 5}, 9);
   for (size_t wanted = 0; wanted < 3; ++wanted) {
     std::vector<at::Tensor> inputs;
@@ -158,9 +158,9 @@ TEST(NarrowConvolutionTest, ThreadsChangeNothing) {
   const auto inputs = Inputs(5, 8, 16, 30, 30, at::kFloat);
   const int threads = at::get_num_threads();
   at::set_num_threads(1);
-  const variable_list one = Run(/*plain=*/false, inputs, 0.2);
+  const variable_list one = Forward(/*plain=*/false, inputs, 0.2);
   at::set_num_threads(2);
-  const variable_list two = Run(/*plain=*/false, inputs, 0.2);
+  const variable_list two = Forward(/*plain=*/false, inputs, 0.2);
   at::set_num_threads(threads);
   for (size_t i = 0; i < one.size(); ++i) {
     EXPECT_TRUE(at::equal(one[i], two[i])) << i;
@@ -169,7 +169,7 @@ TEST(NarrowConvolutionTest, ThreadsChangeNothing) {
 
 TEST(NarrowConvolutionTest, EmptyBatch) {
   const auto inputs = Inputs(0, 3, 4, 5, 5);
-  const variable_list got = Run(/*plain=*/false, inputs, 0.2);
+  const variable_list got = Forward(/*plain=*/false, inputs, 0.2);
   EXPECT_THAT(got[0].sizes(), ElementsAre(0, 4, 5, 5));
   EXPECT_THAT(got[1].sizes(), ElementsAre(0, 3, 5, 5));
   EXPECT_EQ(got[2].abs().max().item<double>(), 0);
