@@ -54,7 +54,7 @@ struct Sums {
   int64_t samples = 0;
   at::Tensor parts;  // [K], pictures that have the part
   double background = 0, sharpness = 0, concentration = 0, distance = 0;
-  double rule_share = 0;
+  double scale = 0, rule_share = 0;
   ForegroundIou own, other;
 };
 
@@ -74,6 +74,7 @@ void AddBatch(const Generated& generated, Rule rule, Sums* sums) {
   sums->sharpness += weight * generated.masks.amax(1).mean().item<double>();
   sums->concentration +=
       weight * Concentration(generated.masks, generated.centres).item<double>();
+  sums->scale += weight * generated.scales.mean().item<double>();
   // PartCentres' grid runs from 0 to size.
   const double size = static_cast<double>(generated.masks.size(2));
   const at::Tensor centres =
@@ -140,6 +141,7 @@ absl::Status GeneratorScores::Finish(Findings* findings) {
   scalars["sharpness"] = sums.sharpness / n;
   scalars["concentration"] = sums.concentration / n;
   scalars["centre_distance"] = sums.distance / n;
+  scalars["mean_scale"] = sums.scale / n;
   std::string table = absl::StrFormat(
       "%d generated pictures: part usage %.2f, background %.2f, sharpness "
       "%.2f, concentration %.3f, centre distance %.3f",

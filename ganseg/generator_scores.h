@@ -31,6 +31,8 @@ struct GeneratorScoresOptions {
 //   sharpness           mean of the largest mask
 //   concentration       losses.h
 //   centre_distance     mean distance of a mask's centre from its part's
+//   mean_scale          of the parts (tau of heatmaps.h): what one fixed scale
+//                       for all would be
 // and with a rule, where the picture's labels by that rule are the truth,
 //   generated_iou       mean foreground IoU of the masks
 //   generated_iou_other the same against the labels of the next picture

@@ -130,6 +130,7 @@ absl::Status PartAgreement::Finish(Findings* findings) {
     iou = disc_iou_[disc] / static_cast<double>(images_);
   }
   scalars["disc_foreground_iou"] = iou;
+  scalars["foreground_gain"] = scalars["foreground_iou"] - iou;
   findings->json["disc_share"] = share;
   absl::StrAppendFormat(
       &table, "\n%-14s%12s  (%s %% of the image, %s)", "centred disc",

@@ -29,6 +29,7 @@ struct PartAgreementOptions {
 //   foreground_nmi, foreground_ari   the same over true foreground alone
 // (cluster_agreement.h), and once
 //   disc_foreground_iou              of the centred disc
+//   foreground_gain                  of the main output over the disc
 // Ignored pixels count nowhere. A table of a row an output and one for the
 // disc, and facts of the main output for the report. JSON: "disc_share".
 class PartAgreement : public Measure {

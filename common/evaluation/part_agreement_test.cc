@@ -107,6 +107,8 @@ TEST(PartAgreementTest, ByHand) {
   EXPECT_LT(m.at("other/part_nmi"), 0.5);
   // A quarter of the image: the four pixels in the middle.
   EXPECT_NEAR(m.at("disc_foreground_iou"), 4 / (4 + 1e-6), 1e-14);
+  EXPECT_DOUBLE_EQ(m.at("foreground_gain"),
+                   m.at("foreground_iou") - m.at("disc_foreground_iou"));
   EXPECT_NEAR(findings.json.at("disc_share").get<double>(), 0.25, 1e-14);
   ASSERT_FALSE(findings.tables.empty());
   EXPECT_THAT(findings.tables[0],
