@@ -3,5 +3,6 @@
 PAPERS = [
     "cgm",
     "crfgrad",
+    "ganseg",
     "spn",
 ]
