@@ -89,6 +89,13 @@ struct GansegEvalConfig : EvalConfig {
   int64_t samples = 320;  // pictures that the generator is judged by
   int64_t seed = 1;       // of their noise
   Rule rule = Rule::kNone;
+  // Also the Frechet distance between the split's images and as many samples as
+  // above, in the final report and in eval: of EfficientNet-Lite0's features,
+  // or with `inception`, a TorchScript file, the FID (image_features.h).
+  bool frechet = false;
+  std::string inception;
+  // Rows of the landmarks whose distance is the unit of the landmark error.
+  std::vector<int64_t> eyes = {0, 1};
 };
 
 // What `sample` draws (sample.cc).

@@ -1,9 +1,6 @@
 #include "ganseg/generator_scores.h"
 
 #include <ATen/ATen.h>
-#include <ATen/CPUGeneratorImpl.h>
-#include <ATen/Context.h>
-#include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <string>
@@ -14,6 +11,7 @@
 #include "common/datasets/synthetic/articulated.h"
 #include "common/metrics/foreground_iou.h"
 #include "common/metrics/landmark_regression.h"
+#include "ganseg/draw.h"
 #include "ganseg/losses.h"
 #include "ganseg/pictures.h"
 
@@ -21,24 +19,8 @@ namespace seg {
 namespace ganseg {
 namespace {
 
-constexpr int64_t kBatch = 32;
 // A part is there from this share of the picture on.
 constexpr double kPartShare = 0.002;
-
-// The default generator of a device, seeded while this lives.
-class Seeded {
- public:
-  Seeded(c10::Device device, uint64_t seed)
-      : generator_(at::globalContext().defaultGenerator(device)),
-        state_(generator_.get_state()) {
-    generator_.set_current_seed(seed);
-  }
-  ~Seeded() { generator_.set_state(state_); }
-
- private:
-  at::Generator generator_;
-  const at::Tensor state_;
-};
 
 at::Tensor LabelsBy(Rule rule, const at::Tensor& colours) {
   switch (rule) {
@@ -115,24 +97,19 @@ absl::Status GeneratorScores::Add(const Scored& image) {
 }
 
 absl::Status GeneratorScores::Finish(Findings* findings) {
-  const at::NoGradGuard no_grad;
-  const Seeded seeded(model_->device(), options_.seed);
-  Generator& generator = model_->generator();
   Sums sums;
   Generated shown;
-  while (sums.samples < options_.samples) {
-    const int64_t count = std::min(kBatch, options_.samples - sums.samples);
-    const Generated generated = generator->forward(
-        SampleLatents(count, generator->options(), model_->device()));
-    AddBatch(generated, options_.rule, &sums);
-    if (!shown.images.defined()) {
-      shown.images =
-          generated.images.narrow(0, 0, std::min(count, options_.pictures));
-      shown.masks = generated.masks.narrow(0, 0, shown.images.size(0));
-      shown.points = generated.points.narrow(0, 0, shown.images.size(0));
-      shown.centres = generated.centres.narrow(0, 0, shown.images.size(0));
-    }
-  }
+  DrawSamples(model_, options_.samples, options_.seed,
+              [&](const Generated& generated) {
+                AddBatch(generated, options_.rule, &sums);
+                if (shown.images.defined()) return;
+                const int64_t count =
+                    std::min(generated.images.size(0), options_.pictures);
+                shown.images = generated.images.narrow(0, 0, count);
+                shown.masks = generated.masks.narrow(0, 0, count);
+                shown.points = generated.points.narrow(0, 0, count);
+                shown.centres = generated.centres.narrow(0, 0, count);
+              });
   const double n = static_cast<double>(sums.samples);
   Metrics& scalars = findings->scalars;
   const at::Tensor usage = sums.parts / n;

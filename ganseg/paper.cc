@@ -5,12 +5,15 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/backbones/image_features.h"
 #include "common/backbones/pretrained.h"
 #include "common/backbones/state_dict.h"
 #include "common/base/status_macros.h"
+#include "common/evaluation/landmark_error.h"
 #include "common/evaluation/part_agreement.h"
 #include "common/io/voc_palette.h"
 #include "common/training/checkpoint.h"
+#include "ganseg/frechet_score.h"
 #include "ganseg/generator_scores.h"
 #include "ganseg/task.h"
 
@@ -20,6 +23,12 @@ namespace {
 
 // Enough of them to see a collapse.
 constexpr int64_t kValidationSamples = 64;
+
+absl::StatusOr<ImageFeatures> OpenFeatures(const std::string& inception,
+                                           c10::Device device) {
+  return inception.empty() ? ImageFeatures::EfficientNetLite0(device)
+                           : ImageFeatures::Inception(inception, device);
+}
 
 // The generator that a segmenter learns from must come whole.
 absl::Status CheckGenerator(const Config& config, const std::string& path) {
@@ -62,6 +71,15 @@ absl::Status CheckTraining(const Config& config, const MainArgs& args) {
 absl::Status Paper::Check(const Config& config, const DatasetInfo& /*info*/,
                           const MainArgs& args, const Command& command) {
   SEG_RETURN_IF_ERROR(CheckNetworks(config));
+  if (config.eval.eyes.size() != 2) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("eval.eyes: expected two rows of landmarks, got ",
+                     config.eval.eyes.size(), " numbers"));
+  }
+  if (config.eval.frechet) {
+    SEG_RETURN_IF_ERROR(
+        OpenFeatures(config.eval.inception, c10::kCPU).status());
+  }
   if (command == Command::kTrain) return CheckTraining(config, args);
   if (command == Command::kPredict && !config.has_segmenter()) {
     return absl::InvalidArgumentError(
@@ -121,6 +139,14 @@ Measures Paper::MakeMeasures(const Config& config, System& system,
   if (system.model()->segmenter_updates() > 0 && info.has_masks) {
     measures.push_back(std::make_unique<PartAgreement>(info, system.Names()));
   }
+  if (system.model()->segmenter_updates() > 0 &&
+      moment != Moment::kValidation && !config.data.landmarks.empty()) {
+    LandmarkErrorOptions landmarks;
+    landmarks.first = config.eval.eyes[0];
+    landmarks.second = config.eval.eyes[1];
+    measures.push_back(
+        std::make_unique<LandmarkError>(system.Names(), landmarks));
+  }
   GeneratorScoresOptions options;
   options.samples = config.eval.samples;
   if (moment == Moment::kValidation) {
@@ -130,6 +156,14 @@ Measures Paper::MakeMeasures(const Config& config, System& system,
   options.rule = config.eval.rule;
   measures.push_back(
       std::make_unique<GeneratorScores>(system.model(), options));
+  if (config.eval.frechet && moment != Moment::kValidation) {
+    absl::StatusOr<ImageFeatures> features =
+        OpenFeatures(config.eval.inception, system.model()->device());
+    // Check has opened it once.
+    TORCH_CHECK(features.ok(), std::string(features.status().message()));
+    measures.push_back(std::make_unique<FrechetScore>(
+        system.model(), *std::move(features), options.samples, options.seed));
+  }
   return measures;
 }
 
