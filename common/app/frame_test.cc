@@ -248,7 +248,7 @@ TEST_F(FrameTest, ACommandOfItsOwn) {
   args.overrides = {"parts=3"};
   EXPECT_THAT(RunCommand<Paper>(args, kSample, body),
               StatusIs(absl::StatusCode::kInvalidArgument,
-                       HasSubstr("fits the model")));
+                       HasSubstr("no tensor of the weights fits the model")));
   args.checkpoint = root_ + "/nowhere";
   EXPECT_THAT(
       RunCommand<Paper>(args, kSample, body),

@@ -20,7 +20,6 @@ namespace toy {
 struct Config : PaperConfig {
   EvalConfig eval;
   int64_t width = 16;
-
   static std::vector<KeyRule> Rules() {
     return PaperRules({{"width", 1, 1024}});
   }
