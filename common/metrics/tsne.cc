@@ -128,7 +128,8 @@ at::Tensor Tsne(const at::Tensor& x, const TsneOptions& options) {
       "Tsne: perplexity must be from 1 to below the number of points ", n,
       ", got ", options.perplexity);
   TORCH_CHECK(x.isfinite().all().item<bool>(), "Tsne: x must be finite");
-  const at::Tensor p = Affinities(x.detach().cpu(), options.perplexity);
+  const at::Tensor p =
+      Affinities(x.detach().cpu().contiguous(), options.perplexity);
   const double rate = std::max(50.0, static_cast<double>(n) / 48.0);
   at::Tensor y = at::randn({n, 2}, at::detail::createCPUGenerator(options.seed),
                            p.options()) *
@@ -161,7 +162,7 @@ double Silhouette(const at::Tensor& x, const at::Tensor& labels) {
               "Silhouette: labels must be integers [", x.size(0), "], got ",
               labels.scalar_type(), " ", labels.sizes());
   if (x.size(0) == 0) return std::numeric_limits<double>::quiet_NaN();
-  const at::Tensor points = x.detach().to(at::kCPU, at::kDouble);
+  const at::Tensor points = x.detach().to(at::kCPU, at::kDouble).contiguous();
   const auto [names, clusters] = at::_unique(
       labels.to(at::kCPU, at::kLong), /*sorted=*/true, /*return_inverse=*/true);
   const int64_t count = names.size(0);
