@@ -192,6 +192,38 @@ absl::StatusOr<Sample> Read2010(const std::string& folder, bool fine,
   return sample;
 }
 
+// images.txt: the IDs in its order, and where each number stands.
+struct Names2011 {
+  std::vector<std::string> ids;
+  std::map<std::string, size_t> by_number;
+
+  // The place of the image that a row of another list is about.
+  absl::StatusOr<size_t> Find(const TableRow& row) const {
+    const auto it = by_number.find(row.cells[0]);
+    if (it != by_number.end()) return it->second;
+    return absl::InvalidArgumentError(
+        absl::StrCat(row.where, ": no image ", row.cells[0], " in images.txt"));
+  }
+};
+
+absl::StatusOr<Names2011> ReadNames2011(const std::string& folder) {
+  Names2011 names;
+  std::set<std::string> seen;
+  SEG_ASSIGN_OR_RETURN(
+      const std::vector<TableRow> rows,
+      ReadTable(folder + "/images.txt", 2, "NUMBER SPECIES/NAME.jpg"));
+  for (const TableRow& row : rows) {
+    SEG_ASSIGN_OR_RETURN(std::string id, IdOf(row.cells[1], row.where));
+    if (!names.by_number.emplace(row.cells[0], names.ids.size()).second ||
+        !seen.insert(id).second) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          row.where, ": ", row.cells[0], " ", id, " is there twice"));
+    }
+    names.ids.push_back(std::move(id));
+  }
+  return names;
+}
+
 // What the lists of the edition of 2011 say of an image.
 struct Listed2011 {
   std::string id;
@@ -203,27 +235,12 @@ struct Listed2011 {
 // In the order of images.txt.
 absl::StatusOr<std::vector<Listed2011>> ReadLists2011(
     const std::string& folder) {
-  std::vector<Listed2011> images;
-  std::map<std::string, size_t> by_number;
-  std::set<std::string> ids;
-  SEG_ASSIGN_OR_RETURN(
-      const std::vector<TableRow> names,
-      ReadTable(folder + "/images.txt", 2, "NUMBER SPECIES/NAME.jpg"));
-  for (const TableRow& row : names) {
-    Listed2011 image;
-    SEG_ASSIGN_OR_RETURN(image.id, IdOf(row.cells[1], row.where));
-    if (!by_number.emplace(row.cells[0], images.size()).second ||
-        !ids.insert(image.id).second) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          row.where, ": ", row.cells[0], " ", image.id, " is there twice"));
-    }
-    images.push_back(image);
-  }
+  SEG_ASSIGN_OR_RETURN(const Names2011 names, ReadNames2011(folder));
+  std::vector<Listed2011> images(names.ids.size());
+  for (size_t i = 0; i < images.size(); ++i) images[i].id = names.ids[i];
   const auto find = [&](const TableRow& row) -> absl::StatusOr<Listed2011*> {
-    const auto it = by_number.find(row.cells[0]);
-    if (it != by_number.end()) return &images[it->second];
-    return absl::InvalidArgumentError(
-        absl::StrCat(row.where, ": no image ", row.cells[0], " in images.txt"));
+    SEG_ASSIGN_OR_RETURN(const size_t place, names.Find(row));
+    return &images[place];
   };
   const std::string split_path = folder + "/train_test_split.txt";
   SEG_ASSIGN_OR_RETURN(const std::vector<TableRow> splits,
@@ -290,6 +307,17 @@ absl::StatusOr<Sample> Read2011(const std::string& folder,
   return sample;
 }
 
+// CUB_200_2011, where `folder` is that or the one above it.
+absl::StatusOr<std::string> Root2011(const std::string& folder) {
+  for (const std::string& root : {folder, folder + "/CUB_200_2011"}) {
+    if (IsFile(root + "/images.txt")) return root;
+  }
+  return absl::NotFoundError(
+      absl::StrCat(folder,
+                   ": expected CUB_200_2011 or the folder above it, found no "
+                   "images.txt in either"));
+}
+
 absl::Status CheckFiles(const std::vector<std::string>& files,
                         const std::string& list) {
   for (const std::string& file : files) {
@@ -348,15 +376,8 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenCub2011(
     const std::string& folder, const std::string& split, int64_t fold) {
   if (!IsSplit(split)) return NoSuchSplit(folder, split);
   SEG_RETURN_IF_ERROR(CheckFold(fold));
-  std::string root = folder;
-  if (!IsFile(root + "/images.txt")) root += "/CUB_200_2011";
+  SEG_ASSIGN_OR_RETURN(const std::string root, Root2011(folder));
   const std::string list = root + "/images.txt";
-  if (!IsFile(list)) {
-    return absl::NotFoundError(
-        absl::StrCat(folder,
-                     ": expected CUB_200_2011 or the folder above it, found no "
-                     "images.txt in either"));
-  }
   SEG_ASSIGN_OR_RETURN(const std::vector<Listed2011> images,
                        ReadLists2011(root));
   std::vector<std::string> ids;
@@ -377,6 +398,66 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenCub2011(
                        [root, masks, boxes, info](const std::string& id) {
                          return Read2011(root, masks, boxes->at(id), info, id);
                        });
+}
+
+absl::StatusOr<std::shared_ptr<const Dataset>> OpenCubRedo(
+    const std::string& folder, const std::string& split) {
+  const std::vector<std::string> splits = {"train", "val", "test"};
+  const auto wanted = std::find(splits.begin(), splits.end(), split);
+  if (wanted == splits.end()) {
+    return NoSuchSplitError(absl::StrCat(folder, ": no split '", split,
+                                         "'; there are train, val, test"));
+  }
+  SEG_ASSIGN_OR_RETURN(const std::string root, Root2011(folder));
+  SEG_ASSIGN_OR_RETURN(const Names2011 names, ReadNames2011(root));
+  const std::string list = root + "/train_val_test_split.txt";
+  if (!IsFile(list)) {
+    return absl::NotFoundError(absl::StrCat(
+        list,
+        ": not found; it is in datasplits/cub of the repository of ReDO, or "
+        "take cub2011: with the official split"));
+  }
+  SEG_ASSIGN_OR_RETURN(const std::vector<TableRow> rows,
+                       ReadTable(list, 2, "NUMBER 0|1|2"));
+  std::vector<std::string> part(names.ids.size());
+  for (const TableRow& row : rows) {
+    SEG_ASSIGN_OR_RETURN(const size_t place, names.Find(row));
+    part[place] = row.cells[1];
+    if (part[place] != "0" && part[place] != "1" && part[place] != "2") {
+      return absl::InvalidArgumentError(
+          absl::StrCat(row.where, ": '", row.cells[1],
+                       "', expected 0 (train), 1 (val) or 2 (test)"));
+    }
+  }
+  const std::string own = absl::StrCat(wanted - splits.begin());
+  const std::string masks = Segmentations(root);
+  std::vector<std::string> ids;
+  for (size_t i = 0; i < part.size(); ++i) {
+    if (part[i].empty()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          list, ": lacks ", names.ids[i], ", which images.txt has"));
+    }
+    if (part[i] != own) continue;
+    ids.push_back(names.ids[i]);
+    SEG_RETURN_IF_ERROR(
+        CheckFiles({ImagePath(root, ids.back()),
+                    absl::StrCat(masks, "/", ids.back(), ".png")},
+                   list));
+  }
+  const DatasetInfo info =
+      CubInfo("cub_redo", "CUB-200-2011, whole pictures, split of ReDO");
+  return ListedDataset(
+      info, std::move(ids),
+      [root, masks, info](const std::string& id) -> absl::StatusOr<Sample> {
+        Sample sample;
+        sample.id = id;
+        sample.path = ImagePath(root, id);
+        SEG_ASSIGN_OR_RETURN(sample.image, ReadImage(sample.path));
+        const std::string path = absl::StrCat(masks, "/", id, ".png");
+        SEG_ASSIGN_OR_RETURN(sample.mask, ReadSegmentation(path));
+        SEG_RETURN_IF_ERROR(CheckMask(path, sample, info));
+        return sample;
+      });
 }
 
 }  // namespace seg

@@ -1,5 +1,5 @@
 // Caltech-UCSD Birds 200 with two classes, background and bird, every sample
-// cropped to the bird's bounding box.
+// cropped to the bird's bounding box, or whole with the split of ReDO.
 //
 // Edition of 2010 (Welinder et al.; 6033 images), its archives unpacked beside
 // each other:
@@ -43,6 +43,13 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenCub2010(
 // folder: CUB_200_2011 or the one above it.
 absl::StatusOr<std::shared_ptr<const Dataset>> OpenCub2011(
     const std::string& folder, const std::string& split, int64_t fold);
+
+// The edition of 2011 as Chen et al. (ReDO, NeurIPS 2019) divide it: whole
+// pictures, 10,000 of them train, 788 val, 1,000 test, by a further list
+//   train_val_test_split.txt      lines NUMBER 0 (train), 1 (val) or 2 (test)
+// which their repository has (datasplits/cub).
+absl::StatusOr<std::shared_ptr<const Dataset>> OpenCubRedo(
+    const std::string& folder, const std::string& split);
 
 }  // namespace seg
 

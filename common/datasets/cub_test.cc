@@ -117,6 +117,41 @@ TEST_F(Cub2011Test, CropsToTheBoxAndCutsTheVotesAtHalf) {
   EXPECT_OK(OpenDataset(config, "", "test"));
 }
 
+TEST_F(Cub2011Test, WholePicturesWithTheSplitOfRedo) {
+  EXPECT_THAT(Open("cub_redo", "train"),
+              StatusIs(kNotFound, HasSubstr("train_val_test_split.txt: not "
+                                            "found; it is in datasplits/cub")));
+  std::string split;
+  for (int i = 1; i <= 23; ++i) {
+    split += std::to_string(i) + (i % 5 == 0   ? " 2\n"
+                                  : i % 7 == 0 ? " 1\n"
+                                               : " 0\n");
+  }
+  const std::string list = "CUB_200_2011/train_val_test_split.txt";
+  pack_.WriteText(list, split);
+  ASSERT_OK_AND_ASSIGN(const auto train, Open("cub_redo", "train"));
+  ASSERT_OK_AND_ASSIGN(const auto val, Open("cub_redo", "val"));
+  ASSERT_OK_AND_ASSIGN(const auto test, Open("cub_redo", "test"));
+  EXPECT_EQ(train->size(), 16);
+  EXPECT_EQ(val->size(), 3);
+  ASSERT_EQ(test->size(), 4);
+  EXPECT_EQ(test->id(1), Id(10));
+  ASSERT_OK_AND_ASSIGN(const Sample sample, test->Get(1));
+  EXPECT_TRUE(sample.image.equal(Ramp()));
+  EXPECT_TRUE(sample.mask.equal(Grey().ge(153).to(at::kByte)));
+  EXPECT_THAT(Open("cub_redo", "trainval"),
+              StatusIs(kNotFound, HasSubstr("there are train, val, test")));
+  pack_.WriteText(list, split.substr(4));
+  EXPECT_THAT(Open("cub_redo", "train"),
+              StatusIs(kInvalid, HasSubstr("split.txt: lacks " + Id(1))));
+  pack_.WriteText(list, "1 3\n");
+  EXPECT_THAT(Open("cub_redo", "train"),
+              StatusIs(kInvalid, HasSubstr("split.txt:1: '3', expected 0")));
+  pack_.WriteText(list, "24 0\n");
+  EXPECT_THAT(Open("cub_redo", "train"),
+              StatusIs(kInvalid, HasSubstr("no image 24 in images.txt")));
+}
+
 TEST_F(Cub2011Test, FoldsPartTheTrainingList) {
   std::multiset<std::string> held_out;
   for (int64_t fold = 0; fold < kCubFolds; ++fold) {

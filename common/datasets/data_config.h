@@ -31,8 +31,10 @@ struct DataConfig : ResizeOptions, ClassMapOptions {
   // A folder under the data root, a path to a folder, a generated set
   // ("synthetic:scenes", faces, ambiguous, articulated, digits, strands), or an
   // official format and its folder: "voc2012:PATH", "voc2012:PATH+SBD_PATH",
-  // "sbd:PATH", "helen:PATH", "cub2010:PATH", "cub2011:PATH", "lfw_parts:PATH",
-  // "lfw4:PATH".
+  // "sbd:PATH", "helen:PATH", "cub2010:PATH", "cub2011:PATH", "cub_redo:PATH",
+  // "flowers102:PATH", "flowers102_redo:PATH", "celeba_wild:PATH",
+  // "taichi:PATH", "lfw_parts:PATH", "lfw4:PATH"; pictures without masks,
+  // "images:PATH"; or a file, "hdf5:FILE".
   std::string pack = "synthetic:scenes";
   // Which of the random divisions: the tenth of CUB's training list that is
   // "val" (0 .. 9, cub.h), the split of lfw4 (0 .. 4, lfw_parts.h).
@@ -40,8 +42,12 @@ struct DataConfig : ResizeOptions, ClassMapOptions {
   // A folder with the class probabilities that another model gave for each
   // image (probabilities.h). Empty: none.
   std::string probabilities;
-  // Side of the square that faces are aligned to by landmarks.txt in the folder
-  // (align.h), before any resizing. 0: off.
+  // A file of landmarks (points.h), in the data's folder or a path, that fills
+  // Sample::points. Empty: none.
+  std::string landmarks;
+  // Side of the square that faces are aligned to, before any resizing
+  // (align.h), by `landmarks` or, without it, by landmarks.txt in the folder.
+  // 0: off.
   int64_t align = 0;
   // Decoded (and resized) samples are kept in memory up to this many MiB,
   // shared by all workers. 0: no cache.

@@ -12,12 +12,17 @@
 #include "absl/strings/str_join.h"
 #include "common/base/status_macros.h"
 #include "common/datasets/align.h"
+#include "common/datasets/celeba_wild.h"
 #include "common/datasets/cub.h"
+#include "common/datasets/flowers102.h"
+#include "common/datasets/hdf5_dataset.h"
 #include "common/datasets/helen.h"
+#include "common/datasets/image_folder.h"
 #include "common/datasets/lfw_parts.h"
 #include "common/datasets/mapped.h"
 #include "common/datasets/no_such_split.h"
 #include "common/datasets/pack.h"
+#include "common/datasets/points.h"
 #include "common/datasets/probabilities.h"
 #include "common/datasets/synthetic/ambiguous.h"
 #include "common/datasets/synthetic/articulated.h"
@@ -25,6 +30,7 @@
 #include "common/datasets/synthetic/faces.h"
 #include "common/datasets/synthetic/scenes.h"
 #include "common/datasets/synthetic/strands.h"
+#include "common/datasets/taichi.h"
 #include "common/datasets/views.h"
 #include "common/datasets/voc.h"
 #include "common/io/file.h"
@@ -118,6 +124,23 @@ absl::StatusOr<Opened> OpenFormat(const Request& request) {
   } else {
     SEG_ASSIGN_OR_RETURN(opened.dataset, Open(opened.folder, request.split));
   }
+  return opened;
+}
+
+// A file, by the rule for folders.
+absl::StatusOr<Opened> OpenHdf5(const Request& request) {
+  const std::string name = ExpandHome(request.name);
+  std::string path = (fs::path(request.data_root) / name).string();
+  if (IsPath(name) && IsFile(name)) path = name;
+  if (!IsFile(path)) {
+    return absl::NotFoundError(absl::StrCat(
+        "data.pack: ", request.config.pack, ": no file '", path,
+        "'; expected an HDF5 file under the data root, or a path with a slash "
+        "in it"));
+  }
+  Opened opened;
+  opened.folder = fs::path(path).parent_path().string();
+  SEG_ASSIGN_OR_RETURN(opened.dataset, OpenHdf5Dataset(path, request.split));
   return opened;
 }
 
@@ -216,6 +239,13 @@ constexpr Source kSources[] = {
     {"helen", OpenFormat<OpenHelen>},
     {"cub2010", OpenFormat<OpenCub2010>},
     {"cub2011", OpenFormat<OpenCub2011>},
+    {"cub_redo", OpenFormat<OpenCubRedo>},
+    {"flowers102", OpenFormat<OpenFlowers102>},
+    {"flowers102_redo", OpenFormat<OpenFlowers102Redo>},
+    {"celeba_wild", OpenFormat<OpenCelebaWild>},
+    {"taichi", OpenFormat<OpenTaichi>},
+    {"images", OpenFormat<OpenImageFolder>},
+    {"hdf5", OpenHdf5},
     {"lfw_parts", OpenFormat<OpenLfwParts>},
     {"lfw4", OpenFormat<OpenLfw4>},
     {"synthetic:scenes", Generate<ScenesOptions, MakeScenesDataset, 16>},
@@ -236,6 +266,14 @@ absl::Status NoSuchSet(const std::string& name) {
   return absl::NotFoundError(absl::StrCat("data.pack: no synthetic set '", name,
                                           "'; there are ",
                                           absl::StrJoin(sets, ", ")));
+}
+
+// The file that data.landmarks means: in the folder, else as a path.
+std::string FindLandmarks(const std::string& folder, const std::string& name) {
+  if (name.empty()) return (fs::path(folder) / "landmarks.txt").string();
+  const std::string inside = (fs::path(folder) / name).string();
+  const std::string path = ExpandHome(name);
+  return !IsFile(inside) && IsPath(path) ? path : inside;
 }
 
 absl::StatusOr<Opened> OpenAny(const DataConfig& config,
@@ -306,17 +344,23 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenDataset(
   }
   SEG_ASSIGN_OR_RETURN(const Opened opened, OpenAny(config, data_root, split));
   std::shared_ptr<const Dataset> dataset = opened.dataset;
+  if (opened.folder.empty() && config.align > 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("data.align: ", config.align, ", but ", config.pack,
+                     " has no folder with a landmarks.txt; set data.align=0"));
+  }
+  if (opened.folder.empty() && !config.landmarks.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "data.landmarks: ", config.landmarks, ", but ", config.pack,
+        " has no folder, and its samples no lines there; leave it empty"));
+  }
+  const std::string landmarks = FindLandmarks(opened.folder, config.landmarks);
+  if (!config.landmarks.empty()) {
+    SEG_ASSIGN_OR_RETURN(dataset, WithPoints(dataset, landmarks));
+  }
   if (config.align > 0) {
-    if (opened.folder.empty()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "data.align: ", config.align, ", but ", config.pack,
-          " has no folder with a landmarks.txt; set data.align=0"));
-    }
-    SEG_ASSIGN_OR_RETURN(
-        dataset,
-        AlignedDataset(dataset,
-                       (fs::path(opened.folder) / "landmarks.txt").string(),
-                       config.align));
+    SEG_ASSIGN_OR_RETURN(dataset,
+                         AlignedDataset(dataset, landmarks, config.align));
   }
   SEG_ASSIGN_OR_RETURN(dataset,
                        MappedDataset(dataset, config, config.augment.flip));

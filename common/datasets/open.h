@@ -11,14 +11,14 @@
 
 namespace seg {
 
-// Opens one split of `config.pack`: faces aligned, classes mapped, pictures
-// resized, samples cached, in this order and as `config` says.
-//   config.pack: "synthetic:scenes", "synthetic:faces" or another generated set
-//   (then `data_root` is not used), a folder name under
-//     `data_root`, or a path (absolute, or with a slash in it; "~/" is the
-//     home). Behind "voc2012:", "sbd:" or "helen:" a folder of that official
-//     format, found by the same rule; "voc2012:A+B" is VOC in A and SBD in B
-//     (voc.h, helen.h).
+// Opens one split of `config.pack`: landmarks added, faces aligned, classes
+// mapped, pictures resized, samples cached, in this order and as `config` says.
+//   config.pack: "synthetic:scenes" or another generated set (then `data_root`
+//     is not used), a folder name under `data_root`, or a path (absolute, or
+//     with a slash in it; "~/" is the home). Behind "voc2012:", "helen:" or
+//     another format (README.md) a folder of that format, found by the same
+//     rule; "voc2012:A+B" is VOC in A and SBD in B (voc.h); behind "hdf5:" a
+//     file.
 //   split: "train", "val", "test", or any NAME with a NAME.txt in the pack;
 //     "all" is every image of the pack, in the order of the ids, when there is
 //     no all.txt. Official formats have the splits of their lists.

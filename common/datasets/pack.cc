@@ -135,12 +135,18 @@ std::vector<std::string> ListSplits(const std::string& folder) {
 
 absl::StatusOr<std::vector<std::string>> ListImageIds(
     const std::string& folder) {
-  const fs::path root = fs::path(folder) / "images";
+  const std::string root = Join(folder, "images");
   std::error_code error;
   if (!fs::is_directory(root, error)) {
-    return absl::NotFoundError(absl::StrCat(
-        root.string(), ": not found; a pack keeps its pictures there"));
+    return absl::NotFoundError(
+        absl::StrCat(root, ": not found; a pack keeps its pictures there"));
   }
+  return ListImagesBelow(root);
+}
+
+absl::StatusOr<std::vector<std::string>> ListImagesBelow(
+    const std::string& root) {
+  std::error_code error;
   std::vector<std::string> ids;
   fs::recursive_directory_iterator it(
       root, fs::directory_options::follow_directory_symlink, error);
@@ -161,8 +167,8 @@ absl::StatusOr<std::vector<std::string>> ListImageIds(
         path.lexically_relative(root).replace_extension().generic_string());
   }
   if (error) {
-    return absl::UnavailableError(absl::StrCat(
-        root.string(), ": cannot list the folder: ", error.message()));
+    return absl::UnavailableError(
+        absl::StrCat(root, ": cannot list the folder: ", error.message()));
   }
   std::sort(ids.begin(), ids.end());
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
@@ -171,7 +177,10 @@ absl::StatusOr<std::vector<std::string>> ListImageIds(
 
 absl::StatusOr<std::string> FindImage(const std::string& folder,
                                       const std::string& id) {
-  const std::string stem = Join(folder, "images/" + id);
+  return FindImageFile(Join(folder, "images/" + id));
+}
+
+absl::StatusOr<std::string> FindImageFile(const std::string& stem) {
   std::vector<std::string> found;
   const auto look = [&](const std::string& extension) {
     if (IsFile(stem + extension)) found.push_back(stem + extension);

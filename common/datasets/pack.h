@@ -62,11 +62,16 @@ std::vector<std::string> ListSplits(const std::string& folder);
 // IDs of all files with an image extension below FOLDER/images, sorted.
 absl::StatusOr<std::vector<std::string>> ListImageIds(
     const std::string& folder);
+// The same of any folder, relative to it. Hidden files are left out.
+absl::StatusOr<std::vector<std::string>> ListImagesBelow(
+    const std::string& root);
 
 // FOLDER/images/ID.{jpg,jpeg,png} that exists, in any case. NotFound names the
 // candidates; FailedPrecondition when there are several.
 absl::StatusOr<std::string> FindImage(const std::string& folder,
                                       const std::string& id);
+// The same of STEM.{jpg,jpeg,png}.
+absl::StatusOr<std::string> FindImageFile(const std::string& stem);
 // FOLDER/masks/ID.png, or with ".PNG", ".Png" .. where that is the file.
 std::string MaskPath(const std::string& folder, const std::string& id);
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "ATen/ATen.h"
 #include "common/datasets/check.h"
 #include "common/datasets/loader.h"
 #include "common/datasets/open.h"
@@ -76,6 +77,23 @@ TEST_F(RealPacksTest, EverySplitOpensAndTrains) {
       EXPECT_EQ(batch.masks.defined(), set->info().has_masks);
     }
   }
+}
+
+TEST_F(RealPacksTest, LandmarksOfFaces) {
+  if (std::find(packs_.begin(), packs_.end(), "celebamask_hq_1k") ==
+      packs_.end()) {
+    GTEST_SKIP() << "no celebamask_hq_1k in " << root_;
+  }
+  DataConfig config;
+  config.pack = "celebamask_hq_1k";
+  config.landmarks = "landmarks_from_masks.txt";
+  config.resize_height = config.resize_width = 64;
+  ASSERT_OK_AND_ASSIGN(const auto test, OpenDataset(config, root_, "test"));
+  ASSERT_OK_AND_ASSIGN(const Sample sample, test->Get(0));
+  ASSERT_EQ(sample.points.sizes(), at::IntArrayRef({5, 3}));
+  // The faces are aligned: the mouth lies below the middle, the eyes above.
+  EXPECT_LT(sample.points[0][1].item<float>(), 36);
+  EXPECT_GT(sample.points[3][1].item<float>(), 36);
 }
 
 }  // namespace

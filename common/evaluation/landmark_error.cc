@@ -209,6 +209,7 @@ absl::StatusOr<std::vector<LandmarkSet>> CollectLandmarks(
   const auto& collector = static_cast<const Collector&>(*measures[0]);
   EvaluateOptions evaluation;
   evaluation.device = device;
+  evaluation.batch_size = 8;
   SEG_RETURN_IF_ERROR(
       Evaluate(dataset, predictor, measures, evaluation).status());
   std::vector<LandmarkSet> sets;

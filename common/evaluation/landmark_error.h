@@ -9,6 +9,7 @@
 
 #include "ATen/core/Tensor.h"
 #include "absl/status/statusor.h"
+#include "c10/core/Device.h"
 #include "common/datasets/dataset.h"
 #include "common/evaluation/measure.h"
 #include "common/evaluation/predictor.h"

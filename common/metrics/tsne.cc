@@ -128,7 +128,8 @@ at::Tensor Tsne(const at::Tensor& x, const TsneOptions& options) {
       "Tsne: perplexity must be from 1 to below the number of points ", n,
       ", got ", options.perplexity);
   TORCH_CHECK(x.isfinite().all().item<bool>(), "Tsne: x must be finite");
-  const at::Tensor p = Affinities(x.detach().cpu(), options.perplexity);
+  const at::Tensor p =
+      Affinities(x.detach().cpu().contiguous(), options.perplexity);
   const double rate = std::max(50.0, static_cast<double>(n) / 48.0);
   at::Tensor y = at::randn({n, 2}, at::detail::createCPUGenerator(options.seed),
                            p.options()) *

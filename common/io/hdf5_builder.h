@@ -1,0 +1,59 @@
+// Writes HDF5 files by the library, for tests.
+#ifndef SEGPAPERS_COMMON_IO_HDF5_BUILDER_H_
+#define SEGPAPERS_COMMON_IO_HDF5_BUILDER_H_
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ATen/ATen.h"
+#include "hdf5/serial/hdf5.h"
+
+namespace seg {
+
+// Arrays by name: uint8, float32, float64 or int64 tensors. `chunked`: each row
+// compressed on its own.
+inline void WriteHdf5(
+    const std::string& path,
+    const std::vector<std::pair<std::string, at::Tensor>>& arrays,
+    bool chunked = false) {
+  const hid_t file =
+      H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+  ASSERT_GE(file, 0);
+  for (const auto& [name, given] : arrays) {
+    const at::Tensor array = given.contiguous();
+    std::vector<hsize_t> sizes(array.sizes().begin(), array.sizes().end());
+    const hid_t space =
+        H5Screate_simple(static_cast<int>(sizes.size()), sizes.data(), nullptr);
+    const hid_t memory = array.scalar_type() == at::kByte    ? H5T_NATIVE_UINT8
+                         : array.scalar_type() == at::kFloat ? H5T_NATIVE_FLOAT
+                         : array.scalar_type() == at::kDouble
+                             ? H5T_NATIVE_DOUBLE
+                             : H5T_NATIVE_INT64;
+    // Bytes as h5py's STD_U8BE.
+    const hid_t stored =
+        array.scalar_type() == at::kByte ? H5T_STD_U8BE : memory;
+    const hid_t properties = H5Pcreate(H5P_DATASET_CREATE);
+    if (chunked) {
+      sizes[0] = 1;
+      H5Pset_chunk(properties, static_cast<int>(sizes.size()), sizes.data());
+      H5Pset_deflate(properties, 6);
+    }
+    const hid_t dataset = H5Dcreate2(file, name.c_str(), stored, space,
+                                     H5P_DEFAULT, properties, H5P_DEFAULT);
+    ASSERT_GE(dataset, 0);
+    ASSERT_GE(H5Dwrite(dataset, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT,
+                       array.data_ptr()),
+              0);
+    H5Dclose(dataset);
+    H5Pclose(properties);
+    H5Sclose(space);
+  }
+  H5Fclose(file);
+}
+
+}  // namespace seg
+
+#endif  // SEGPAPERS_COMMON_IO_HDF5_BUILDER_H_
