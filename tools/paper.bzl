@@ -43,6 +43,7 @@ def seg_commands(
     native.filegroup(
         name = "programs",
         srcs = _COMMANDS + commands,
+        data = [":configs"],
     )
     native.sh_test(
         name = "runs_test",

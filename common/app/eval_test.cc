@@ -180,7 +180,9 @@ TEST_F(RunEvalTest, ASystemWithClassesOfItsOwn) {
   EXPECT_OK(status_);
   const PackFixture pack;
   pack.WriteWhole(2, 32, 32);
-  pack.WriteText("dataset.yaml", "name: photographs\nhas_masks: false\n");
+  pack.WriteText("dataset.yaml",
+                 "name: photographs\nhas_masks: false\n"
+                 "classes: [{id: 0, name: all, color: [0, 0, 0]}]\n");
   command_.data.pack = pack.folder();
   args_.split = "train";
   args_.json = true;
