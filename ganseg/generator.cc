@@ -313,7 +313,8 @@ Codes GeneratorImpl::Embed(const Latents& latents) {
   codes.points =
       (point_mlp_->forward(latents.points_noise) / options_.point_divisor())
           .tanh_()
-          .view({latents.points_noise.size(0), -1, 2});
+          .view({latents.points_noise.size(0),
+                 options_.parts() * options_.points_per_part(), 2});
   codes.appearance = appearance_mlp_->forward(latents.appearance_noise);
   codes.background = background_mlp_->forward(latents.background_noise);
   codes.background_position = latents.background_position;

@@ -97,9 +97,10 @@ at::Tensor StyleMap(const at::Tensor& maps, const at::Tensor& embeddings) {
               "StyleMap: maps must be [N,K,H,W] and embeddings [N,K,S], got ",
               maps.sizes(), " and ", embeddings.sizes());
   const int64_t n = maps.size(0), height = maps.size(2), width = maps.size(3);
-  const at::Tensor pixels = maps.narrow(1, 0, embeddings.size(1))
-                                .permute({0, 2, 3, 1})
-                                .reshape({n, height * width, -1});
+  const at::Tensor pixels =
+      maps.narrow(1, 0, embeddings.size(1))
+          .permute({0, 2, 3, 1})
+          .reshape({n, height * width, embeddings.size(1)});
   return at::bmm(pixels, embeddings)
       .view({n, height, width, embeddings.size(2)})
       .permute({0, 3, 1, 2});

@@ -15,6 +15,15 @@ torch::nn::Conv2d MakeConv3x3(int64_t in, int64_t out) {
       torch::nn::Conv2dOptions(in, out, /*kernel_size=*/3).padding(1));
 }
 
+void CheckOptions(const SpadeOptions& options) {
+  TORCH_CHECK(options.channels() >= 1 && options.style_channels() >= 1 &&
+                  options.hidden_channels() >= 1,
+              "Spade: channels, style_channels and hidden_channels must be at "
+              "least 1, got ",
+              options.channels(), ", ", options.style_channels(), " and ",
+              options.hidden_channels());
+}
+
 at::Tensor Convolve(const torch::nn::Conv2d& conv, const at::Tensor& x,
                     double slope = 1) {
   return Convolution3x3(x, conv->weight, conv->bias, slope);
@@ -24,12 +33,7 @@ at::Tensor Convolve(const torch::nn::Conv2d& conv, const at::Tensor& x,
 
 SpadeModulationImpl::SpadeModulationImpl(const SpadeOptions& options)
     : torch::nn::Module("SpadeModulation") {
-  TORCH_CHECK(options.channels() >= 1 && options.style_channels() >= 1 &&
-                  options.hidden_channels() >= 1,
-              "Spade: channels, style_channels and hidden_channels must be at "
-              "least 1, got ",
-              options.channels(), ", ", options.style_channels(), " and ",
-              options.hidden_channels());
+  CheckOptions(options);
   hidden_ = register_module("hidden", MakeConv3x3(options.style_channels(),
                                                   options.hidden_channels()));
   affine_ = register_module(
@@ -42,6 +46,7 @@ at::Tensor SpadeModulationImpl::forward(const at::Tensor& style) {
 }
 
 SpadeImpl::SpadeImpl(const SpadeOptions& options) : torch::nn::Module("Spade") {
+  CheckOptions(options);
   norm_ = register_module("norm", ModulatedNorm(options.channels()));
   modulation_ = register_module("modulation", SpadeModulation(options));
 }
