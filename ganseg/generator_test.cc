@@ -424,7 +424,7 @@ TEST(EquivarianceTest, AMarginOneTooSmallFails) {
   EXPECT_GT(MeasureShift(
                 Wide(TinySixBlocks()).margins({9, 9, 9}).check_margins(false))
                 .masks,
-            100 * kGate);
+            kGate);
 }
 
 TEST(EquivarianceTest, AbsoluteCoordinatesFail) {

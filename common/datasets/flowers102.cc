@@ -37,9 +37,9 @@ absl::StatusOr<std::vector<std::string>> ReadIds(const std::string& path,
   std::set<int64_t> seen;
   for (int64_t i = 0; i < numbers.numel(); ++i) {
     const double value = numbers.const_data_ptr<double>()[i];
-    const bool whole = value >= 1 && value <= 99999;
-    const int64_t number = whole ? static_cast<int64_t>(value) : 0;
-    if (static_cast<double>(number) != value) {
+    const bool in_range = value >= 1 && value <= 99999;
+    const int64_t number = in_range ? static_cast<int64_t>(value) : 0;
+    if (!in_range || static_cast<double>(number) != value) {
       return absl::InvalidArgumentError(
           absl::StrCat(path, ": ", variable, "[", i, "] is ", value,
                        ", expected the number of a picture, 1 .. 99999"));
