@@ -106,7 +106,9 @@ DeepLabV3Impl::DeepLabV3Impl(const DeepLabV3Options& options)
   } else if (name == kLite0) {
     lite_ = register_module(
         "backbone",
-        EfficientNetLite(EfficientNetLiteOptions(0).output_stride(stride)));
+        EfficientNetLite(
+            EfficientNetLiteOptions(0).output_stride(stride).drop_connect_rate(
+                options.drop_connect_rate())));
     channels = lite_->channels();
   } else {
     TORCH_CHECK(name == kTiny, "DeepLabV3: backbone must be one of ",

@@ -60,6 +60,8 @@ struct DeepLabV3Options {
   TORCH_ARG(int64_t, channels) = 256;
   // Behind the projection of ASPP, in training.
   TORCH_ARG(double, dropout) = 0.5;
+  // Of EfficientNet-Lite (fcn.h); other backbones ignore it.
+  TORCH_ARG(double, drop_connect_rate) = 0.2;
 };
 
 // Atrous spatial pyramid pooling: [N,F,h,w] -> [N,channels,h,w]. Names:
@@ -92,7 +94,7 @@ class DeepLabV3Impl : public torch::nn::Module {
   // Differentiable in parameters and images. N = 0 works in eval mode.
   // Training mode needs N >= 2 and says so: the pooled image is one value a
   // channel and sample, of which batch norm needs two.
-  // Dropout draws from the default generator.
+  // Dropout and drop-connect draw from the default generator.
   at::Tensor forward(const at::Tensor& images);
 
   // The pre-trained part and the part that starts at random, for separate

@@ -52,11 +52,6 @@ TEST(DeepLabV3Test, NamesShapesAndCounts) {
   EXPECT_EQ(NamesAndShapes(*net),
             ReadGoldenNames("deeplab_v3_resnet50_names.txt"));
   EXPECT_EQ(NumParameters(*net), 39638869);
-  // GANSeg with K = 8 parts.
-  EXPECT_EQ(NumParameters(*DeepLabV3(DeepLabV3Options("resnet50", 9))),
-            39635785);
-  EXPECT_EQ(NumParameters(*DeepLabV3(DeepLabV3Options("resnet50", 2))),
-            39633986);
   EXPECT_EQ(
       NumParameters(*DeepLabV3(DeepLabV3Options("efficientnet_lite0", 2))),
       6256130);
@@ -206,7 +201,8 @@ TEST_P(DeepLabV3BackboneTest, ScoresHaveTheSizeOfTheImages) {
 }
 
 TEST_P(DeepLabV3BackboneTest, TrainsAndReachesEveryParameter) {
-  DeepLabV3 net(Small(GetParam(), 3).dropout(0));
+  // A block that drop-connect leaves out has no gradient.
+  DeepLabV3 net(Small(GetParam(), 3).dropout(0).drop_connect_rate(0));
   at::Tensor images = RandomImages(2, 48, 40).set_requires_grad(true);
   net(images).square().mean().backward();
   // Each pixel takes part, but for those that max pooling passes over.
@@ -256,19 +252,6 @@ TEST_P(DeepLabV3BackboneTest, ImagesMayHaveAnyStrides) {
       scores, net(images.contiguous(at::MemoryFormat::ChannelsLast))));
   EXPECT_TRUE(at::equal(
       scores, net(images.transpose(2, 3).contiguous().transpose(2, 3))));
-}
-
-TEST_P(DeepLabV3BackboneTest, CheckpointRoundTripIsExact) {
-  const at::NoGradGuard no_grad;
-  DeepLabV3 a(Small(GetParam(), 2)), b(Small(GetParam(), 2));
-  const std::string path = TempPath("round_trip_" + GetParam());
-  ASSERT_OK(WriteSafetensors(path, StateDict(*a)));
-  ASSERT_OK_AND_ASSIGN(const TensorMap tensors, ReadSafetensors(path));
-  ASSERT_OK(LoadStateDict(*b, tensors));
-  a->eval();
-  b->eval();
-  const at::Tensor images = RandomImages(1, 40, 40);
-  EXPECT_TRUE(at::equal(a(images), b(images)));
 }
 
 TEST_P(DeepLabV3BackboneTest, DoubleAgreesWithFloat) {
@@ -328,6 +311,19 @@ TEST(DilatedBackboneTest, TinyContainsTheStridedMap) {
         map.slice(2, 0, map.size(2), step).slice(3, 0, map.size(3), step);
     EXPECT_LT(RelativeError(every, expected), 1e-5) << output_stride;
   }
+}
+
+TEST(DeepLabV3Test, CheckpointRoundTripIsExact) {
+  const at::NoGradGuard no_grad;
+  DeepLabV3 a(Small("tiny", 2)), b(Small("tiny", 2));
+  const std::string path = TempPath("round_trip");
+  ASSERT_OK(WriteSafetensors(path, StateDict(*a)));
+  ASSERT_OK_AND_ASSIGN(const TensorMap tensors, ReadSafetensors(path));
+  ASSERT_OK(LoadStateDict(*b, tensors));
+  a->eval();
+  b->eval();
+  const at::Tensor images = RandomImages(1, 40, 40);
+  EXPECT_TRUE(at::equal(a(images), b(images)));
 }
 
 // The loss of GANSeg's segmenter on four images: a square of another colour.
