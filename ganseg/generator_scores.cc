@@ -138,6 +138,8 @@ absl::Status GeneratorScores::Finish(Findings* findings) {
     scalars["generated_iou_other"] = other;
     scalars["rule_share"] = share;
     scalars["generated_iou_gated"] = learned ? own : 0;
+    const auto real = scalars.find("foreground_iou");
+    if (real != scalars.end()) scalars["domain_gap"] = own - real->second;
     absl::StrAppendFormat(
         &table,
         "\nforeground IoU of generated masks %.3f (another picture's %.3f, "

@@ -42,6 +42,9 @@ struct GeneratorScoresOptions {
 //                       times the data's share of foreground, the background
 //                       share 0.3 to 0.97, and generated_iou exceed
 //                       generated_iou_other by 0.15
+//   domain_gap          generated_iou less the segmenter's foreground_iou,
+//   where
+//                       a measure before this one has found that
 // The data's share is that of the masks of the pass; without masks that
 // condition is left out. Two pictures for the report: the grid as it is, and
 // with parts and points.
