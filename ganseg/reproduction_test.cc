@@ -10,7 +10,7 @@
 
 #include "common/base/runfiles.h"
 #include "common/io/file.h"
-#include "common/reproduction/claims.h"
+#include "common/reproduction/table.h"
 #include "common/testing/status_matchers.h"
 #include "ganseg/config.h"
 #include "ganseg/discriminator.h"
