@@ -390,8 +390,8 @@ absl::Status Trainer::Loop::ValidateAndSave(bool validate) {
   SEG_RETURN_IF_ERROR(CheckFinite());
   if (!validate) return Save(run_.path);
   SEG_ASSIGN_OR_RETURN(const Findings findings, Measure(/*rehearsal=*/false));
-  SEG_RETURN_IF_ERROR(SaveProgressPictures(run_.path, state_.step,
-                                           findings.report.pictures));
+  SEG_RETURN_IF_ERROR(
+      SaveProgressPictures(run_.path, state_.step, findings.report.pictures));
   const Metrics& metrics = findings.scalars;
   json record = {{"step", state_.step}, {"epoch", epoch_}};
   std::string line =
