@@ -11,9 +11,10 @@
 // for a gradient penalty.
 //
 // Side branch: LibTorch 2.11 corrupts the heap in the backward pass of a 1x1
-// convolution with stride 2 and 3 or 4 input channels when the input or the
-// weight is channels-last (CPU). The block takes every second pixel first and
-// convolves with stride 1, with the same result; a test guards it.
+// convolution with stride 2 and few input channels when the input is
+// channels-last (CPU; third_party/libtorch/KNOWN_FAULTS.md). The block takes
+// every second pixel first and convolves with stride 1, with the same result; a
+// test guards it.
 #ifndef GANSEG_DISCRIMINATOR_H_
 #define GANSEG_DISCRIMINATOR_H_
 
