@@ -3,8 +3,8 @@
 //
 //   BM_Grid:          one cut; no peer (time of one call)
 //   BM_VsEdmondsKarp: peer = shortest augmenting paths, breadth first from the
-//                     source for each path; small grids only, as it takes
-//                     minutes on 320 x 240
+//                     source for each path; small grids only, as its time
+//                     grows with the square of the pixels
 //   BM_SweepVsFresh:  20 rising source capacities in one graph; peer = the same
 //                     cuts from a flow of zero each
 // Arguments: width, height. One thread.
