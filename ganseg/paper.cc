@@ -71,10 +71,12 @@ absl::Status CheckTraining(const Config& config, const MainArgs& args) {
 absl::Status Paper::Check(const Config& config, const DatasetInfo& /*info*/,
                           const MainArgs& args, const Command& command) {
   SEG_RETURN_IF_ERROR(CheckNetworks(config));
-  if (config.eval.eyes.size() != 2) {
+  const std::vector<int64_t>& eyes = config.eval.eyes;
+  if (eyes.size() != 2 || eyes[0] == eyes[1]) {
     return absl::InvalidArgumentError(
-        absl::StrCat("eval.eyes: expected two rows of landmarks, got ",
-                     config.eval.eyes.size(), " numbers"));
+        absl::StrCat("eval.eyes: expected two different rows of landmarks, "
+                     "got [",
+                     absl::StrJoin(eyes, ", "), "]"));
   }
   if (config.eval.frechet) {
     SEG_RETURN_IF_ERROR(
