@@ -53,6 +53,7 @@ Config::Config() {
   train.optimizer.beta1 = 0.5;
   train.optimizer.beta2 = 0.9;
   train.best_metric = "";  // the last: nothing of the data chooses
+  train.log_every = 25;    // odd: no line would meet a lazy term of the losses
   data.augment.flip = true;
 }
 
