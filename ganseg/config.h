@@ -96,6 +96,9 @@ struct GansegEvalConfig : EvalConfig {
   std::string inception;
   // Rows of the landmarks whose distance is the unit of the landmark error.
   std::vector<int64_t> eyes = {0, 1};
+  // > 0: also the absolute error of Taichi, in pixels of a frame as wide as
+  // this (256 in the paper; landmark_error.h).
+  double landmark_frame = 0;
 };
 
 // What `sample` draws (sample.cc).
