@@ -38,6 +38,15 @@ class MeasuresTest : public testing::Test {
 
 constexpr size_t kGenerator = 1;  // GeneratorScores, always
 
+TEST_F(MeasuresTest, TsneOnlyWhereAskedForAndNotWhileTraining) {
+  const Counts without = {kGenerator, kGenerator, kGenerator};
+  const Counts with = {kGenerator, kGenerator + 1, kGenerator + 1};
+  EXPECT_TRUE(Count() == without);
+  config_.eval.tsne = true;
+  EXPECT_TRUE(Count() == with);
+  EXPECT_TRUE(Count(/*trained=*/false) == with);
+}
+
 TEST_F(MeasuresTest, LandmarksWhereverTheDataHaveThem) {
   const Counts none = {kGenerator, kGenerator, kGenerator};
   const Counts error = {kGenerator, kGenerator + 1, kGenerator + 1};

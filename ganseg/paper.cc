@@ -13,6 +13,7 @@
 #include "common/evaluation/part_agreement.h"
 #include "common/io/voc_palette.h"
 #include "common/training/checkpoint.h"
+#include "ganseg/embedding_map.h"
 #include "ganseg/frechet_score.h"
 #include "ganseg/generator_scores.h"
 #include "ganseg/task.h"
@@ -174,6 +175,12 @@ Measures Paper::MakeMeasures(const Config& config, System& system,
     TORCH_CHECK(features.ok(), std::string(features.status().message()));
     measures.push_back(std::make_unique<FrechetScore>(
         system.model(), *std::move(features), options.samples, options.seed));
+  }
+  if (config.eval.tsne && moment != Moment::kValidation) {
+    TsneMapOptions map;
+    map.samples = options.samples;
+    map.seed = options.seed;
+    measures.push_back(std::make_unique<TsneMap>(system.model(), map));
   }
   return measures;
 }
