@@ -44,6 +44,10 @@ cp -r packs/plain packs/odd
 for id in a b; do cp odd.png packs/odd/images/$id.png; done
 expect 1 "set data.resize_height and data.resize_width to 32" \
   "$train" --work_dir=other "${small[@]}" data.pack=odd
+expect 2 "eval.eyes: expected two different rows of landmarks, got [1, 1]" \
+  "$train" --work_dir=other "${small[@]}" "eval.eyes=[1,1]"
+expect 2 "segmenter.output_stride: must be 2, 4 or 8 for tiny, got 16" \
+  "$train" --work_dir=other "${small[@]}" segmenter.output_stride=16
 rm -rf other
 
 # Stages.

@@ -35,7 +35,7 @@ SEG_DEFINE_CONFIG(LossConfig, gradient_penalty, gradient_penalty_target,
 SEG_DEFINE_CONFIG(SegmenterConfig, backbone, weights, output_stride, rates,
                   channels, dropout, batch_size, dice, optimizer)
 SEG_DEFINE_CONFIG(GansegEvalConfig, classes, samples, seed, rule, frechet,
-                  inception, eyes)
+                  inception, tsne, eyes, landmark_frame)
 SEG_DEFINE_CONFIG(SampleConfig, rows, columns, move_part, swap, spread)
 SEG_DEFINE_CONFIG(Config, SEG_PAPER_KEYS, stage, gan_steps, generator,
                   discriminator, loss, segmenter, eval, sample)
@@ -53,6 +53,7 @@ Config::Config() {
   train.optimizer.beta1 = 0.5;
   train.optimizer.beta2 = 0.9;
   train.best_metric = "";  // the last: nothing of the data chooses
+  train.log_every = 25;    // odd: no line would meet a lazy term of the losses
   data.augment.flip = true;
 }
 
@@ -98,6 +99,7 @@ std::vector<KeyRule> Config::Rules() {
       {"eval.seed", 0, 1e18},
       OneOf<Rule>("eval.rule"),
       {"eval.eyes", 0, 1000},
+      {"eval.landmark_frame", 0, 65536},
       {"sample.rows", 1, 1000},
       {"sample.columns", 1, 1000},
       {"sample.move_part", 0, 254},

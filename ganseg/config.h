@@ -94,8 +94,15 @@ struct GansegEvalConfig : EvalConfig {
   // or with `inception`, a TorchScript file, the FID (image_features.h).
   bool frechet = false;
   std::string inception;
+  // Also how far the embeddings of parts and background are clusters, by t-SNE
+  // (embedding_map.h), in the final report and in eval. Takes a minute for
+  // 3,000 vectors on two cores; training rehearses it once before it starts.
+  bool tsne = false;
   // Rows of the landmarks whose distance is the unit of the landmark error.
   std::vector<int64_t> eyes = {0, 1};
+  // > 0: also the absolute error of Taichi, in pixels of a frame as wide as
+  // this (256 in the paper; landmark_error.h).
+  double landmark_frame = 0;
 };
 
 // What `sample` draws (sample.cc).

@@ -393,6 +393,7 @@ Generated GeneratorImpl::Render(const Codes& codes) {
   out.scales = PartScales(options_.heatmap(), options_.fixed_sigma(),
                           codes.points, parts);
   out.part_embeddings = part_embedding_ * codes.appearance.unsqueeze(1);
+  out.background_embedding = codes.background;
   out.masks = Masks(out);
   out.foreground = Foreground(out);
   out.background = Background(codes);

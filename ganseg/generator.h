@@ -112,14 +112,15 @@ struct Codes {
 };
 
 struct Generated {
-  at::Tensor points;           // [N,K*n,2], as given
-  at::Tensor centres;          // [N,K,2]
-  at::Tensor scales;           // tau, [N,K]
-  at::Tensor part_embeddings;  // w_k, [N,K,embedding_size]
-  at::Tensor masks;            // [N,K+1,H,W], background last; sum 1, all >= 0
-  at::Tensor foreground;       // features [N,C,H,W]
-  at::Tensor background;       // likewise
-  at::Tensor images;           // [N,3,H,W] in [-1,1]
+  at::Tensor points;                // [N,K*n,2], as given
+  at::Tensor centres;               // [N,K,2]
+  at::Tensor scales;                // tau, [N,K]
+  at::Tensor part_embeddings;       // w_k, [N,K,embedding_size]
+  at::Tensor background_embedding;  // w_bg, [N,embedding_size], as given
+  at::Tensor masks;       // [N,K+1,H,W], background last; sum 1, all >= 0
+  at::Tensor foreground;  // features [N,C,H,W]
+  at::Tensor background;  // likewise
+  at::Tensor images;      // [N,3,H,W] in [-1,1]
 };
 
 // `hidden_layers` times (linear, LReLU), then linear: [N,in] -> [N,out].

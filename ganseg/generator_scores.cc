@@ -71,7 +71,7 @@ void AddBatch(const Generated& generated, Rule rule, Sums* sums) {
     const at::Tensor truth = LabelsBy(rule, ToColours(generated.images)).cpu();
     const at::Tensor found = labels.cpu();
     sums->own.Add(found, truth);
-    sums->other.Add(found, truth.roll(1, 0));
+    if (n > 1) sums->other.Add(found, truth.roll(1, 0));  // else its own
     sums->rule_share +=
         weight * truth.ne(0).to(at::kDouble).mean().item<double>();
   }

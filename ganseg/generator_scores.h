@@ -35,7 +35,8 @@ struct GeneratorScoresOptions {
 //                       for all would be
 // and with a rule, where the picture's labels by that rule are the truth,
 //   generated_iou       mean foreground IoU of the masks
-//   generated_iou_other the same against the labels of the next picture
+//   generated_iou_other the same against the labels of another picture (NaN
+//                       where there is none)
 //   rule_share          share of foreground by the rule
 //   generated_iou_gated generated_iou, but 0 where a generator could have it
 //                       that learned nothing: rule_share must be 0.4 to 2.5

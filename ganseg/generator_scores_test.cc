@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "common/testing/status_matchers.h"
 #include "ganseg/tiny_config.h"
 #include "torch/utils.h"
@@ -70,6 +72,23 @@ TEST(GeneratorScores, AGeneratorThatLearnedNothingDoesNotCount) {
     EXPECT_EQ(found.at("generated_iou_gated"), 0) << seed;
     EXPECT_EQ(found.count("generated_iou_other"), 1u);
   }
+}
+
+TEST(GeneratorScores, APictureIsNoOtherOfItsOwn) {
+  torch::manual_seed(1);
+  Model model(TinyConfig());
+  GeneratorScoresOptions options;
+  options.rule = Rule::kArticulated;
+  options.samples = 1;
+  const Metrics alone = Find(model, options).scalars;
+  EXPECT_TRUE(std::isnan(alone.at("generated_iou_other")));
+  EXPECT_EQ(alone.at("generated_iou_gated"), 0);
+  // The 33rd picture is a batch of its own.
+  options.samples = 32;
+  const Metrics batch = Find(model, options).scalars;
+  options.samples = 33;
+  EXPECT_EQ(Find(model, options).scalars.at("generated_iou_other"),
+            batch.at("generated_iou_other"));
 }
 
 }  // namespace

@@ -21,6 +21,19 @@ DeepLabV3Options SegmenterOptions(const SegmenterConfig& config,
       .dropout(config.dropout);
 }
 
+// The strides of deeplab_v3.h.
+absl::Status CheckStride(const SegmenterConfig& config) {
+  const bool tiny = config.backbone == "tiny";
+  const int64_t stride = config.output_stride;
+  if (stride == 8 ||
+      (tiny ? stride == 2 || stride == 4 : stride == 16 || stride == 32)) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "segmenter.output_stride: must be ", tiny ? "2, 4 or 8" : "8, 16 or 32",
+      " for ", config.backbone, ", got ", stride));
+}
+
 }  // namespace
 
 at::Tensor PartLabels(const at::Tensor& masks) {
@@ -84,6 +97,9 @@ absl::Status CheckNetworks(const Config& config) {
   if (config.has_gan()) {
     SEG_RETURN_IF_ERROR(
         CheckOptions(ToOptions(config.discriminator, generator.image_size())));
+  }
+  if (config.has_segmenter()) {
+    SEG_RETURN_IF_ERROR(CheckStride(config.segmenter));
   }
   return absl::OkStatus();
 }

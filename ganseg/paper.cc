@@ -13,6 +13,7 @@
 #include "common/evaluation/part_agreement.h"
 #include "common/io/voc_palette.h"
 #include "common/training/checkpoint.h"
+#include "ganseg/embedding_map.h"
 #include "ganseg/frechet_score.h"
 #include "ganseg/generator_scores.h"
 #include "ganseg/task.h"
@@ -54,6 +55,14 @@ absl::Status CheckGenerator(const Config& config, const std::string& path) {
   return absl::OkStatus();
 }
 
+// Whether samples have points: by data.landmarks, or because the data have
+// their own. These name the points that a mirror image swaps, but for Taichi's,
+// which have their own error.
+bool HasLandmarks(const Config& config, const DatasetInfo& info) {
+  return !config.data.landmarks.empty() || !info.point_flip_pairs.empty() ||
+         config.eval.landmark_frame > 0;
+}
+
 absl::Status CheckTraining(const Config& config, const MainArgs& args) {
   if (config.stage == Stage::kSegmenter && !args.resume) {
     if (args.init_from.empty()) {
@@ -71,10 +80,12 @@ absl::Status CheckTraining(const Config& config, const MainArgs& args) {
 absl::Status Paper::Check(const Config& config, const DatasetInfo& /*info*/,
                           const MainArgs& args, const Command& command) {
   SEG_RETURN_IF_ERROR(CheckNetworks(config));
-  if (config.eval.eyes.size() != 2) {
+  const std::vector<int64_t>& eyes = config.eval.eyes;
+  if (eyes.size() != 2 || eyes[0] == eyes[1]) {
     return absl::InvalidArgumentError(
-        absl::StrCat("eval.eyes: expected two rows of landmarks, got ",
-                     config.eval.eyes.size(), " numbers"));
+        absl::StrCat("eval.eyes: expected two different rows of landmarks, "
+                     "got [",
+                     absl::StrJoin(eyes, ", "), "]"));
   }
   if (config.eval.frechet) {
     SEG_RETURN_IF_ERROR(
@@ -140,10 +151,11 @@ Measures Paper::MakeMeasures(const Config& config, System& system,
     measures.push_back(std::make_unique<PartAgreement>(info, system.Names()));
   }
   if (system.model()->segmenter_updates() > 0 &&
-      moment != Moment::kValidation && !config.data.landmarks.empty()) {
+      moment != Moment::kValidation && HasLandmarks(config, info)) {
     LandmarkErrorOptions landmarks;
     landmarks.first = config.eval.eyes[0];
     landmarks.second = config.eval.eyes[1];
+    landmarks.absolute_frame = config.eval.landmark_frame;
     measures.push_back(
         std::make_unique<LandmarkError>(system.Names(), landmarks));
   }
@@ -163,6 +175,12 @@ Measures Paper::MakeMeasures(const Config& config, System& system,
     TORCH_CHECK(features.ok(), std::string(features.status().message()));
     measures.push_back(std::make_unique<FrechetScore>(
         system.model(), *std::move(features), options.samples, options.seed));
+  }
+  if (config.eval.tsne && moment != Moment::kValidation) {
+    TsneMapOptions map;
+    map.samples = options.samples;
+    map.seed = options.seed;
+    measures.push_back(std::make_unique<TsneMap>(system.model(), map));
   }
   return measures;
 }

@@ -126,6 +126,20 @@ TEST(GansegTask, LazyTermsByTheStepOfTheWholeRun) {
   }
 }
 
+// The log has the last update before a line: were its interval even, that would
+// never be one with a penalty.
+TEST(GansegTask, LinesOfTheLogMeetTheLazyTerms) {
+  const Config config;
+  bool penalty = false, shape = false;
+  for (int64_t line = 1; line <= 16; ++line) {
+    const int64_t step = line * config.train.log_every - 1;
+    penalty |= step % config.loss.gradient_penalty_every == 0;
+    shape |= step % config.loss.shape_every == 0;
+  }
+  EXPECT_TRUE(penalty);
+  EXPECT_TRUE(shape);
+}
+
 // The terms that are logged, with their weights, are the loss.
 TEST(GansegTask, WeightsOfTheTerms) {
   torch::manual_seed(1);
