@@ -17,7 +17,8 @@ using torch::autograd::variable_list;
 
 constexpr char kOp[] = "NarrowConvolution";
 
-// Products of channels up to which our kernels are the faster ones.
+// Products of channels up to which our forward pass is the faster one
+// (README.md).
 constexpr int64_t kMaxChannelProducts = 2048;
 
 at::Tensor ChannelsLast(const at::Tensor& x) {

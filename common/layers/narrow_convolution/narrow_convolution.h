@@ -12,8 +12,8 @@
 // made of LibTorch's operators). Channels-last x is read in place, other
 // layouts are copied. Results do not depend on the number of threads.
 //
-// With 3 to 64 channels LibTorch's convolution (oneDNN) spends more time on
-// other layouts of its operands than on products; README.md has figures.
+// With 3 to 64 channels LibTorch's convolution (oneDNN) spends much of its time
+// on other layouts of its operands; README.md has figures.
 
 #ifndef COMMON_LAYERS_NARROW_CONVOLUTION_NARROW_CONVOLUTION_H_
 #define COMMON_LAYERS_NARROW_CONVOLUTION_NARROW_CONVOLUTION_H_
@@ -27,7 +27,8 @@ namespace seg {
 at::Tensor NarrowConvolution(const at::Tensor& x, const at::Tensor& weight,
                              const at::Tensor& bias, double slope = 1);
 
-// NarrowConvolution where it is the faster one, else LibTorch's operators.
+// NarrowConvolution where its forward pass is the faster one, else LibTorch's
+// operators.
 at::Tensor Convolution3x3(const at::Tensor& x, const at::Tensor& weight,
                           const at::Tensor& bias, double slope = 1);
 
