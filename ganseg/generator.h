@@ -83,7 +83,8 @@ struct GeneratorOptions {
   static GeneratorOptions Taichi();   // 10 parts, background at row 0
   static GeneratorOptions Cub();      // six blocks
   static GeneratorOptions Flowers();  // six blocks, 1x1 head
-  // 32 pixels, 4 parts, 0.05 G multiply-adds: trains on a CPU.
+  // 32 pixels, 4 parts, 0.053 G multiply-adds: trains on a CPU.
+  // configs/demo.yaml has half the position channels.
   static GeneratorOptions Demo();
 };
 

@@ -1,4 +1,4 @@
-// Time of a training iteration of the 32-pixel demo: the peer of
+// Time of a training iteration of GeneratorOptions::Demo(): the peer of
 // tools/peers/ganseg_step.py, with the same options and the same one line of
 // JSON. Run both through tools/peers/abba.py.
 //
