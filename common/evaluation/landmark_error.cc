@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <cmath>
 #include <memory>
 #include <utility>
 
@@ -12,6 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "common/base/status_macros.h"
 #include "common/evaluation/evaluate.h"
+#include "common/evaluation/percent.h"
 #include "common/metrics/landmark_regression.h"
 
 namespace seg {
@@ -47,10 +47,6 @@ Errors FitAndTest(const LandmarkSet& train, const LandmarkSet& test,
 LandmarkSet WithoutCentres(LandmarkSet set) {
   set.centres = set.centres.slice(1, 0, 0);
   return set;
-}
-
-std::string Percent(double fraction) {
-  return std::isnan(fraction) ? "-" : absl::StrFormat("%.2f", 100 * fraction);
 }
 
 // Collects, and finds nothing.

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/evaluation/percent.h"
 
 namespace seg {
 namespace {
@@ -38,10 +39,6 @@ at::Tensor Within(const at::Tensor& pixels, const at::Tensor& discs) {
       .slice(0, 0, kShares)
       .cumsum(0)
       .to(at::kDouble);
-}
-
-std::string Percent(double fraction) {
-  return std::isnan(fraction) ? "-" : absl::StrFormat("%.2f", 100 * fraction);
 }
 
 }  // namespace

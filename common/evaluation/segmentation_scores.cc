@@ -1,18 +1,14 @@
 #include "common/evaluation/segmentation_scores.h"
 
-#include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/datasets/label_census.h"
+#include "common/evaluation/percent.h"
 
 namespace seg {
 namespace {
-
-std::string Percent(double fraction) {
-  return std::isnan(fraction) ? "-" : absl::StrFormat("%.2f", 100 * fraction);
-}
 
 TrimapOptions Bands(const std::vector<double>& radii, int64_t ignore_label) {
   TrimapOptions options;
