@@ -3,9 +3,12 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
+#include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/base/status_macros.h"
 
 namespace seg {
@@ -21,17 +24,16 @@ DeepLabV3Options SegmenterOptions(const SegmenterConfig& config,
       .dropout(config.dropout);
 }
 
-// The strides of deeplab_v3.h.
 absl::Status CheckStride(const SegmenterConfig& config) {
-  const bool tiny = config.backbone == "tiny";
-  const int64_t stride = config.output_stride;
-  if (stride == 8 ||
-      (tiny ? stride == 2 || stride == 4 : stride == 16 || stride == 32)) {
+  const std::vector<int64_t> strides = DeepLabV3OutputStrides(config.backbone);
+  if (std::count(strides.begin(), strides.end(), config.output_stride) > 0) {
     return absl::OkStatus();
   }
-  return absl::InvalidArgumentError(absl::StrCat(
-      "segmenter.output_stride: must be ", tiny ? "2, 4 or 8" : "8, 16 or 32",
-      " for ", config.backbone, ", got ", stride));
+  return absl::InvalidArgumentError(
+      absl::StrCat("segmenter.output_stride: must be ",
+                   absl::StrJoin(strides.begin(), strides.end() - 1, ", "),
+                   " or ", strides.back(), " for ", config.backbone, ", got ",
+                   config.output_stride));
 }
 
 }  // namespace

@@ -87,7 +87,7 @@ absl::Status Paper::Check(const Config& config, const DatasetInfo& /*info*/,
                      "got [",
                      absl::StrJoin(eyes, ", "), "]"));
   }
-  if (config.eval.frechet) {
+  if (config.eval.frechet && !config.eval.inception.empty()) {
     SEG_RETURN_IF_ERROR(
         OpenFeatures(config.eval.inception, c10::kCPU).status());
   }
@@ -171,7 +171,7 @@ Measures Paper::MakeMeasures(const Config& config, System& system,
   if (config.eval.frechet && moment != Moment::kValidation) {
     absl::StatusOr<ImageFeatures> features =
         OpenFeatures(config.eval.inception, system.model()->device());
-    // Check has opened it once.
+    // Check has opened a user's file once; the other comes with the build.
     TORCH_CHECK(features.ok(), std::string(features.status().message()));
     measures.push_back(std::make_unique<FrechetScore>(
         system.model(), *std::move(features), options.samples, options.seed));

@@ -36,6 +36,11 @@ const std::vector<std::string>& DeepLabV3BackboneNames() {
   return *names;
 }
 
+std::vector<int64_t> DeepLabV3OutputStrides(const std::string& backbone) {
+  if (backbone == kTiny) return {2, 4, 8};
+  return {8, 16, 32};
+}
+
 AsppImpl::AsppImpl(int64_t in_channels, int64_t channels,
                    const std::vector<int64_t>& rates, double dropout)
     : torch::nn::Module("Aspp"), dropout_(dropout) {

@@ -42,6 +42,9 @@ namespace seg {
 // resnet50, efficientnet_lite0, tiny: for config checks and messages.
 const std::vector<std::string>& DeepLabV3BackboneNames();
 
+// The output strides that a backbone of these names can have, in rising order.
+std::vector<int64_t> DeepLabV3OutputStrides(const std::string& backbone);
+
 struct DeepLabV3Options {
   DeepLabV3Options(std::string backbone, int64_t num_classes)
       : backbone_(std::move(backbone)), num_classes_(num_classes) {}
