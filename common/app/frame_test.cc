@@ -22,7 +22,10 @@
 #include "common/io/file.h"
 #include "common/io/image.h"
 #include "common/io/npy.h"
+#include "common/io/tensor_map.h"
 #include "common/testing/status_matchers.h"
+#include "common/training/checkpoint.h"
+#include "common/training/run_options.h"
 #include "common/training/task.h"
 #include "nlohmann/json.hpp"
 #include "torch/nn/modules/conv.h"
@@ -156,6 +159,57 @@ class FrameTest : public testing::Test {
 TEST_F(FrameTest, TrainingNeedsNoMasks) {
   EXPECT_TRUE(fs::exists(root_ + "/run/report.html"));
   EXPECT_THAT(log_, Not(HasSubstr("warning")));
+}
+
+// A pipeline before the training: it may end there, and what it leaves in the
+// model's buffers is in the checkpoint.
+struct PipelinePaper : Paper {
+  static inline int64_t prepared = 0;
+  static inline bool train = true;
+  static absl::StatusOr<bool> Prepare(const Config&, const TrainingSets& sets,
+                                      const RunOptions& run, Model& model) {
+    ++prepared;
+    EXPECT_EQ(sets.train->size(), 3);
+    EXPECT_EQ(run.seed, 7);
+    const at::NoGradGuard no_grad;
+    model->bias.fill_(41);
+    return train;
+  }
+};
+
+TEST_F(FrameTest, APipelineRunsBeforeTheTraining) {
+  MainArgs args = Args();
+  args.config = root_ + "/parts.yaml";
+  args.work_dir = root_ + "/pipeline";
+  args.seed = 7;
+  args.overrides = {"train.optimizer.lr=0"};
+  const auto train = [&] {
+    testing::internal::CaptureStdout();
+    testing::internal::CaptureStderr();
+    EXPECT_OK(RunTrain<PipelinePaper>(args));
+    testing::internal::GetCapturedStderr();
+    return testing::internal::GetCapturedStdout();
+  };
+  PipelinePaper::train = false;
+  EXPECT_EQ(train(), "");
+  EXPECT_EQ(PipelinePaper::prepared, 1);
+  EXPECT_FALSE(fs::exists(args.work_dir));
+  PipelinePaper::train = true;
+  args.dry_run = true;
+  EXPECT_THAT(train(), HasSubstr("dry run"));
+  EXPECT_EQ(PipelinePaper::prepared, 1);
+  args.dry_run = false;
+  EXPECT_THAT(train(), HasSubstr("report.html"));
+  EXPECT_EQ(PipelinePaper::prepared, 2);
+  ASSERT_OK_AND_ASSIGN(
+      const TensorMap kept,
+      ReadCheckpointModel(args.work_dir + "/checkpoints/last"));
+  EXPECT_EQ(kept.at("bias")[0].item<float>(), 41);
+  args.resume = true;
+  args.overrides.clear();
+  args.config = "";
+  train();
+  EXPECT_EQ(PipelinePaper::prepared, 2);
 }
 
 TEST_F(FrameTest, PredictDrawsThePartsThatItFound) {

@@ -29,6 +29,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "common/app/main.h"
 #include "common/datasets/data_config.h"
 #include "common/datasets/dataset.h"
@@ -36,6 +37,7 @@
 #include "common/evaluation/predictor.h"
 #include "common/evaluation/segmentation_scores.h"
 #include "common/evaluation/tiling.h"
+#include "common/training/run_options.h"
 
 namespace seg {
 
@@ -72,6 +74,18 @@ struct PaperDefaults {
   static absl::Status LoadPretrained(const Config& /*config*/,
                                      Model& /*model*/) {
     return absl::OkStatus();
+  }
+  // What a new training does before its first update: the stages of a pipeline
+  // whose results (scorers, a ranker) it keeps in the model's buffers. The
+  // training ends here, done, where false is returned (a `stage` key). Not
+  // called with --resume, whose checkpoint has them, nor with --dry_run.
+  // sets: TrainingSets (train.h); run: work_dir may be empty (RunOptions).
+  template <class Sets>
+  static absl::StatusOr<bool> Prepare(const Config& /*config*/,
+                                      const Sets& /*sets*/,
+                                      const RunOptions& /*run*/,
+                                      Model& /*model*/) {
+    return true;
   }
   // Whether a tensor of this name may be missing in a checkpoint (it keeps its
   // starting value) or, with `missing` false, be unknown to the model.

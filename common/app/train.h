@@ -78,6 +78,11 @@ absl::Status RunTrain(const MainArgs& args) {
   at::manual_seed(static_cast<uint64_t>(run.seed));
   SEG_ASSIGN_OR_RETURN(typename P::Model model, P::Build(config, info));
   SEG_RETURN_IF_ERROR(P::LoadPretrained(config, model));
+  if (!run.resume && !run.dry_run) {
+    SEG_ASSIGN_OR_RETURN(const bool train,
+                         P::Prepare(config, sets, run, model));
+    if (!train) return absl::OkStatus();
+  }
   const std::unique_ptr<Task> task = P::MakeTask(config, model, info);
   const std::unique_ptr<typename P::System> system =
       P::MakeSystem(config, {model});

@@ -18,6 +18,8 @@ struct RunOptions {
   bool resume = false;    // continue the run in work_dir
   std::string init_from;  // a run or weight file whose weights are the start
   bool dry_run = false;
+  // Nothing goes to stdout: a training that is a step of a larger program.
+  bool silent = false;
   int64_t seed = 0;  // of every random choice; a resumed run's is its own
   c10::Device device = c10::kCPU;
   std::vector<std::string> overrides;  // for the record (env.json)

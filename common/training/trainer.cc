@@ -462,6 +462,7 @@ absl::Status Trainer::Loop::Finish() {
   report.environment_text = Environment(run_options_).dump(2);
   const std::string path = run + "/report.html";
   SEG_RETURN_IF_ERROR(WriteReport(path, report));
+  if (run_options_.silent) return absl::OkStatus();
   const std::string table = ToText(findings);
   std::printf("%s%sreport: %s\n", table.c_str(), table.empty() ? "" : "\n",
               std::filesystem::absolute(path).c_str());

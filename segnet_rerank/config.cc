@@ -1,0 +1,92 @@
+#include "segnet_rerank/config.h"
+
+#include <utility>
+
+namespace seg {
+
+SEG_DEFINE_ENUM(RankingLoss, {RankingLoss::kMarginRescaled, "margin_rescaled"},
+                {RankingLoss::kSlackRescaled, "slack_rescaled"},
+                {RankingLoss::kPairwise, "pairwise"})
+
+namespace segnet_rerank {
+
+SEG_DEFINE_ENUM(Stage, {Stage::kAll, "all"}, {Stage::kRegions, "regions"},
+                {Stage::kO2p, "o2p"}, {Stage::kProposals, "proposals"},
+                {Stage::kSegnet, "segnet"}, {Stage::kRank, "rank"})
+
+SEG_DEFINE_CONFIG(O2pConfig, descriptors, lbp, lbp_descriptors, pooling,
+                  dimensions, axes_regions, c, epsilon, examples, painted,
+                  most_regions, simplicity_bias)
+SEG_DEFINE_CONFIG(KlConfig, smoothing, background_weight)
+SEG_DEFINE_CONFIG(RankConfig, loss, c, held_out, smoothing, least_intersection,
+                  chi_square_maps, classifier_c)
+SEG_DEFINE_CONFIG(Config, SEG_PAPER_KEYS, eval, stage, stages, folds, regions,
+                  o2p, proposals, proposals_folder, segnet, loss, kl, rank)
+
+std::vector<KeyRule> O2pConfig::Rules() {
+  std::vector<KeyRule> rules = {
+      {"dimensions", 1, 65536},  {"axes_regions", 1, 1e6},  {"c", 1e-9, 1e9},
+      {"epsilon", 0, 1},         {"examples", 1, 1e8},      {"painted", 0, 100},
+      {"most_regions", 1, 1000}, {"simplicity_bias", 0, 1},
+  };
+  AddRules("descriptors", DescriptorConfig::Rules(), &rules);
+  AddRules("lbp_descriptors", DescriptorConfig::Rules(), &rules);
+  AddRules("pooling", PoolingConfig::Rules(), &rules);
+  return rules;
+}
+
+Config::Config() {
+  // Sec. 5: the natural defaults of Caffe, as the paper names none.
+  train.optimizer.lr = 0.01;
+  train.optimizer.momentum = 0.9;
+  train.optimizer.weight_decay = 5e-4;
+  train.best_metric = "";  // the last: a validation passes all stages
+  data.augment.flip = true;
+}
+
+std::vector<KeyRule> Config::Rules() {
+  std::vector<KeyRule> rules = {
+      OneOf<Stage>("stage"),
+      {"folds", 2, 1000},
+      {"kl.smoothing", 0, 1},
+      {"kl.background_weight", 0, 1000},
+      OneOf<RankingLoss>("rank.loss"),
+      {"rank.c", 1e-12, 1e12},
+      {"rank.held_out", 0.01, 0.9},
+      {"rank.smoothing", 1e-12, 1},
+      {"rank.least_intersection", 1e-12, 1e6},
+      {"rank.classifier_c", 1e-9, 1e9},
+  };
+  AddRules("regions", RegionOptions::Rules(), &rules);
+  AddRules("o2p", O2pConfig::Rules(), &rules);
+  AddRules("proposals", DivMBestConfig::Rules(), &rules);
+  AddRules("segnet", SegNetConfig::Rules(), &rules);
+  AddRules("loss", SegNetLossConfig::Rules(), &rules);
+  return PaperRules(std::move(rules));
+}
+
+PastingConfig Pasting(const O2pConfig& config, double threshold) {
+  PastingConfig pasting;
+  pasting.threshold = threshold;
+  pasting.most_regions = config.most_regions;
+  pasting.simplicity_bias = config.simplicity_bias;
+  return pasting;
+}
+
+CoarseDivergenceOptions ToOptions(const KlConfig& config) {
+  CoarseDivergenceOptions options;
+  options.smoothing = config.smoothing;
+  options.background_weight = config.background_weight;
+  return options;
+}
+
+RankingFeaturesOptions ToOptions(const RankConfig& config) {
+  RankingFeaturesOptions options;
+  options.smoothing = config.smoothing;
+  options.least_intersection = config.least_intersection;
+  options.chi_square_maps = config.chi_square_maps;
+  return options;
+}
+
+}  // namespace segnet_rerank
+}  // namespace seg

@@ -1,0 +1,153 @@
+#include "segnet_rerank/fitting.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
+#include "common/base/log.h"
+#include "common/solvers/linear_svm.h"
+#include "common/solvers/ranking_svm.h"
+#include "segnet_rerank/image_classifier.h"
+#include "segnet_rerank/proposal_accuracy.h"
+
+namespace seg {
+namespace segnet_rerank {
+namespace {
+
+// liblinear's default in the released code.
+constexpr double kSvmTolerance = 0.01;
+constexpr int64_t kSvmPasses = 100;
+
+// [T,F+1]: weights and bias side by side.
+at::Tensor Scorer(const LinearSvm& svm, const char* what) {
+  double worst = 0;
+  for (const DualityGap& gap : svm.gaps) {
+    worst = std::max(worst, gap.Relative());
+  }
+  if (worst > kSvmTolerance) {
+    LogInfo(
+        absl::StrCat(what, ": stopped at a relative duality gap of ", worst));
+  }
+  return at::cat({svm.weights, svm.bias.unsqueeze(1)}, 1).to(at::kFloat);
+}
+
+// Corpus IoU of the picks of the images from `first` on.
+double CorpusIou(const at::Tensor& counts, const std::vector<int64_t>& sizes,
+                 int64_t first_image, int64_t first_row,
+                 const std::vector<int64_t>& picks) {
+  at::Tensor total = at::zeros({counts.size(1), 3}, at::kLong);
+  for (size_t i = 0; i < picks.size(); ++i) {
+    total += counts[first_row + picks[i]];
+    first_row += sizes[first_image + static_cast<int64_t>(i)];
+  }
+  return MeanIouOfCounts(total).item<double>();
+}
+
+}  // namespace
+
+at::Tensor ChooseExamples(const at::Tensor& overlap, int64_t truths,
+                          int64_t most) {
+  const int64_t regions = overlap.size(0) - truths;
+  std::vector<int64_t> chosen;
+  const auto take = [&](int64_t row) {
+    if (static_cast<int64_t>(chosen.size()) < most) chosen.push_back(row);
+  };
+  for (int64_t t = 0; t < truths; ++t) take(regions + t);
+  std::vector<int64_t> rest;
+  if (regions > 0) {
+    const at::Tensor best =
+        overlap.size(1) > 1 ? std::get<0>(overlap.narrow(0, 0, regions)
+                                              .narrow(1, 1, overlap.size(1) - 1)
+                                              .max(1))
+                            : at::zeros({regions});
+    const auto value = best.accessor<float, 1>();
+    std::vector<int64_t> good;
+    for (int64_t r = 0; r < regions; ++r) {
+      (value[r] > 0.5f ? good : rest).push_back(r);
+    }
+    std::stable_sort(good.begin(), good.end(),
+                     [&](int64_t a, int64_t b) { return value[a] > value[b]; });
+    for (int64_t r : good) take(r);
+  }
+  const int64_t left = most - static_cast<int64_t>(chosen.size());
+  const int64_t others = static_cast<int64_t>(rest.size());
+  for (int64_t i = 0; i < std::min(left, others); ++i) {
+    chosen.push_back(rest[left >= others ? i : i * others / left]);
+  }
+  return at::tensor(chosen, at::kLong);
+}
+
+at::Tensor FitRegionScorer(const at::Tensor& rows, const at::Tensor& overlap,
+                           const O2pConfig& config, uint64_t seed) {
+  LinearSvmOptions options;
+  options.c = config.c;
+  options.constant_feature = 1;
+  options.tolerance = kSvmTolerance;
+  options.max_passes = kSvmPasses;
+  options.seed = seed;
+  at::Tensor targets = overlap.narrow(1, 1, overlap.size(1) - 1).t();
+  if (targets.numel() > 0) {
+    targets = targets - targets.mean(1, /*keepdim=*/true);
+  }
+  return Scorer(TrainLinearRegression(rows.contiguous(), targets.contiguous(),
+                                      config.epsilon, options),
+                "region scorer");
+}
+
+at::Tensor FitImageScorer(const at::Tensor& features, const at::Tensor& areas,
+                          const at::Tensor& thresholds, double c,
+                          uint64_t seed) {
+  LinearSvmOptions options;
+  options.c = c;
+  options.constant_feature = 1;
+  options.tolerance = kSvmTolerance;
+  options.max_passes = kSvmPasses;
+  options.seed = seed;
+  return Scorer(
+      TrainLinearClassifier(features.contiguous(),
+                            ImageTargets(areas, thresholds), {}, options),
+      "image classifiers");
+}
+
+at::Tensor FitRanker(const at::Tensor& rows, const at::Tensor& counts,
+                     const std::vector<int64_t>& sizes, int64_t held_out,
+                     const RankConfig& config, uint64_t seed) {
+  const at::Tensor accuracies = ProposalAccuracies(counts.to(at::kLong));
+  const int64_t fit_images = static_cast<int64_t>(sizes.size()) - held_out;
+  const int64_t fit_rows =
+      std::accumulate(sizes.begin(), sizes.begin() + fit_images, int64_t{0});
+  RankingSvmOptions options;
+  options.loss = config.loss;
+  options.seed = seed;
+  options.c = config.c.at(0);
+  if (config.c.size() > 1 && held_out > 0 && fit_images > 0) {
+    double best = -1;
+    const absl::Span<const int64_t> all(sizes);
+    for (double c : config.c) {
+      RankingSvmOptions candidate = options;
+      candidate.c = c;
+      const RankingSvm svm = TrainRankingSvm(rows.narrow(0, 0, fit_rows),
+                                             accuracies.narrow(0, 0, fit_rows),
+                                             all.first(fit_images), candidate);
+      const std::vector<int64_t> picks = RankFirst(
+          svm.weights, rows.narrow(0, fit_rows, rows.size(0) - fit_rows),
+          all.subspan(fit_images));
+      const double iou = CorpusIou(counts, sizes, fit_images, fit_rows, picks);
+      if (iou > best) {
+        best = iou;
+        options.c = c;
+      }
+    }
+    LogInfo(absl::StrCat("ranker: c = ", options.c, ", mean IoU of its picks ",
+                         best, " on ", held_out,
+                         " training images that it had not learned from"));
+  }
+  return TrainRankingSvm(rows, accuracies, sizes, options).weights;
+}
+
+}  // namespace segnet_rerank
+}  // namespace seg

@@ -1,0 +1,155 @@
+#include "segnet_rerank/paper.h"
+
+#include <ATen/ATen.h>
+
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/backbones/image_features.h"
+#include "common/base/status_macros.h"
+#include "common/base/usage_error.h"
+#include "common/evaluation/segmentation_scores.h"
+#include "common/io/image.h"
+#include "common/io/npy.h"
+#include "common/reporting/overlay.h"
+#include "common/training/run_folder.h"
+#include "segnet_rerank/measures.h"
+#include "segnet_rerank/picks.h"
+#include "segnet_rerank/segnet_task.h"
+#include "segnet_rerank/stages.h"
+
+namespace seg {
+namespace segnet_rerank {
+namespace {
+
+// SegNetTask on the network of a model: the buffers are part of checkpoints.
+class ModelTask : public Task {
+ public:
+  ModelTask(const Config& config, Model model, int64_t ignore_label)
+      : model_(std::move(model)),
+        network_(config.loss, model_->segnet(), ignore_label) {}
+  torch::nn::Module& module() override { return *model_; }
+  std::vector<Phase> Phases() override { return network_.Phases(); }
+  std::vector<ScalarBound> Bounds() override { return network_.Bounds(); }
+  StepLoss Loss(int64_t phase, const Batch& batch, int64_t step) override {
+    return network_.Loss(phase, batch, step);
+  }
+
+ private:
+  Model model_;
+  SegNetTask network_;
+};
+
+// Proposals side by side, in rows of six.
+at::Tensor ProposalGrid(const at::Tensor& labels, const Palette& palette) {
+  constexpr int64_t kColumns = 6, kGap = 4;
+  std::vector<at::Tensor> rows;
+  const int64_t count = labels.size(0);
+  for (int64_t first = 0; first < count; first += kColumns) {
+    std::vector<at::Tensor> row;
+    for (int64_t m = first; m < std::min(count, first + kColumns); ++m) {
+      row.push_back(ColourMask(labels[m], palette));
+    }
+    rows.push_back(SideBySide(row, kGap));
+  }
+  const int64_t width = rows[0].size(2);
+  for (at::Tensor& row : rows) {
+    row = at::constant_pad_nd(row, {0, width - row.size(2), 0, kGap}, 255);
+  }
+  return at::cat(rows, 1);
+}
+
+absl::Status WriteFindings(const std::string& prefix, const Sample& sample,
+                           const System& system, const DatasetInfo& outputs) {
+  const Proposals& proposals = system.proposals(0);
+  SEG_RETURN_IF_ERROR(WriteMask(
+      prefix + "_coarse.png",
+      NaiveLabels(system.coarse(0), sample.image.size(1), sample.image.size(2)),
+      outputs.palette));
+  SEG_RETURN_IF_ERROR(
+      WriteImage(prefix + "_proposals.png",
+                 ProposalGrid(proposals.labels, outputs.palette)));
+  return WriteNpy(prefix + "_proposals.npy", proposals.labels);
+}
+
+}  // namespace
+
+absl::Status Paper::Check(const Config& config, const DatasetInfo& info,
+                          const MainArgs& /*args*/,
+                          const Command& /*command*/) {
+  if (info.num_classes() < 2) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        info.name, ": has ", info.num_classes(),
+        " classes; expected a background and at least one of objects"));
+  }
+  return CheckConfig(config.segnet);
+}
+
+absl::StatusOr<Model> Paper::Build(const Config& config,
+                                   const DatasetInfo& info) {
+  return Model(config, info.num_classes());
+}
+
+absl::Status Paper::LoadPretrained(const Config& /*config*/, Model& model) {
+  return LoadTrunk(&model->segnet());
+}
+
+absl::StatusOr<bool> Paper::Prepare(const Config& config,
+                                    const TrainingSets& sets,
+                                    const RunOptions& run, Model& model) {
+  if (!run.init_from.empty()) return config.stage == Stage::kAll;
+  StageRun stages;
+  stages.root = !config.stages.empty()  ? config.stages
+                : !run.work_dir.empty() ? run.work_dir + "/stages"
+                                        : RunsRoot(kName) + "/stages";
+  stages.seed = run.seed;
+  stages.device = run.device;
+  SEG_ASSIGN_OR_RETURN(const std::optional<Fitted> fitted,
+                       RunStages(config, sets.train, stages));
+  if (fitted.has_value()) model->SetFitted(*fitted);
+  return fitted.has_value();
+}
+
+std::unique_ptr<Task> Paper::MakeTask(const Config& config, Model model,
+                                      const DatasetInfo& info) {
+  return std::make_unique<ModelTask>(config, std::move(model),
+                                     info.ignore_label);
+}
+
+std::unique_ptr<System> Paper::MakeSystem(const Config& config,
+                                          std::vector<Model> models) {
+  absl::StatusOr<ImageFeatures> features =
+      ImageFeatures::EfficientNetLite0(c10::kCPU);
+  // Its weights come with the build.
+  TORCH_CHECK(features.ok(), std::string(features.status().message()));
+  return std::make_unique<System>(config, models[0], *std::move(features));
+}
+
+TilingOptions Paper::Tiling(const Config& /*config*/) { return WholeImages(); }
+
+absl::Status Paper::Predicting(Restored<Paper>& restored,
+                               PredictOptions* options) {
+  options->endings = {"_coarse.png", "_proposals.png", "_proposals.npy"};
+  options->after_image = [&restored](const std::string& prefix,
+                                     const Sample& sample) {
+    return WriteFindings(prefix, sample, *restored.system, restored.outputs);
+  };
+  return absl::OkStatus();
+}
+
+Measures Paper::MakeMeasures(const Config& config, System& system,
+                             const DatasetInfo& info, Moment moment) {
+  Measures measures;
+  measures.push_back(std::make_unique<SegmentationScores>(
+      info, system.Names(), ScoresAt(moment, config.report_pictures)));
+  ProposalScoresOptions options;
+  options.pictures = moment == Moment::kValidation ? 0 : config.report_pictures;
+  measures.push_back(std::make_unique<ProposalScores>(
+      info, &system, System::Methods(), options));
+  return measures;
+}
+
+}  // namespace segnet_rerank
+}  // namespace seg

@@ -1,0 +1,214 @@
+// From proposals to a ranker (stages.h).
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <utility>
+#include <vector>
+
+#include "common/backbones/image_features.h"
+#include "common/backbones/state_dict.h"
+#include "common/base/status_macros.h"
+#include "common/io/file.h"
+#include "common/io/safetensors.h"
+#include "common/training/checkpoint.h"
+#include "common/training/trainer.h"
+#include "segnet_rerank/coarse.h"
+#include "segnet_rerank/fitting.h"
+#include "segnet_rerank/image_analysis.h"
+#include "segnet_rerank/image_classifier.h"
+#include "segnet_rerank/proposal_accuracy.h"
+#include "segnet_rerank/ranking_features.h"
+#include "segnet_rerank/stage_inputs.h"
+
+namespace seg {
+namespace segnet_rerank {
+namespace {
+
+using nlohmann::json;
+
+// Writes the standardised features of images in this order, of these columns,
+// one behind the other: they are mapped, not held.
+absl::Status WriteRows(const StageInputs& in, const std::vector<int64_t>& order,
+                       const Standardiser& standardiser,
+                       const at::Tensor& columns, const std::string& path) {
+  std::FILE* file = std::fopen(path.c_str(), "wb");
+  if (file == nullptr) return ErrnoStatus(errno, path, "cannot be made");
+  absl::Status status;
+  for (const int64_t index : order) {
+    const absl::StatusOr<TensorMap> item = in.images.Read(in.features, index);
+    if (!item.ok()) {
+      status = item.status();
+      break;
+    }
+    const at::Tensor rows = standardiser.Apply(item->at("features"))
+                                .index_select(1, columns)
+                                .contiguous();
+    const size_t numbers = static_cast<size_t>(rows.numel());
+    if (std::fwrite(rows.const_data_ptr<float>(), sizeof(float), numbers,
+                    file) != numbers) {
+      status = ErrnoStatus(errno, path, "cannot be written");
+      break;
+    }
+  }
+  if (std::fclose(file) != 0 && status.ok()) {
+    status = ErrnoStatus(errno, path, "cannot be written");
+  }
+  return status;
+}
+
+}  // namespace
+
+absl::Status TrainNetwork(const StageInputs& in, const std::string& folder,
+                          int64_t fold) {
+  SEG_ASSIGN_OR_RETURN(const std::shared_ptr<const Dataset> images,
+                       in.images.FoldData(fold, FoldPart::kRest));
+  at::manual_seed(in.Key(3, fold));
+  SegNet net(in.config.segnet, in.classes);
+  SEG_RETURN_IF_ERROR(LoadTrunk(&net));
+  SegNetTask task(in.config.loss, net, in.ignore_label);
+  RunOptions run;
+  run.paper = "segnet_rerank";
+  run.work_dir = folder + "/run";
+  run.resume = HoldsCheckpoint(run.work_dir);
+  run.silent = true;
+  run.seed = static_cast<int64_t>(in.Key(4, fold) >> 1);
+  run.device = in.device;
+  TrainerOptions options;
+  options.train = in.config.train;
+  options.train.best_metric = "";
+  options.data = in.config.data;
+  options.config_text = ToYaml(json(in.config));
+  SEG_RETURN_IF_ERROR(Trainer(run, std::move(options), &task, images).Run());
+  SEG_RETURN_IF_ERROR(
+      WriteSafetensors(folder + "/network.safetensors", StateDict(*net)));
+  std::error_code error;
+  std::filesystem::remove_all(run.work_dir, error);
+  return absl::OkStatus();
+}
+
+absl::Status MakeImageFeatures(const StageInputs& in,
+                               const std::string& folder) {
+  SEG_ASSIGN_OR_RETURN(const ImageFeatures network,
+                       ImageFeatures::EfficientNetLite0(c10::kCPU));
+  return ForEachImage(in.images.All(), [&](int64_t index) {
+    return in.images.Ensure(folder, index, [&]() -> absl::StatusOr<TensorMap> {
+      SEG_ASSIGN_OR_RETURN(const Sample sample, in.images.data()->Get(index));
+      return TensorMap{{"features", DescribeImage(network, sample.image)}};
+    });
+  });
+}
+
+absl::Status FitImages(const StageInputs& in, const std::string& folder,
+                       int64_t fold) {
+  std::vector<at::Tensor> features, areas;
+  for (int64_t index : in.images.Fold(fold, FoldPart::kRest)) {
+    SEG_ASSIGN_OR_RETURN(const TensorMap image,
+                         in.images.Read(in.image_features, index));
+    SEG_ASSIGN_OR_RETURN(const TensorMap regions,
+                         in.images.Read(in.regions, index));
+    features.push_back(image.at("features"));
+    areas.push_back(regions.at("areas"));
+  }
+  const at::Tensor all_areas = at::stack(areas);
+  const at::Tensor thresholds = AreaThresholds(all_areas);
+  return WriteSafetensors(
+      folder + "/scorer.safetensors",
+      {{"image_scorer",
+        FitImageScorer(at::stack(features), all_areas, thresholds,
+                       in.config.rank.classifier_c, in.Key(5, fold))},
+       {"area_thresholds", thresholds}});
+}
+
+absl::Status MakeFeatures(const StageInputs& in, const std::string& folder) {
+  for (int64_t fold = 0; fold < in.config.folds; ++fold) {
+    SegNet net(in.config.segnet, in.classes);
+    SEG_ASSIGN_OR_RETURN(
+        const TensorMap weights,
+        ReadSafetensors(in.networks[fold] + "/network.safetensors"));
+    SEG_RETURN_IF_ERROR(LoadStateDict(*net, weights));
+    net->eval();
+    SEG_ASSIGN_OR_RETURN(
+        const TensorMap scorer,
+        ReadSafetensors(in.image_scorers[fold] + "/scorer.safetensors"));
+    Fitted fitted = in.like;
+    fitted.image_scorer = scorer.at("image_scorer");
+    fitted.area_thresholds = scorer.at("area_thresholds");
+    SEG_RETURN_IF_ERROR(ForEachImage(
+        in.images.Fold(fold, FoldPart::kHeldOut), [&](int64_t index) {
+          return in.images.Ensure(
+              folder, index, [&]() -> absl::StatusOr<TensorMap> {
+                SEG_ASSIGN_OR_RETURN(const Sample sample,
+                                     in.images.data()->Get(index));
+                SEG_ASSIGN_OR_RETURN(const Regions regions,
+                                     ReadRegions(in, index));
+                SEG_ASSIGN_OR_RETURN(const Proposals proposals,
+                                     ReadProposals(in, index, regions));
+                SEG_ASSIGN_OR_RETURN(const TensorMap image,
+                                     in.images.Read(in.image_features, index));
+                const at::Tensor coarse = at::softmax(
+                    net->forward(sample.image.to(at::kFloat).unsqueeze(0)),
+                    1)[0];
+                const at::Tensor shares =
+                    ClassShares(proposals.labels, in.classes, in.ignore_label,
+                                in.config.segnet.grid);
+                return TensorMap{
+                    {"features", DescribeProposals(
+                                     sample.image, proposals, coarse, shares,
+                                     image.at("features"), in.config, fitted)},
+                    {"counts", CountByClass(proposals.labels, sample.mask,
+                                            in.classes, in.ignore_label)
+                                   .to(at::kInt)}};
+              });
+        }));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status FitRankers(const StageInputs& in, const std::string& folder) {
+  // Images in a random order, of which the last are held out.
+  const int64_t images = in.images.size();
+  const std::vector<int64_t> order = RandomPermutation(images, in.Key(6, 0));
+  const int64_t held_out = std::min(
+      images - 1, static_cast<int64_t>(in.config.rank.held_out * images));
+  StandardiserFit fit(in.like.standardiser.mean.numel());
+  std::vector<at::Tensor> counts;
+  std::vector<int64_t> sizes;
+  for (int64_t index : order) {
+    SEG_ASSIGN_OR_RETURN(const TensorMap item,
+                         in.images.Read(in.features, index));
+    fit.Add(item.at("features"));
+    counts.push_back(item.at("counts"));
+    sizes.push_back(item.at("features").size(0));
+  }
+  const Standardiser standardiser = fit.Finish();
+  const at::Tensor all_counts = at::cat(counts);
+  const auto layout = FeatureLayout(in.classes, ToOptions(in.config.rank));
+  at::Tensor rankers = at::zeros_like(in.like.rankers);
+  const std::string mapped = folder + "/rows.part";
+  for (size_t kind = 0; kind < RankerKinds().size(); ++kind) {
+    const RankerKind& ranker = RankerKinds()[kind];
+    const at::Tensor columns = ColumnsOfSections(layout, ranker.sections);
+    SEG_RETURN_IF_ERROR(WriteRows(in, order, standardiser, columns, mapped));
+    const at::Tensor rows =
+        at::from_file(mapped, /*shared=*/false,
+                      all_counts.size(0) * columns.numel(), at::kFloat)
+            .view({all_counts.size(0), columns.numel()});
+    rankers[static_cast<int64_t>(kind)].index_copy_(
+        0, columns,
+        FitRanker(rows, all_counts, sizes, held_out, in.config.rank,
+                  in.Key(7, 0)));
+  }
+  std::error_code error;
+  std::filesystem::remove(mapped, error);
+  return WriteSafetensors(
+      folder + "/ranker.safetensors",
+      {{"rankers", rankers},
+       {"feature_mean", standardiser.mean},
+       {"feature_inverse_deviation", standardiser.inverse_deviation}});
+}
+
+}  // namespace segnet_rerank
+}  // namespace seg

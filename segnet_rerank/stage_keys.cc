@@ -1,0 +1,114 @@
+#include "segnet_rerank/stage_keys.h"
+
+#include <vector>
+
+#include "common/base/hash.h"
+
+namespace seg {
+namespace segnet_rerank {
+namespace {
+
+using nlohmann::json;
+
+// The keys of a section that its stage depends on.
+json Keys(const json& section, const std::vector<const char*>& names) {
+  json keys = json::object();
+  for (const char* name : names) keys[name] = section.at(name);
+  return keys;
+}
+
+}  // namespace
+
+StageKeys::StageKeys(const Config& config, const Dataset& train, int64_t seed)
+    : config_(config), seed_(seed) {
+  json data = config.data;
+  for (const char* key : {"workers", "cache_mb", "augment"}) data.erase(key);
+  uint64_t ids = kFnvStart;
+  for (int64_t i = 0; i < train.size(); ++i) {
+    ids = Fnv1a("\n", Fnv1a(train.id(i), ids));
+  }
+  data_ = {{"data", data},
+           {"name", train.info().name},
+           {"samples", train.size()},
+           {"ids", HashText(ids)}};
+}
+
+json StageKeys::Fold(int64_t fold) const {
+  return {{"folds", config_.folds}, {"fold", fold}, {"seed", seed_}};
+}
+
+StageKey StageKeys::Regions() const {
+  return {"regions", {{"data", data_}, {"regions", config_.regions}}, {}};
+}
+
+StageKey StageKeys::Axes() const {
+  return {"region_axes",
+          Keys(config_.o2p, {"descriptors", "lbp", "lbp_descriptors", "pooling",
+                             "dimensions", "axes_regions"}),
+          {Fingerprint(Regions())}};
+}
+
+StageKey StageKeys::Vectors() const {
+  return {"region_vectors", json::object(), {Fingerprint(Axes())}};
+}
+
+StageKey StageKeys::RegionScorer(int64_t fold) const {
+  return {"region_scorer",
+          {{"o2p", Keys(config_.o2p, {"c", "epsilon", "examples", "painted",
+                                      "most_regions", "simplicity_bias"})},
+           {"fold", Fold(fold)}},
+          {Fingerprint(Vectors())}};
+}
+
+StageKey StageKeys::Proposals() const {
+  StageKey key = {"proposals", config_.proposals, {}};
+  for (int64_t fold = 0; fold < config_.folds; ++fold) {
+    key.inputs.push_back(Fingerprint(RegionScorer(fold)));
+  }
+  return key;
+}
+
+StageKey StageKeys::Network(int64_t fold) const {
+  return {
+      "segnet",
+      {{"data", data_},
+       {"augment", config_.data.augment},
+       {"segnet", config_.segnet},
+       {"loss", config_.loss},
+       {"train", Keys(config_.train, {"steps", "epochs", "batch_size",
+                                      "optimizer", "schedule", "clip_norm"})},
+       {"fold", Fold(fold)}},
+      {}};
+}
+
+StageKey StageKeys::ImageFeatures() const {
+  return {"image_features", data_, {}};
+}
+
+StageKey StageKeys::ImageScorer(int64_t fold) const {
+  return {"image_scorer",
+          {{"c", config_.rank.classifier_c}, {"fold", Fold(fold)}},
+          {Fingerprint(ImageFeatures()), Fingerprint(Regions())}};
+}
+
+StageKey StageKeys::Features() const {
+  StageKey key = {"features",
+                  Keys(config_.rank,
+                       {"smoothing", "least_intersection", "chi_square_maps"}),
+                  {Fingerprint(Proposals())}};
+  for (int64_t fold = 0; fold < config_.folds; ++fold) {
+    key.inputs.push_back(Fingerprint(Network(fold)));
+    key.inputs.push_back(Fingerprint(ImageScorer(fold)));
+  }
+  return key;
+}
+
+StageKey StageKeys::Ranker() const {
+  return {"ranker",
+          {{"rank", Keys(config_.rank, {"loss", "c", "held_out"})},
+           {"seed", seed_}},
+          {Fingerprint(Features())}};
+}
+
+}  // namespace segnet_rerank
+}  // namespace seg

@@ -1,0 +1,44 @@
+// Where the stages of a training lie, and what they depend on (stages.h).
+#ifndef SEGNET_RERANK_STAGE_KEYS_H_
+#define SEGNET_RERANK_STAGE_KEYS_H_
+
+#include <cstdint>
+
+#include "common/datasets/dataset.h"
+#include "common/stages/stage.h"
+#include "nlohmann/json.hpp"
+#include "segnet_rerank/config.h"
+
+namespace seg {
+namespace segnet_rerank {
+
+// The "fold" of what learns from all images.
+constexpr int64_t kAllImages = -1;
+
+class StageKeys {
+ public:
+  StageKeys(const Config& config, const Dataset& train, int64_t seed);
+
+  StageKey Regions() const;
+  StageKey Axes() const;
+  StageKey Vectors() const;
+  StageKey RegionScorer(int64_t fold) const;
+  StageKey Proposals() const;
+  StageKey Network(int64_t fold) const;
+  StageKey ImageFeatures() const;
+  StageKey ImageScorer(int64_t fold) const;
+  StageKey Features() const;
+  StageKey Ranker() const;
+
+ private:
+  nlohmann::json Fold(int64_t fold) const;
+
+  Config config_;
+  int64_t seed_;
+  nlohmann::json data_;  // pictures and masks, as the stages see them
+};
+
+}  // namespace segnet_rerank
+}  // namespace seg
+
+#endif  // SEGNET_RERANK_STAGE_KEYS_H_
