@@ -20,7 +20,7 @@ SEG_DEFINE_CONFIG(O2pConfig, descriptors, lbp, lbp_descriptors, pooling,
 SEG_DEFINE_CONFIG(KlConfig, smoothing, background_weight)
 SEG_DEFINE_CONFIG(RankConfig, loss, c, held_out, smoothing, least_intersection,
                   chi_square_maps, classifier_c)
-SEG_DEFINE_CONFIG(Config, SEG_PAPER_KEYS, eval, stage, stages, folds, regions,
+SEG_DEFINE_CONFIG(Config, SEG_PAPER_KEYS, eval, stage, stages, folds, fold_steps, regions,
                   o2p, proposals, proposals_folder, segnet, loss, kl, rank)
 
 std::vector<KeyRule> O2pConfig::Rules() {
@@ -48,6 +48,7 @@ std::vector<KeyRule> Config::Rules() {
   std::vector<KeyRule> rules = {
       OneOf<Stage>("stage"),
       {"folds", 2, 1000},
+      {"fold_steps", 0, 1e12},
       {"kl.smoothing", 0, 1},
       {"kl.background_weight", 0, 1000},
       OneOf<RankingLoss>("rank.loss"),

@@ -85,6 +85,7 @@ struct Config : PaperConfig {
   // the runs, where trainings share them.
   std::string stages;
   int64_t folds = 10;  // networks and scorers that never saw an image: Sec. 5
+  int64_t fold_steps = 0;  // updates of a fold's network; 0: as train says
   RegionOptions regions;
   O2pConfig o2p;
   DivMBestConfig proposals;

@@ -79,6 +79,9 @@ absl::Status TrainNetwork(const StageInputs& in, const std::string& folder,
   TrainerOptions options;
   options.train = in.config.train;
   options.train.best_metric = "";
+  if (in.config.fold_steps > 0) options.train.steps = in.config.fold_steps;
+  options.train.batch_size =
+      std::min(options.train.batch_size, images->size());
   options.data = in.config.data;
   options.config_text = ToYaml(json(in.config));
   SEG_RETURN_IF_ERROR(Trainer(run, std::move(options), &task, images).Run());

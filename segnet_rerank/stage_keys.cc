@@ -77,6 +77,7 @@ StageKey StageKeys::Network(int64_t fold) const {
        {"loss", config_.loss},
        {"train", Keys(config_.train, {"steps", "epochs", "batch_size",
                                       "optimizer", "schedule", "clip_norm"})},
+       {"fold_steps", config_.fold_steps},
        {"fold", Fold(fold)}},
       {}};
 }

@@ -7,6 +7,8 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
 #include "common/io/safetensors.h"
@@ -68,8 +70,19 @@ class Pipeline {
                            std::filesystem::path(into).parent_path().string()));
       return make(into);
     };
-    SEG_ASSIGN_OR_RETURN(*folder, EnsureStage(root_, key, logged));
-    return absl::OkStatus();
+    for (bool waiting = false;; waiting = true) {
+      absl::StatusOr<std::string> made = EnsureStage(root_, key, logged);
+      if (made.ok()) {
+        *folder = *std::move(made);
+        return absl::OkStatus();
+      }
+      // Another training that shares the folder is at it.
+      if (!absl::IsAlreadyExists(made.status())) return made.status();
+      if (!waiting) {
+        LogInfo(absl::StrCat("waiting: ", made.status().message()));
+      }
+      absl::SleepFor(absl::Milliseconds(200));
+    }
   }
 
   const std::string root_;

@@ -37,6 +37,11 @@ expect() {
   [[ $code == 0 || ! -s out ]] || fail "${*##*/}: stdout holds $(head -1 out)"
 }
 
+# The --input of a command that must have one.
+input_of() {
+  ! "$1" --help | grep -q "^  --input " || echo --input=packs/p/images
+}
+
 # Pictures of 32 x 32 pixels. Masks whose right half is class 1: as grey values,
 # as a palette's indices; of class 0 alone; of class 7; 40 pixels wide; of 16
 # bits with the value 300; `binary`: of the values 0 and 255. `odd`: an image of
@@ -91,9 +96,10 @@ bad_configurations() {
   local command
   for command in "${others[@]}"; do
     expect 2 "unknown key 'data.aling'; did you mean 'data.align'?" \
-      "$command" --checkpoint=run data.aling=3
+      "$command" --checkpoint=run $(input_of "$command") data.aling=3
     expect 2 "unknown flag --chekpoint" "$command" --chekpoint=run
-    expect 1 "nowhere: holds no checkpoint" "$command" --checkpoint=nowhere
+    expect 1 "nowhere: holds no checkpoint" "$command" --checkpoint=nowhere \
+      $(input_of "$command")
   done
 }
 
@@ -158,7 +164,8 @@ bad_weights() {
   expect 1 "nowhere: " "$eval" --checkpoint=nowhere
   local command
   for command in "${others[@]}"; do
-    expect 1 "/step-2/model.safetensors: " "$command" --checkpoint=broken
+    expect 1 "/step-2/model.safetensors: " "$command" --checkpoint=broken \
+      $(input_of "$command")
   done
 }
 
