@@ -1,7 +1,14 @@
 // Picks one of the proposals that another system made: see README.md.
-#include "common/app/command.h"
+#include <filesystem>
+#include <string>
+#include <system_error>
+
+#include "absl/status/status.h"
+#include "common/app/main.h"
 #include "common/app/predict.h"
-#include "common/base/usage_error.h"
+#include "common/app/restore.h"
+#include "common/base/status_macros.h"
+#include "common/io/file.h"
 #include "segnet_rerank/paper.h"
 
 namespace seg {
@@ -11,12 +18,23 @@ namespace {
 constexpr Command kRerank = {
     "rerank", kRunFlag | kInputFlag | kOutFlag | kLabelFlags, "reranked"};
 
-absl::Status Rerank(const MainArgs& args) {
+// "photos_proposals" for --input=photos or photos/a.jpg.
+std::string ProposalsBeside(const std::string& input) {
+  std::error_code error;
+  std::filesystem::path folder(ExpandHome(input));
+  if (!std::filesystem::is_directory(folder, error)) {
+    folder = folder.parent_path();
+  }
+  if (!folder.has_filename()) folder = folder.parent_path();
+  return folder.string() + "_proposals";
+}
+
+absl::Status Rerank(const MainArgs& given) {
+  MainArgs args = given;
   SEG_ASSIGN_OR_RETURN(Restored<Paper> restored, Restore<Paper>(args, kRerank));
   if (restored.config.proposals_folder.empty()) {
-    return UsageError(absl::InvalidArgumentError(
-        "proposals_folder: rerank needs the folder of proposals, "
-        "proposals_folder=DIR with DIR/NAME/*.png for each image NAME"));
+    args.overrides.push_back("proposals_folder=" + ProposalsBeside(args.input));
+    SEG_ASSIGN_OR_RETURN(restored, Restore<Paper>(args, kRerank));
   }
   PredictOptions options;
   options.device = restored.run.device;

@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
+#include "common/base/usage_error.h"
 #include "common/io/safetensors.h"
 #include "common/stages/stage.h"
 #include "segnet_rerank/stage_inputs.h"

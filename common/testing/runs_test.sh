@@ -25,6 +25,11 @@ for id in a b c d; do
   put "$image" packs/p/images/$id.png
   put "$half" packs/p/masks/$id.png
 done
+# For a command that picks from what others made: labellings of each picture.
+for id in a b c d; do
+  mkdir -p packs/p/images_proposals/$id
+  put "$half" packs/p/images_proposals/$id/0.png
+done
 printf 'a\nb\n' >packs/p/train.txt
 printf 'c\n' >packs/p/val.txt
 printf 'd\n' >packs/p/test.txt

@@ -1,0 +1,193 @@
+// The pipeline on a few small pictures: what is kept, what a kill and a damaged
+// file do, and who sees which image.
+#include "segnet_rerank/stages.h"
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <string>
+
+#include "absl/strings/match.h"
+#include "common/datasets/open.h"
+#include "common/io/file.h"
+#include "common/testing/status_matchers.h"
+#include "segnet_rerank/stage_keys.h"
+
+namespace seg {
+namespace segnet_rerank {
+namespace {
+
+namespace fs = std::filesystem;
+
+Config Small() {
+  Config config;
+  config.data.pack = "synthetic:objects";
+  config.data.synthetic.height = 32;
+  config.data.synthetic.width = 40;
+  config.data.synthetic.train = 6;
+  config.data.workers = 0;
+  config.folds = 2;
+  config.regions.superpixels = 40;
+  config.regions.max_regions = 12;
+  config.o2p.dimensions = 8;
+  config.o2p.axes_regions = 20;
+  config.proposals.proposals = 4;
+  config.segnet.trunk = Trunk::kTiny;
+  config.segnet.weights = "";
+  config.segnet.grid = 5;
+  config.segnet.width = 8;
+  config.train.steps = 2;
+  config.train.batch_size = 2;
+  config.rank.c = {0.1, 10};
+  return config;
+}
+
+class StagesTest : public testing::Test {
+ protected:
+  StagesTest()
+      : root_(testing::TempDir() + "/stages_" +
+              testing::UnitTest::GetInstance()->current_test_info()->name()) {
+    fs::remove_all(root_);
+    const auto train = OpenDataset(Small().data, "", "train");
+    EXPECT_OK(train.status());
+    train_ = *train;
+  }
+
+  absl::StatusOr<std::optional<Fitted>> Run(const Config& config,
+                                            const std::string& root) const {
+    testing::internal::CaptureStderr();
+    auto fitted = RunStages(config, train_, {root, 5, c10::kCPU});
+    log_ = testing::internal::GetCapturedStderr();
+    return fitted;
+  }
+
+  // Number of folders of each stage.
+  std::map<std::string, int> Stages(const std::string& root) const {
+    std::map<std::string, int> stages;
+    for (const auto& entry : fs::directory_iterator(root)) {
+      const std::string name = entry.path().filename().string();
+      if (entry.is_directory()) ++stages[name.substr(0, name.rfind('-'))];
+    }
+    return stages;
+  }
+
+  static void ExpectEqual(const Fitted& a, const Fitted& b) {
+    const TensorMap x = ToTensors(a), y = ToTensors(b);
+    for (const auto& [name, tensor] : x) {
+      EXPECT_TRUE(at::equal(tensor, y.at(name))) << name;
+    }
+  }
+
+  const std::string root_;
+  std::shared_ptr<const Dataset> train_;
+  mutable std::string log_;
+};
+
+TEST_F(StagesTest, WhatIsMadeAndKept) {
+  Config config = Small();
+  config.stage = Stage::kO2p;
+  ASSERT_OK_AND_ASSIGN(auto nothing, Run(config, root_));
+  EXPECT_FALSE(nothing.has_value());
+  std::map<std::string, int> expected = {{"regions", 1},
+                                         {"region_axes", 1},
+                                         {"region_vectors", 1},
+                                         {"region_scorer", 3}};
+  EXPECT_EQ(Stages(root_), expected);
+  config.stage = Stage::kAll;
+  ASSERT_OK_AND_ASSIGN(const auto fitted, Run(config, root_));
+  ASSERT_TRUE(fitted.has_value());
+  expected.insert({{"proposals", 1},
+                   {"segnet", 2},
+                   {"image_features", 1},
+                   {"image_scorer", 3},
+                   {"features", 1},
+                   {"ranker", 1}});
+  EXPECT_EQ(Stages(root_), expected);
+  EXPECT_THAT(log_, testing::Not(testing::HasSubstr("stage regions:")));
+  const Fitted like = UntrainedFitted(config, train_->info().num_classes());
+  for (const auto& [name, tensor] : ToTensors(like)) {
+    EXPECT_EQ(ToTensors(*fitted).at(name).sizes(), tensor.sizes()) << name;
+  }
+  EXPECT_GT(fitted->axes.abs().sum().item<float>(), 0);
+  EXPECT_GT(fitted->rankers.abs().sum().item<double>(), 0);
+  // All is there: nothing is made, and the same comes out.
+  ASSERT_OK_AND_ASSIGN(const auto again, Run(config, root_));
+  EXPECT_THAT(log_, testing::Not(testing::HasSubstr("stage ")));
+  ExpectEqual(*fitted, *again);
+  // Another penalty of a ranker concerns the ranker alone.
+  config.rank.c = {1};
+  ASSERT_OK(Run(config, root_).status());
+  ++expected["ranker"];
+  EXPECT_EQ(Stages(root_), expected);
+  // A fresh folder gives the same bits.
+  ASSERT_OK_AND_ASSIGN(const auto fresh, Run(Small(), root_ + "/fresh"));
+  ExpectEqual(*fitted, *fresh);
+}
+
+// A file that is lost or changed is named and made again, and so is a stage
+// that a kill has left half done.
+TEST_F(StagesTest, DamagedAndUnfinishedStages) {
+  ASSERT_OK_AND_ASSIGN(const auto whole, Run(Small(), root_));
+  const StageKeys keys(Small(), *train_, 5);
+  const auto folder = [&](const StageKey& key) {
+    return root_ + "/" + key.name + "-" + Fingerprint(key);
+  };
+  for (const StageKey& key :
+       {keys.Regions(), keys.Proposals(), keys.Features()}) {
+    std::string file;
+    for (const auto& entry : fs::recursive_directory_iterator(folder(key))) {
+      if (absl::EndsWith(entry.path().string(), ".safetensors")) {
+        file = entry.path().string();
+      }
+    }
+    ASSERT_FALSE(file.empty()) << key.name;
+    std::fstream(file, std::ios::in | std::ios::out).seekp(100).put('\x55');
+    ASSERT_OK_AND_ASSIGN(const auto mended, Run(Small(), root_));
+    EXPECT_THAT(log_, testing::HasSubstr(fs::path(file).filename().string()));
+    ExpectEqual(*whole, *mended);
+  }
+  // As a kill leaves it: no result, but a part with some of the images.
+  const std::string features = folder(keys.Features());
+  fs::create_directories(features + ".part");
+  fs::rename(features, features + ".part/result");
+  fs::remove(features + ".part/result/done.json");
+  int64_t removed = 0;
+  for (const auto& entry :
+       fs::recursive_directory_iterator(features + ".part/result")) {
+    if (entry.is_regular_file() && removed++ < 2) fs::remove(entry.path());
+  }
+  fs::remove_all(folder(keys.Ranker()));
+  ASSERT_OK_AND_ASSIGN(const auto mended, Run(Small(), root_));
+  ExpectEqual(*whole, *mended);
+}
+
+TEST_F(StagesTest, FewerImagesThanFolds) {
+  Config config = Small();
+  config.folds = 7;
+  EXPECT_THAT(Run(config, root_).status(),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       testing::HasSubstr("there are 6 training images")));
+}
+
+TEST_F(StagesTest, KeysSayWhatAStageDependsOn) {
+  const StageKeys keys(Small(), *train_, 5);
+  Config other = Small();
+  other.loss.type = SegNetLossType::kIou;
+  const StageKeys loss(other, *train_, 5);
+  EXPECT_EQ(Fingerprint(keys.Proposals()), Fingerprint(loss.Proposals()));
+  EXPECT_NE(Fingerprint(keys.Network(0)), Fingerprint(loss.Network(0)));
+  EXPECT_NE(Fingerprint(keys.Ranker()), Fingerprint(loss.Ranker()));
+  const StageKeys seed(Small(), *train_, 6);
+  EXPECT_EQ(Fingerprint(keys.Regions()), Fingerprint(seed.Regions()));
+  EXPECT_NE(Fingerprint(keys.RegionScorer(0)),
+            Fingerprint(seed.RegionScorer(0)));
+  EXPECT_NE(Fingerprint(keys.Network(0)), Fingerprint(keys.Network(1)));
+}
+
+}  // namespace
+}  // namespace segnet_rerank
+}  // namespace seg
