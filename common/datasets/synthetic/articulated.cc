@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/random.h"
 #include "common/datasets/synthetic/canvas.h"
+#include "common/datasets/synthetic/directions.h"
 #include "common/datasets/synthetic/generated.h"
 
 namespace seg {
@@ -23,25 +24,6 @@ constexpr int64_t kSixth = kHues / 6;
 // Largest less smallest channel of the parts' colours, and of the background's.
 constexpr int64_t kPartChroma = 150;
 constexpr int64_t kBackgroundChroma = 20;
-
-constexpr int64_t kOne = 4096;  // the length of a direction
-
-// The direction at twice the angle whose tangent is `tangent` / 1000.
-Point Direction(int64_t tangent) {
-  const int64_t square = tangent * tangent;
-  const int64_t whole = 1000 * 1000 + square;
-  return {kOne * (1000 * 1000 - square) / whole, kOne * 2000 * tangent / whole};
-}
-
-// The angles of both, added.
-Point Turned(Point a, Point b) {
-  return {(a.x * b.x - a.y * b.y) / kOne, (a.x * b.y + a.y * b.x) / kOne};
-}
-
-Point Ahead(Point from, Point direction, int64_t length) {
-  return {from.x + direction.x * length / kOne,
-          from.y + direction.y * length / kOne};
-}
 
 struct Oval {
   Point centre;

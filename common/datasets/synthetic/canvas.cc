@@ -141,7 +141,12 @@ void Canvas::Fill(Point low, Point high, const Coverage& coverage,
       if (alpha == 0) continue;
       const int64_t pixel = y * width_ + x;
       int64_t tone = grain_[pixel] * paint.grain / 128 - shade;
-      if (paint.pattern != Paint::Pattern::kPlain) {
+      const Colour* colour = &paint.base;
+      if (paint.pattern == Paint::Pattern::kHalves) {
+        const int64_t right = (py - paint.origin.y) * paint.along.x -
+                              (px - paint.origin.x) * paint.along.y;
+        if (right > 0) colour = &paint.other;
+      } else if (paint.pattern != Paint::Pattern::kPlain) {
         const int64_t p = paint.period;
         const int64_t u = FloorDivide(px - paint.origin.x, kUnit);
         bool second = false;
@@ -159,7 +164,7 @@ void Canvas::Fill(Point low, Point high, const Coverage& coverage,
         tone += second ? paint.contrast : -paint.contrast;
       }
       const int32_t t = static_cast<int32_t>(tone);
-      Blend(pixel, {paint.base[0] + t, paint.base[1] + t, paint.base[2] + t},
+      Blend(pixel, {(*colour)[0] + t, (*colour)[1] + t, (*colour)[2] + t},
             alpha);
       if (label >= 0 && alpha >= kUnit / 2) {
         mask_[pixel] = static_cast<uint8_t>(label);
@@ -209,6 +214,28 @@ void Canvas::TurnedEllipse(Point centre, Point along, int64_t radius_along,
         const int64_t gv = v * kFine / b;
         const int64_t slope = 2 * SquareRoot(gu * gu + gv * gv);
         return slope == 0 ? kUnit : inside * kFine / slope;
+      },
+      paint, label);
+}
+
+void Canvas::Ring(Point centre, int64_t radius_x, int64_t radius_y,
+                  int64_t hole, const Paint& paint, int label) {
+  const int64_t a = std::max<int64_t>(radius_x, kUnit / 4);
+  const int64_t b = std::max<int64_t>(radius_y, kUnit / 4);
+  constexpr int64_t kOne = 1 << 16;
+  const int64_t small = std::min(a, b);
+  const int64_t inner = std::max<int64_t>(1, hole * kOne / kUnit);
+  Fill(
+      {centre.x - a, centre.y - b}, {centre.x + a, centre.y + b},
+      [&](int64_t x, int64_t y) {
+        const int64_t u = (x - centre.x) * kOne / a;
+        const int64_t v = (y - centre.y) * kOne / b;
+        const int64_t square = (u * u + v * v) / kOne;
+        // First order at either edge.
+        const int64_t from_outside = (kOne - square) * small / (2 * kOne);
+        const int64_t from_hole =
+            (square - inner * inner / kOne) * small / (2 * inner);
+        return std::min(from_outside, from_hole);
       },
       paint, label);
 }

@@ -31,17 +31,21 @@ struct Point {
 };
 
 // How a shape is coloured: a base colour, a linear shade from top to bottom,
-// and an optional pattern of a second tone.
+// and an optional pattern of a second tone, or of a second colour (kHalves).
 struct Paint {
-  enum class Pattern { kPlain, kStripes, kSpots, kChecks };
+  enum class Pattern { kPlain, kStripes, kSpots, kChecks, kHalves };
   Colour base = {0, 0, 0};
   int32_t shade = 0;  // added at the bottom and subtracted at the top
   Pattern pattern = Pattern::kPlain;
   int32_t contrast = 0;  // of the pattern's second tone
   int64_t period = 8;    // of the pattern, in pixels
-  Point origin;          // of pattern and shade, fixed point
-  int64_t extent = 1;    // half height over which the shade acts, fixed point
-  int32_t grain = 8;     // amplitude of the noise
+  // kHalves: the colour on the right of a line through the origin, which runs
+  // along a vector (any length to 2^20).
+  Colour other = {0, 0, 0};
+  Point along = {0, 1};
+  Point origin;        // of pattern and shade, fixed point
+  int64_t extent = 1;  // half height over which the shade acts, fixed point
+  int32_t grain = 8;   // amplitude of the noise
 };
 
 class Canvas {
@@ -64,6 +68,9 @@ class Canvas {
   // to 2^20).
   void TurnedEllipse(Point centre, Point along, int64_t radius_along,
                      int64_t radius_across, const Paint& paint, int label);
+  // An ellipse with a hole of its proportions, `hole` / kUnit as large.
+  void Ring(Point centre, int64_t radius_x, int64_t radius_y, int64_t hole,
+            const Paint& paint, int label);
   // A line of round ends, 2 * radius wide.
   void Line(Point from, Point to, int64_t radius, const Paint& paint,
             int label);

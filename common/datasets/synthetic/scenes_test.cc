@@ -73,6 +73,38 @@ TEST(CanvasTest, ShapesHaveTheirAreas) {
   EXPECT_NEAR(area(line), 50 * 6 + M_PI * 9, 6);
 }
 
+TEST(CanvasTest, RingsHaveAHoleOfTheirProportions) {
+  Paint paint;
+  Canvas canvas(100, 100, 1);
+  canvas.Ring({50 * kUnit, 50 * kUnit}, 40 * kUnit, 30 * kUnit, kUnit / 2,
+              paint, 1);
+  const at::Tensor mask = canvas.Mask();
+  EXPECT_NEAR(mask.sum().item<double>(), M_PI * (1200 - 300), 12);
+  // Along the middle row: from 10 to 30 and from 70 to 90.
+  for (int64_t x : {10, 29, 70, 89}) EXPECT_EQ(mask[50][x].item<int>(), 1) << x;
+  for (int64_t x : {9, 30, 50, 69, 90}) {
+    EXPECT_EQ(mask[50][x].item<int>(), 0) << x;
+  }
+}
+
+TEST(CanvasTest, HalvesHaveTwoColours) {
+  Paint paint;
+  paint.base = {200, 0, 0};
+  paint.other = {0, 0, 200};
+  paint.grain = 0;
+  paint.pattern = Paint::Pattern::kHalves;
+  paint.origin = {8 * kUnit, 8 * kUnit};
+  paint.along = {kUnit, 0};  // to the right: what is below lies on its right
+  Canvas canvas(16, 16, 1);
+  canvas.Ellipse({8 * kUnit, 8 * kUnit}, 6 * kUnit, 6 * kUnit, paint, 1);
+  const at::Tensor image = canvas.Image();
+  EXPECT_EQ(image[0][7][8].item<int>(), 200);
+  EXPECT_EQ(image[2][7][8].item<int>(), 0);
+  EXPECT_EQ(image[0][8][8].item<int>(), 0);
+  EXPECT_EQ(image[2][8][8].item<int>(), 200);
+  EXPECT_EQ(canvas.Mask()[7][8].item<int>(), canvas.Mask()[8][8].item<int>());
+}
+
 TEST(CanvasTest, EdgesAreAntiAliasedAndShapesAreClipped) {
   Canvas canvas(20, 20, 1);
   Paint paint;
