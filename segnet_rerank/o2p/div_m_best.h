@@ -47,7 +47,7 @@ SEG_DECLARE_CONFIG(DivMBestConfig)
 //   key: of the noise of kPerturb.
 // The scores that are handed on are the given ones, without lambda and noise.
 // Where kMBest has fewer than M solutions at all, the first fills up.
-// O(M R C), but for kMBest O(R C log(R C) + M log M).
+// O(M R C), but for kMBest up to O(R C M^2 most_regions).
 std::vector<std::vector<PaintedRegion>> DiverseChoices(
     const at::Tensor& scores, const PastingConfig& pasting,
     const DivMBestConfig& config, uint64_t key);
