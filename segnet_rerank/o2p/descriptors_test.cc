@@ -146,7 +146,7 @@ TEST(DescriptorsTest, RampsFillOneOrientation) {
   }
   // Falling to the right: 180 degrees.
   const Descriptors found =
-      ComputeDescriptors(Ramp(16, 4, 0).flip(2), Gradients(1, {4}));
+      ComputeDescriptors(Ramp(16, 4, 0).flip({2}), Gradients(1, {4}));
   EXPECT_NEAR(HistogramAt(found, 6, 6)[4], 1.0, 1e-6);
 }
 
@@ -230,7 +230,8 @@ TEST(DescriptorsTest, PatchesLieInTheImage) {
                   y + size > height) {
                 continue;
               }
-              expected.insert(expected.end(), {double(x), double(y)});
+              expected.push_back(static_cast<double>(x));
+              expected.push_back(static_cast<double>(y));
             }
           }
         }

@@ -66,7 +66,8 @@ at::Tensor Direct(const Descriptors& descriptors, const Regions& regions,
                   Area area) {
   const at::Tensor places = descriptors.centres.to(at::kLong);
   const at::Tensor superpixel =
-      regions.superpixels.index({places.select(1, 1), places.select(1, 0)})
+      regions.superpixels.flatten()
+          .index_select(0, places.select(1, 1) * kWidth + places.select(1, 0))
           .to(at::kLong);
   const at::Tensor boxes = BoundingBoxes(regions);
   const int64_t local = descriptors.values.size(1) - kRawPositionValues;

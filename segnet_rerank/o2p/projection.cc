@@ -42,7 +42,7 @@ at::Tensor PrincipalAxes(const at::Tensor& rows, int64_t most) {
   const int64_t rank =
       first > 0.0 ? (values > kLeast * first).sum().item<int64_t>() : 0;
   const int64_t number = std::min(most, rank);
-  at::Tensor axes = vectors.narrow(1, size - number, number).flip(1);
+  at::Tensor axes = vectors.narrow(1, size - number, number).flip({1});
   if (few_rows) {
     // An eigenvector u of rows rows^T gives the axis rows^T u / norm.
     at::Tensor mapped = at::empty({length, number}, at::kDouble);
@@ -50,7 +50,7 @@ at::Tensor PrincipalAxes(const at::Tensor& rows, int64_t most) {
       const at::Tensor part = block(begin);
       mapped.slice(0, begin, begin + part.size(1)).copy_(part.t().mm(axes));
     }
-    axes = mapped / values.narrow(0, size - number, number).flip(0).sqrt();
+    axes = mapped / values.narrow(0, size - number, number).flip({0}).sqrt();
   }
   if (number > 0) {
     const at::Tensor largest = axes.abs().argmax(0, /*keepdim=*/true);
