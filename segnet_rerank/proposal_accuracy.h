@@ -4,7 +4,6 @@
 #define SEGNET_RERANK_PROPOSAL_ACCURACY_H_
 
 #include <cstdint>
-#include <vector>
 
 #include "ATen/core/Tensor.h"
 
