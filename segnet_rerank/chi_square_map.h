@@ -21,7 +21,7 @@ constexpr int64_t kChiSquareMapSize = 5;
 //   sqrt(x L s(0)),
 //   sqrt(2 x L s(j L)) cos(j L log x), sqrt(2 x L s(j L)) sin(j L log x)
 // for j = 1, 2; all 0 at x = 0. The error is below 0.04 sqrt(x y) while x and y
-// differ by a factor of 20 at most, and below 0.4 sqrt(x y) at 1000.
+// differ by a factor of 20 at most, and below 0.15 sqrt(x y) at 1000.
 // O(M K).
 at::Tensor ChiSquareMap(const at::Tensor& x);
 

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <limits>
 #include <utility>
 
@@ -102,10 +101,10 @@ absl::Status ProposalScores::Add(const Scored& image) {
   if (known == 0) return absl::OkStatus();
 
   const int64_t m = labels.size(0);
-  // Beyond the proposals of the images so far, all of theirs are the first k.
+  // The first k of an image with fewer are all that it has.
   const at::Tensor none = at::zeros_like(methods_[0].counts);
   while (static_cast<int64_t>(oracle_.size()) < m) {
-    oracle_.push_back(oracle_.empty() || images_ == 0 ? none : oracle_.back());
+    oracle_.push_back(oracle_.empty() ? none : oracle_.back());
   }
   for (size_t k = 0; k < oracle_.size(); ++k) {
     const int64_t best = OraclePick(accuracies, static_cast<int64_t>(k) + 1);
@@ -187,10 +186,9 @@ absl::Status ProposalScores::Finish(Findings* findings) {
 }
 
 std::string ProposalScores::Table() const {
-  const std::string head = "proposals";
   std::string table =
-      absl::StrFormat("%-16s%10s%10s%10s%8s%12s", head, "mean IoU", "by image",
-                      "position", "rank", "background");
+      absl::StrFormat("%-16s%10s%10s%10s%8s%12s", "proposals", "mean IoU",
+                      "by image", "position", "rank", "background");
   for (const Method& method : methods_) {
     absl::StrAppendFormat(
         &table, "\n%-16s%10s%10s%10.2f%8.2f%12s", method.name,
