@@ -3,12 +3,10 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
-#include <algorithm>
 #include <cmath>
+#include <string>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
 #include "common/layers/conditional_norm/kaiming.h"
 #include "common/layers/narrow_convolution/narrow_convolution.h"
 
@@ -26,40 +24,6 @@ constexpr int64_t kColours = 3;
 
 Conv2d MakeConv(int64_t in, int64_t out, int64_t kernel) {
   return Conv2d(Conv2dOptions(in, out, kernel).padding((kernel - 1) / 2));
-}
-
-absl::Status CheckPositive(absl::string_view name, int64_t value,
-                           int64_t least = 1) {
-  if (value >= least) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(name, ": must be at least ", least, ", got ", value));
-}
-
-absl::Status CheckChannels(absl::string_view name,
-                           const std::vector<int64_t>& channels,
-                           size_t expected) {
-  if (channels.size() != expected) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        name, ": expected ", expected,
-        " entries for the blocks of block_sizes, got ", channels.size()));
-  }
-  for (const int64_t c : channels) {
-    if (absl::Status s = CheckPositive(name, c); !s.ok()) return s;
-  }
-  return absl::OkStatus();
-}
-
-std::vector<Level> LevelsOf(const GeneratorOptions& options) {
-  const absl::Status status = CheckOptions(options);
-  TORCH_CHECK(status.ok(), "Generator: ", std::string(status.message()));
-  return *MakeLevels(options.block_sizes(), options.margins());
-}
-
-// Output channels of the blocks of the mask generator.
-std::vector<int64_t> MaskChannels(const GeneratorOptions& options) {
-  std::vector<int64_t> channels = options.mask_channels();
-  channels.push_back(options.parts() + 1);
-  return channels;
 }
 
 // x [N,C,H,W] -> softmax over C, in channels-last order.
@@ -84,108 +48,6 @@ at::Tensor RunLevels(const std::vector<Level>& levels, at::Tensor x,
 }
 
 }  // namespace
-
-GeneratorOptions GeneratorOptions::CelebA() { return GeneratorOptions(); }
-
-GeneratorOptions GeneratorOptions::Taichi() {
-  return GeneratorOptions().parts(10).background_vertical_fixed(true);
-}
-
-GeneratorOptions GeneratorOptions::Cub() {
-  return GeneratorOptions()
-      .block_sizes({32, 32, 64, 64, 128, 128})
-      .mask_channels({64, 64, 64, 64, 64})
-      .foreground_channels({256, 256, 128, 128, 64, 64})
-      .background_channels({256, 256, 128, 128, 64, 64});
-}
-
-GeneratorOptions GeneratorOptions::Flowers() {
-  return Cub().head(HeadType::kConv1x1);
-}
-
-GeneratorOptions GeneratorOptions::Demo() {
-  return GeneratorOptions()
-      .parts(4)
-      .noise_size(64)
-      .mlp_width(64)
-      .embedding_size(8)
-      .position_channels(16)
-      .spade_hidden(8)
-      .adain_hidden(16)
-      .block_sizes({8, 16, 32})
-      .margins({7, 6, 4})
-      .mask_channels({8, 8})
-      .foreground_channels({16, 8, 8})
-      .background_channels({16, 8, 8})
-      .head(HeadType::kConv1x1);
-}
-
-absl::Status CheckOptions(const GeneratorOptions& options) {
-  const std::pair<const char*, int64_t> sizes[] = {
-      {"parts", options.parts()},
-      {"noise_size", options.noise_size()},
-      {"mlp_width", options.mlp_width()},
-      {"embedding_size", options.embedding_size()},
-      {"position_channels", options.position_channels()},
-      {"spade_hidden", options.spade_hidden()},
-      {"adain_hidden", options.adain_hidden()},
-  };
-  for (const auto& [name, value] : sizes) {
-    if (absl::Status s = CheckPositive(name, value); !s.ok()) return s;
-  }
-  // The scale of one point is undefined.
-  if (absl::Status s =
-          CheckPositive("points_per_part", options.points_per_part(), 2);
-      !s.ok()) {
-    return s;
-  }
-  if (!(options.point_divisor() > 0)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "point_divisor: must be positive, got ", options.point_divisor()));
-  }
-  if (options.fixed_sigma().has_value() && !(*options.fixed_sigma() > 0)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "fixed_sigma: must be positive, got ", *options.fixed_sigma()));
-  }
-  if (absl::Status s =
-          MakeLevels(options.block_sizes(), options.margins()).status();
-      !s.ok()) {
-    return s;
-  }
-  if (options.check_margins()) {
-    // The blocks of masks and foreground; those of the background need less.
-    if (absl::Status s = CheckMargins(options.block_sizes(), options.margins(),
-                                      BlockType::kSpade);
-        !s.ok()) {
-      return s;
-    }
-  }
-  const size_t blocks = options.block_sizes().size();
-  if (absl::Status s =
-          CheckChannels("mask_channels", options.mask_channels(), blocks - 1);
-      !s.ok()) {
-    return s;
-  }
-  if (absl::Status s = CheckChannels("foreground_channels",
-                                     options.foreground_channels(), blocks);
-      !s.ok()) {
-    return s;
-  }
-  if (absl::Status s = CheckChannels("background_channels",
-                                     options.background_channels(), blocks);
-      !s.ok()) {
-    return s;
-  }
-  if (options.foreground_channels().back() !=
-      options.background_channels().back()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("background_channels: must end with ",
-                     options.foreground_channels().back(),
-                     ", as foreground_channels does, got ",
-                     options.background_channels().back()));
-  }
-  return absl::OkStatus();
-}
 
 Latents SampleLatents(int64_t batch, const GeneratorOptions& options,
                       at::Device device) {
@@ -261,9 +123,11 @@ GeneratorImpl::GeneratorImpl(const GeneratorOptions& options)
     return register_module(
         name, Mlp(options.noise_size(), options.mlp_width(), layers, out));
   };
-  point_mlp_ = mlp("point_mlp", kPointLayers, 2 * points);
-  appearance_mlp_ = mlp("appearance_mlp", kCodeLayers, style);
-  background_mlp_ = mlp("background_mlp", kCodeLayers, style);
+  if (options.has_noise()) {
+    point_mlp_ = mlp("point_mlp", kPointLayers, 2 * points);
+    appearance_mlp_ = mlp("appearance_mlp", kCodeLayers, style);
+    background_mlp_ = mlp("background_mlp", kCodeLayers, style);
+  }
 
   const auto embedding = [&](const char* name, int64_t count) {
     return register_module(
@@ -282,8 +146,10 @@ GeneratorImpl::GeneratorImpl(const GeneratorOptions& options)
     }
     return blocks;
   };
-  mask_embedding_ = embedding("mask_embedding", points);
-  mask_blocks_ = spade_blocks("mask_block", MaskChannels(options));
+  if (options.has_masks()) {
+    mask_embedding_ = embedding("mask_embedding", points);
+    mask_blocks_ = spade_blocks("mask_block", MaskChannels(options));
+  }
   foreground_embedding_ = embedding("foreground_embedding", parts);
   foreground_blocks_ =
       spade_blocks("foreground_block", options.foreground_channels());
@@ -309,6 +175,7 @@ GeneratorImpl::GeneratorImpl(const GeneratorOptions& options)
 }
 
 Codes GeneratorImpl::Embed(const Latents& latents) {
+  TORCH_CHECK(options_.has_noise(), "Generator: has no networks of noise");
   Codes codes;
   codes.points =
       (point_mlp_->forward(latents.points_noise) / options_.point_divisor())
@@ -367,39 +234,64 @@ at::Tensor GeneratorImpl::Background(const Codes& codes) {
   return RunLevels(levels_, x, blocks);
 }
 
+void GeneratorImpl::CheckStyles(const Codes& codes, int64_t images) const {
+  const std::pair<const char*, const at::Tensor&> embeddings[] = {
+      {"appearance", codes.appearance}, {"background", codes.background}};
+  for (const auto& [name, value] : embeddings) {
+    TORCH_CHECK(
+        value.sizes() == at::IntArrayRef({images, options_.embedding_size()}),
+        "Generator: ", name, " must be [", images, ",",
+        options_.embedding_size(), "], got ", value.sizes());
+  }
+  TORCH_CHECK(codes.background_position.sizes() == at::IntArrayRef({images, 2}),
+              "Generator: background_position must be [", images, ",2], got ",
+              codes.background_position.sizes());
+}
+
 Generated GeneratorImpl::Render(const Codes& codes) {
   const int64_t parts = options_.parts();
+  TORCH_CHECK(options_.has_masks(), "Generator: has no blocks of masks");
   TORCH_CHECK(codes.points.dim() == 3 &&
                   codes.points.size(1) == parts * options_.points_per_part() &&
                   codes.points.size(2) == 2,
               "Generator: points must be [N,", parts, "*",
               options_.points_per_part(), ",2], got ", codes.points.sizes());
-  const int64_t n = codes.points.size(0);
-  const std::pair<const char*, const at::Tensor&> embeddings[] = {
-      {"appearance", codes.appearance}, {"background", codes.background}};
-  for (const auto& [name, value] : embeddings) {
-    TORCH_CHECK(
-        value.sizes() == at::IntArrayRef({n, options_.embedding_size()}),
-        "Generator: ", name, " must be [", n, ",", options_.embedding_size(),
-        "], got ", value.sizes());
-  }
-  TORCH_CHECK(codes.background_position.sizes() == at::IntArrayRef({n, 2}),
-              "Generator: background_position must be [", n, ",2], got ",
-              codes.background_position.sizes());
-
+  CheckStyles(codes, codes.points.size(0));
   Generated out;
   out.points = codes.points;
   out.centres = PartCentres(codes.points, parts);
   out.scales = PartScales(options_.heatmap(), options_.fixed_sigma(),
                           codes.points, parts);
   out.part_embeddings = part_embedding_ * codes.appearance.unsqueeze(1);
-  out.background_embedding = codes.background;
   out.masks = Masks(out);
+  return Draw(codes, std::move(out));
+}
+
+Generated GeneratorImpl::RenderMasks(const at::Tensor& masks,
+                                     const Codes& codes) {
+  const int64_t parts = options_.parts(), size = options_.image_size();
+  TORCH_CHECK(masks.dim() == 4 && masks.size(1) == parts + 1 &&
+                  masks.size(2) == size && masks.size(3) == size,
+              "Generator: masks must be [N,", parts + 1, ",", size, ",", size,
+              "], got ", masks.sizes());
+  CheckStyles(codes, masks.size(0));
+  Generated out;
+  out.masks = masks;
+  out.centres = MaskCentres(masks.narrow(1, 0, parts), Axis({size, 0, 0}));
+  out.points = out.centres;
+  out.scales =
+      at::zeros({masks.size(0), parts}, masks.options().requires_grad(false));
+  out.part_embeddings = part_embedding_ * codes.appearance.unsqueeze(1);
+  return Draw(codes, std::move(out));
+}
+
+Generated GeneratorImpl::Draw(const Codes& codes, Generated out) {
+  out.background_embedding = codes.background;
   out.foreground = Foreground(out);
   out.background = Background(codes);
   // (1 - m) f + m b.
-  at::Tensor y =
-      at::lerp(out.foreground, out.background, out.masks.narrow(1, parts, 1));
+  at::Tensor y = at::lerp(out.foreground, out.background,
+                          out.masks.narrow(1, options_.parts(), 1));
   at::leaky_relu_(y, kLeakySlope);
   if (head1_.is_empty()) {
     y = head0_->forward(y);
@@ -409,59 +301,6 @@ Generated GeneratorImpl::Render(const Codes& codes) {
   }
   out.images = y.tanh_();
   return out;
-}
-
-int64_t MultiplyAdds(const GeneratorOptions& options) {
-  const std::vector<Level> levels = LevelsOf(options);
-  int64_t total = 0;
-  const auto conv = [&](int64_t in, int64_t out, int64_t kernel, int64_t size) {
-    total += in * out * kernel * kernel * size * size;
-  };
-  std::vector<int64_t> padded;  // one entry a block
-  for (const Level& level : levels) {
-    padded.insert(padded.end(), static_cast<size_t>(level.blocks),
-                  level.padded());
-  }
-  const int64_t style = options.embedding_size();
-  const int64_t hidden = options.spade_hidden();
-  const int64_t position = options.position_channels();
-  const auto spade = [&](int64_t channels, int64_t size) {
-    conv(style, hidden, 3, size);
-    conv(hidden, 2 * channels, 3, size);
-  };
-  const auto spade_blocks = [&](const std::vector<int64_t>& channels) {
-    int64_t in = 2 * position;
-    for (size_t i = 0; i < channels.size(); ++i) {
-      const int64_t out = channels[i], mid = std::min(in, out);
-      spade(in, padded[i]);
-      conv(in, mid, 3, padded[i]);
-      spade(mid, padded[i]);
-      conv(mid, out, 3, padded[i]);
-      if (in != out) {
-        spade(in, padded[i]);
-        conv(in, out, 3, padded[i]);
-      }
-      in = out;
-    }
-  };
-  const int64_t parts = options.parts();
-  conv(2 * parts * options.points_per_part(), position, 1, padded[0]);
-  spade_blocks(MaskChannels(options));
-  conv(2 * parts, position, 1, padded[0]);
-  spade_blocks(options.foreground_channels());
-  conv(2, position, 1, padded[0]);
-  int64_t in = 2 * position;
-  for (size_t i = 0; i < options.background_channels().size(); ++i) {
-    conv(in, options.background_channels()[i], 3, padded[i]);
-    in = options.background_channels()[i];
-  }
-  if (options.head() == HeadType::kConv3x3) {
-    conv(in, in, 3, options.image_size());
-    conv(in, kColours, 3, options.image_size());
-  } else {
-    conv(in, kColours, 1, options.image_size());
-  }
-  return total;
 }
 
 }  // namespace ganseg

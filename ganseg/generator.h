@@ -19,17 +19,13 @@
 #define GANSEG_GENERATOR_H_
 
 #include <cstdint>
-#include <optional>
-#include <string>
 #include <vector>
 
 #include "ATen/core/Tensor.h"
-#include "absl/status/status.h"
 #include "common/layers/conditional_norm/adain.h"
 #include "common/layers/conditional_norm/spade.h"
+#include "ganseg/generator_options.h"
 #include "ganseg/geometry.h"
-#include "ganseg/heatmaps.h"
-#include "torch/arg.h"
 #include "torch/nn/module.h"
 #include "torch/nn/modules/conv.h"
 #include "torch/nn/modules/linear.h"
@@ -37,60 +33,6 @@
 
 namespace seg {
 namespace ganseg {
-
-// What makes colours of blended features.
-enum class HeadType {
-  kConv3x3,  // conv 3x3 C -> C, LReLU, conv 3x3 C -> 3: sees the image's border
-  kConv1x1,  // conv 1x1 C -> 3
-};
-
-// Defaults are the 128-pixel CelebA model with 8 parts.
-struct GeneratorOptions {
-  TORCH_ARG(int64_t, parts) = 8;
-  TORCH_ARG(int64_t, points_per_part) = 4;  // at least 2
-  TORCH_ARG(int64_t, noise_size) = 256;
-  TORCH_ARG(int64_t, mlp_width) = 256;
-  TORCH_ARG(int64_t, embedding_size) = 64;      // of w_k, w_dynamic, w_bg
-  TORCH_ARG(int64_t, position_channels) = 256;  // of C: PE has twice as many
-  TORCH_ARG(int64_t, spade_hidden) = 128;
-  TORCH_ARG(int64_t, adain_hidden) = 128;
-  // One entry a block; the last is the image's size.
-  TORCH_ARG(std::vector<int64_t>, block_sizes) = {32, 32, 64, 128};
-  // One entry a level (MakeLevels).
-  TORCH_ARG(std::vector<int64_t>, margins) = {10, 10, 10};
-  // Refuse margins that let zero padding reach the image.
-  TORCH_ARG(bool, check_margins) = true;
-  // Output channels: mask blocks but the last, whose are parts + 1; all blocks
-  // of foreground and background, which end with as many.
-  TORCH_ARG(std::vector<int64_t>, mask_channels) = {64, 64, 64};
-  TORCH_ARG(std::vector<int64_t>, foreground_channels) = {256, 128, 64, 64};
-  TORCH_ARG(std::vector<int64_t>, background_channels) = {256, 128, 64, 64};
-  TORCH_ARG(GridType, grid) = GridType::kPixelCentred;
-  TORCH_ARG(HeatmapType, heatmap) = HeatmapType::kCone;
-  // The same scale for all parts, instead of that of its points.
-  TORCH_ARG(std::optional<double>, fixed_sigma) = std::nullopt;
-  TORCH_ARG(HeadType, head) = HeadType::kConv3x3;
-  // The background's position has row 0.
-  TORCH_ARG(bool, background_vertical_fixed) = false;
-  // points = tanh(MLP / this) (authors' code).
-  TORCH_ARG(double, point_divisor) = 20;
-
- public:
-  int64_t image_size() const { return block_sizes_.back(); }
-
-  // The released configurations.
-  static GeneratorOptions CelebA();   // the defaults
-  static GeneratorOptions Taichi();   // 10 parts, background at row 0
-  static GeneratorOptions Cub();      // six blocks
-  static GeneratorOptions Flowers();  // six blocks, 1x1 head
-  // 32 pixels, 4 parts, 0.053 G multiply-adds: trains on a CPU.
-  // configs/demo.yaml has half the position channels.
-  static GeneratorOptions Demo();
-};
-
-// InvalidArgument for options that no generator has; one line that names the
-// option, what it is and what it must be.
-absl::Status CheckOptions(const GeneratorOptions& options);
 
 struct Latents {
   at::Tensor points_noise;         // [N,noise_size]
@@ -150,7 +92,8 @@ class PositionalEmbeddingImpl : public torch::nn::Module {
 };
 TORCH_MODULE(PositionalEmbedding);
 
-// Throws c10::Error where CheckOptions objects. In training mode batch norms
+// Throws c10::Error where CheckOptions objects, and for a call of what its
+// options leave out. In training mode batch norms
 // use, and count, the batch's own statistics. Modules "point_mlp",
 // "appearance_mlp", "background_mlp"; "mask_embedding", "mask_block0", ..., and
 // likewise "foreground_" and "background_"; "head0" and with kConv3x3 "head1".
@@ -162,6 +105,10 @@ class GeneratorImpl : public torch::nn::Module {
 
   Codes Embed(const Latents& latents);
   Generated Render(const Codes& codes);
+  // The same with masks that are given, [N,K+1,H,W] as in Generated; no look at
+  // codes.points. A part's centre is its mask's; it stands for its points, and
+  // scales are 0.
+  Generated RenderMasks(const at::Tensor& masks, const Codes& codes);
   Generated forward(const Latents& latents) { return Render(Embed(latents)); }
 
   const GeneratorOptions& options() const { return options_; }
@@ -171,6 +118,9 @@ class GeneratorImpl : public torch::nn::Module {
   at::Tensor Foreground(const Generated& parts);
   at::Tensor Background(const Codes& codes);
   at::Tensor Axis(const Level& level) const;
+  void CheckStyles(const Codes& codes, int64_t images) const;
+  // What is left to draw of points, centres, scales and masks.
+  Generated Draw(const Codes& codes, Generated parts);
 
   GeneratorOptions options_;
   std::vector<Level> levels_;
@@ -183,11 +133,6 @@ class GeneratorImpl : public torch::nn::Module {
   at::Tensor part_embedding_;
 };
 TORCH_MODULE(Generator);
-
-// Multiply-adds of one image's forward pass: those of the convolutions, the
-// 1x1 convolutions of the embeddings as if of maps of differences, as the
-// literature counts.
-int64_t MultiplyAdds(const GeneratorOptions& options);
 
 }  // namespace ganseg
 }  // namespace seg

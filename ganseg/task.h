@@ -4,6 +4,7 @@
 #define GANSEG_TASK_H_
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "common/training/task.h"
@@ -13,10 +14,11 @@
 namespace seg {
 namespace ganseg {
 
-// Phases "discriminator" and "generator" in the first FirstSegmenterStep()
-// updates, "segmenter" in the rest. Batches are photographs; the segmenter's
-// phase makes its own. Noise comes from LibTorch's default generator, which the
-// Trainer seeds by (seed, step), and is fresh in each phase.
+// An auto-encoder has one phase, "autoencoder". Else phases "discriminator" and
+// "generator" in the first FirstSegmenterStep() updates, "segmenter" in the
+// rest. Batches are photographs; the segmenter's phase makes its own. Noise
+// comes from LibTorch's default generator, which the Trainer seeds by (seed,
+// step), and is fresh in each phase.
 class GansegTask : public Task {
  public:
   GansegTask(const Config& config, Model model);
@@ -25,6 +27,9 @@ class GansegTask : public Task {
   std::vector<Phase> Phases() override;
   // The alarms of a GAN that collapses.
   std::vector<ScalarBound> Bounds() override;
+  // A segmenter that learns alone starts anew, whatever the run of its
+  // generator has.
+  bool TakesFromOtherRun(const std::string& name) const override;
   // Generator and discriminator stay as they are while the segmenter learns.
   void SetTraining(int64_t step) override;
   StepLoss Loss(int64_t phase, const Batch& batch, int64_t step) override;
@@ -33,6 +38,10 @@ class GansegTask : public Task {
   StepLoss LossOfDiscriminator(const Batch& batch, int64_t step);
   StepLoss LossOfGenerator(const Batch& batch, int64_t step);
   StepLoss LossOfSegmenter();
+  StepLoss LossOfAutoencoder(const Batch& batch, int64_t step);
+  // Adds concentration and area where they are due.
+  void AddShapeTerms(const Generated& generated, int64_t step,
+                     StepLoss* result) const;
 
   Config config_;
   Model model_;
