@@ -13,6 +13,7 @@ namespace segnet_rerank {
 SEG_DEFINE_ENUM(Stage, {Stage::kAll, "all"}, {Stage::kRegions, "regions"},
                 {Stage::kO2p, "o2p"}, {Stage::kProposals, "proposals"},
                 {Stage::kSegnet, "segnet"}, {Stage::kRank, "rank"})
+SEG_DEFINE_ENUM(Generator, {Generator::kO2p, "o2p"}, {Generator::kCrf, "crf"})
 
 SEG_DEFINE_CONFIG(O2pConfig, descriptors, lbp, lbp_descriptors, pooling,
                   dimensions, axes_regions, c, epsilon, examples, painted,
@@ -20,8 +21,9 @@ SEG_DEFINE_CONFIG(O2pConfig, descriptors, lbp, lbp_descriptors, pooling,
 SEG_DEFINE_CONFIG(KlConfig, smoothing, background_weight)
 SEG_DEFINE_CONFIG(RankConfig, loss, c, held_out, smoothing, least_intersection,
                   chi_square_maps, classifier_c)
-SEG_DEFINE_CONFIG(Config, SEG_PAPER_KEYS, eval, stage, stages, folds, fold_steps, regions,
-                  o2p, proposals, proposals_folder, segnet, loss, kl, rank)
+SEG_DEFINE_CONFIG(Config, SEG_PAPER_KEYS, eval, stage, stages, folds,
+                  fold_steps, regions, o2p, generator, proposals, crf,
+                  proposals_folder, segnet, loss, kl, rank)
 
 std::vector<KeyRule> O2pConfig::Rules() {
   std::vector<KeyRule> rules = {
@@ -47,6 +49,7 @@ Config::Config() {
 std::vector<KeyRule> Config::Rules() {
   std::vector<KeyRule> rules = {
       OneOf<Stage>("stage"),
+      OneOf<Generator>("generator"),
       {"folds", 2, 1000},
       {"fold_steps", 0, 1e12},
       {"kl.smoothing", 0, 1},
@@ -61,6 +64,7 @@ std::vector<KeyRule> Config::Rules() {
   AddRules("regions", RegionOptions::Rules(), &rules);
   AddRules("o2p", O2pConfig::Rules(), &rules);
   AddRules("proposals", DivMBestConfig::Rules(), &rules);
+  AddRules("crf", CrfConfig::Rules(), &rules);
   AddRules("segnet", SegNetConfig::Rules(), &rules);
   AddRules("loss", SegNetLossConfig::Rules(), &rules);
   return PaperRules(std::move(rules));

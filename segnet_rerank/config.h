@@ -10,6 +10,7 @@
 #include "common/config/config.h"
 #include "common/solvers/ranking_svm.h"
 #include "nlohmann/json.hpp"
+#include "segnet_rerank/crf_proposals.h"
 #include "segnet_rerank/o2p/descriptors.h"
 #include "segnet_rerank/o2p/div_m_best.h"
 #include "segnet_rerank/o2p/pasting.h"
@@ -30,6 +31,12 @@ namespace segnet_rerank {
 // it is made where it is not there. kAll: to the trained system.
 enum class Stage { kAll, kRegions, kO2p, kProposals, kSegnet, kRank };
 SEG_DECLARE_ENUM(Stage)
+
+// What makes proposals: pasted regions (o2p/), for objects before a background;
+// or a random field over superpixels whose unaries are the coarse map
+// (crf_proposals.h), for scenes that are all classes.
+enum class Generator { kO2p, kCrf };
+SEG_DECLARE_ENUM(Generator)
 
 // Region scores by second-order pooling: o2p/.
 struct O2pConfig {
@@ -88,7 +95,9 @@ struct Config : PaperConfig {
   int64_t fold_steps = 0;  // updates of a fold's network; 0: as train says
   RegionOptions regions;
   O2pConfig o2p;
-  DivMBestConfig proposals;
+  Generator generator = Generator::kO2p;
+  DivMBestConfig proposals;  // of O2P; their number also of the CRF
+  CrfConfig crf;
   // Proposals that another system made, FOLDER/NAME/*.png for each image, take
   // the place of those by O2P in eval and predict. "": none.
   std::string proposals_folder;

@@ -4,10 +4,13 @@
 
 #include <vector>
 
+#include "common/solvers/superpixels.h"
 #include "segnet_rerank/contours.h"
+#include "segnet_rerank/crf_proposals.h"
 #include "segnet_rerank/image_classifier.h"
 #include "segnet_rerank/o2p/div_m_best.h"
 #include "segnet_rerank/o2p/second_order_pooling.h"
+#include "segnet_rerank/picks.h"
 #include "segnet_rerank/ranking_features.h"
 #include "segnet_rerank/regions/region_pool.h"
 

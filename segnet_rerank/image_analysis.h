@@ -29,7 +29,9 @@ at::Tensor LinearScores(const at::Tensor& rows, const at::Tensor& scorer);
 //   image: uint8 [3,H,W]
 at::Tensor DescribeImage(const ImageFeatures& network, const at::Tensor& image);
 
-// The proposals of an image, from its pixels.
+// The proposals of an image, from its pixels and, for Generator::kCrf, the
+// coarse map.
+//   coarse: float32 [C,g,g], SegNet's softmax
 //   key: of random choices (proposals.diversity)
 struct RegionsAndProposals {
   Regions regions;
@@ -39,7 +41,6 @@ RegionsAndProposals MakeProposals(const at::Tensor& image, const Config& config,
                                   const Fitted& fitted, uint64_t key);
 
 // What the ranker sees of them, float32 [M,F], not standardised.
-//   coarse: float32 [C,g,g], SegNet's softmax
 //   shares: float32 [M,C,g,g], ClassShares of the proposals
 //   image_features: of DescribeImage
 at::Tensor DescribeProposals(const at::Tensor& image,

@@ -80,8 +80,7 @@ absl::Status TrainNetwork(const StageInputs& in, const std::string& folder,
   options.train = in.config.train;
   options.train.best_metric = "";
   if (in.config.fold_steps > 0) options.train.steps = in.config.fold_steps;
-  options.train.batch_size =
-      std::min(options.train.batch_size, images->size());
+  options.train.batch_size = std::min(options.train.batch_size, images->size());
   options.data = in.config.data;
   options.config_text = ToYaml(json(in.config));
   SEG_RETURN_IF_ERROR(Trainer(run, std::move(options), &task, images).Run());
@@ -89,6 +88,29 @@ absl::Status TrainNetwork(const StageInputs& in, const std::string& folder,
       WriteSafetensors(folder + "/network.safetensors", StateDict(*net)));
   std::error_code error;
   std::filesystem::remove_all(run.work_dir, error);
+  return absl::OkStatus();
+}
+
+absl::Status MakeCoarse(const StageInputs& in, const std::string& folder) {
+  for (int64_t fold = 0; fold < in.config.folds; ++fold) {
+    SegNet net(in.config.segnet, in.classes);
+    SEG_ASSIGN_OR_RETURN(
+        const TensorMap weights,
+        ReadSafetensors(in.networks[fold] + "/network.safetensors"));
+    SEG_RETURN_IF_ERROR(LoadStateDict(*net, weights));
+    net->eval();
+    SEG_RETURN_IF_ERROR(ForEachImage(
+        in.images.Fold(fold, FoldPart::kHeldOut), [&](int64_t index) {
+          return in.images.Ensure(
+              folder, index, [&]() -> absl::StatusOr<TensorMap> {
+                SEG_ASSIGN_OR_RETURN(const Sample sample,
+                                     in.images.data()->Get(index));
+                const at::Tensor scores =
+                    net->forward(sample.image.to(at::kFloat).unsqueeze(0));
+                return TensorMap{{"coarse", at::softmax(scores, 1)[0]}};
+              });
+        }));
+  }
   return absl::OkStatus();
 }
 
@@ -127,12 +149,6 @@ absl::Status FitImages(const StageInputs& in, const std::string& folder,
 
 absl::Status MakeFeatures(const StageInputs& in, const std::string& folder) {
   for (int64_t fold = 0; fold < in.config.folds; ++fold) {
-    SegNet net(in.config.segnet, in.classes);
-    SEG_ASSIGN_OR_RETURN(
-        const TensorMap weights,
-        ReadSafetensors(in.networks[fold] + "/network.safetensors"));
-    SEG_RETURN_IF_ERROR(LoadStateDict(*net, weights));
-    net->eval();
     SEG_ASSIGN_OR_RETURN(
         const TensorMap scorer,
         ReadSafetensors(in.image_scorers[fold] + "/scorer.safetensors"));
@@ -151,16 +167,16 @@ absl::Status MakeFeatures(const StageInputs& in, const std::string& folder) {
                                      ReadProposals(in, index, regions));
                 SEG_ASSIGN_OR_RETURN(const TensorMap image,
                                      in.images.Read(in.image_features, index));
-                const at::Tensor coarse = at::softmax(
-                    net->forward(sample.image.to(at::kFloat).unsqueeze(0)),
-                    1)[0];
+                SEG_ASSIGN_OR_RETURN(const TensorMap coarse,
+                                     in.images.Read(in.coarse, index));
                 const at::Tensor shares =
                     ClassShares(proposals.labels, in.classes, in.ignore_label,
                                 in.config.segnet.grid);
                 return TensorMap{
-                    {"features", DescribeProposals(
-                                     sample.image, proposals, coarse, shares,
-                                     image.at("features"), in.config, fitted)},
+                    {"features", DescribeProposals(sample.image, proposals,
+                                                   coarse.at("coarse"), shares,
+                                                   image.at("features"),
+                                                   in.config, fitted)},
                     {"counts", CountByClass(proposals.labels, sample.mask,
                                             in.classes, in.ignore_label)
                                    .to(at::kInt)}};

@@ -7,12 +7,14 @@
 #include "common/base/interrupt.h"
 #include "common/base/status_macros.h"
 #include "common/io/safetensors.h"
+#include "segnet_rerank/crf_proposals.h"
 #include "segnet_rerank/fitting.h"
 #include "segnet_rerank/image_analysis.h"
 #include "segnet_rerank/image_classifier.h"
 #include "segnet_rerank/o2p/div_m_best.h"
 #include "segnet_rerank/o2p/pasting.h"
 #include "segnet_rerank/o2p/projection.h"
+#include "segnet_rerank/picks.h"
 #include "segnet_rerank/regions/region_mask.h"
 #include "segnet_rerank/regions/region_pool.h"
 #include "segnet_rerank/stage_inputs.h"
@@ -175,7 +177,10 @@ absl::Status FitRegions(const StageInputs& in, const std::string& folder,
        {"threshold", at::scalar_tensor(threshold, at::kDouble)}});
 }
 
-absl::Status MakeProposals(const StageInputs& in, const std::string& folder) {
+namespace {
+
+absl::Status MakeO2pProposals(const StageInputs& in,
+                              const std::string& folder) {
   for (int64_t fold = 0; fold < in.config.folds; ++fold) {
     SEG_ASSIGN_OR_RETURN(
         const TensorMap scorer,
@@ -204,6 +209,37 @@ absl::Status MakeProposals(const StageInputs& in, const std::string& folder) {
         }));
   }
   return absl::OkStatus();
+}
+
+absl::Status MakeCrfProposals(const StageInputs& in,
+                              const std::string& folder) {
+  return ForEachImage(in.images.All(), [&](int64_t index) {
+    return in.images.Ensure(folder, index, [&]() -> absl::StatusOr<TensorMap> {
+      SEG_ASSIGN_OR_RETURN(const Sample sample, in.images.data()->Get(index));
+      SEG_ASSIGN_OR_RETURN(const Regions regions, ReadRegions(in, index));
+      SEG_ASSIGN_OR_RETURN(const TensorMap coarse,
+                           in.images.Read(in.coarse, index));
+      const at::Tensor& superpixels = regions.superpixels;
+      const Proposals proposals =
+          CrfProposals(sample.image, superpixels,
+                       SuperpixelShares(coarse.at("coarse"), superpixels),
+                       in.config.crf, in.config.proposals.proposals);
+      // A pixel of each superpixel.
+      at::Tensor pixels = at::empty({regions.members.size(1)}, at::kLong);
+      pixels.index_put_({superpixels.flatten().to(at::kLong)},
+                        at::arange(superpixels.numel()));
+      return TensorMap{
+          {"labels", proposals.labels.flatten(1).index_select(1, pixels)},
+          {"score", proposals.score}};
+    });
+  });
+}
+
+}  // namespace
+
+absl::Status MakeProposals(const StageInputs& in, const std::string& folder) {
+  return in.config.generator == Generator::kCrf ? MakeCrfProposals(in, folder)
+                                                : MakeO2pProposals(in, folder);
 }
 
 }  // namespace segnet_rerank

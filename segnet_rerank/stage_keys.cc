@@ -61,6 +61,11 @@ StageKey StageKeys::RegionScorer(int64_t fold) const {
 }
 
 StageKey StageKeys::Proposals() const {
+  if (config_.generator == Generator::kCrf) {
+    return {"proposals",
+            {{"crf", config_.crf}, {"count", config_.proposals.proposals}},
+            {Fingerprint(Coarse()), Fingerprint(Regions())}};
+  }
   StageKey key = {"proposals", config_.proposals, {}};
   for (int64_t fold = 0; fold < config_.folds; ++fold) {
     key.inputs.push_back(Fingerprint(RegionScorer(fold)));
@@ -82,6 +87,14 @@ StageKey StageKeys::Network(int64_t fold) const {
       {}};
 }
 
+StageKey StageKeys::Coarse() const {
+  StageKey key = {"coarse", json::object(), {}};
+  for (int64_t fold = 0; fold < config_.folds; ++fold) {
+    key.inputs.push_back(Fingerprint(Network(fold)));
+  }
+  return key;
+}
+
 StageKey StageKeys::ImageFeatures() const {
   return {"image_features", data_, {}};
 }
@@ -96,9 +109,8 @@ StageKey StageKeys::Features() const {
   StageKey key = {"features",
                   Keys(config_.rank,
                        {"smoothing", "least_intersection", "chi_square_maps"}),
-                  {Fingerprint(Proposals())}};
+                  {Fingerprint(Proposals()), Fingerprint(Coarse())}};
   for (int64_t fold = 0; fold < config_.folds; ++fold) {
-    key.inputs.push_back(Fingerprint(Network(fold)));
     key.inputs.push_back(Fingerprint(ImageScorer(fold)));
   }
   return key;

@@ -25,6 +25,7 @@ class StageKeys {
   StageKey RegionScorer(int64_t fold) const;
   StageKey Proposals() const;
   StageKey Network(int64_t fold) const;
+  StageKey Coarse() const;
   StageKey ImageFeatures() const;
   StageKey ImageScorer(int64_t fold) const;
   StageKey Features() const;

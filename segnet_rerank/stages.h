@@ -7,6 +7,7 @@
 //   region_scorer   of each fold, and of all images
 //   proposals       of each image, by the scorer of its fold
 //   segnet          a network of each fold
+//   coarse          its map of each image that it never saw
 //   image_features, image_scorer   classifiers of whole images, likewise
 //   features        of each image's proposals, and their accuracy
 //   ranker          fitted to them

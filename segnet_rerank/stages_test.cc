@@ -102,6 +102,7 @@ TEST_F(StagesTest, WhatIsMadeAndKept) {
   ASSERT_TRUE(fitted.has_value());
   expected.insert({{"proposals", 1},
                    {"segnet", 2},
+                   {"coarse", 1},
                    {"image_features", 1},
                    {"image_scorer", 3},
                    {"features", 1},
@@ -163,6 +164,20 @@ TEST_F(StagesTest, DamagedAndUnfinishedStages) {
   fs::remove_all(folder(keys.Ranker()));
   ASSERT_OK_AND_ASSIGN(const auto mended, Run(Small(), root_));
   ExpectEqual(*whole, *mended);
+}
+
+// A random field's proposals come from the maps of networks that did not see
+// the image.
+TEST_F(StagesTest, ProposalsOfARandomField) {
+  Config config = Small();
+  config.generator = Generator::kCrf;
+  config.stage = Stage::kProposals;
+  ASSERT_OK(Run(config, root_).status());
+  EXPECT_EQ(Stages(root_).count("coarse"), 1u);
+  EXPECT_EQ(Stages(root_).count("proposals"), 1u);
+  config.stage = Stage::kAll;
+  ASSERT_OK_AND_ASSIGN(const auto fitted, Run(config, root_));
+  EXPECT_TRUE(fitted.has_value());
 }
 
 TEST_F(StagesTest, FewerImagesThanFolds) {

@@ -47,7 +47,8 @@ System::Row System::Analyse(const at::Tensor& image, const at::Tensor& coarse,
   Row row;
   row.coarse = coarse;
   if (config_.proposals_folder.empty()) {
-    RegionsAndProposals made = MakeProposals(image, config_, fitted, Fnv1a(id));
+    RegionsAndProposals made =
+        MakeProposals(image, coarse, config_, fitted, Fnv1a(id));
     row.proposals = std::move(made.proposals);
     row.superpixels = std::move(made.regions.superpixels);
   } else {
