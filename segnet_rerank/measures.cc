@@ -142,6 +142,10 @@ absl::Status ProposalScores::Finish(Findings* findings) {
   for (const int64_t k : kOracles) {
     if (k > most) break;
     scalars[absl::StrCat("oracle_iou_", k)] = OracleIou(k);
+    if (k > 1) {
+      scalars[absl::StrCat("oracle_gain_", k)] =
+          OracleIou(k) / OracleIou(1) - 1;
+    }
   }
   const double oracle = OracleIou(most);
   scalars["oracle_iou"] = oracle;

@@ -37,6 +37,7 @@ struct ProposalScoresOptions {
 //   oracle_iou_K     mean IoU of the corpus where each image's best by its own
 //                    accuracy, among its first K, is picked; K of 1 (the best
 //                    by their maker), 5, 10, 20 and 30 up to the greatest M
+//   oracle_gain_K    by what share it is above oracle_iou_1; K > 1
 //   oracle_iou       likewise of all
 //   oracle_accuracy  mean over the images of the best one's accuracy (that of
 //                    proposal_accuracy.h)

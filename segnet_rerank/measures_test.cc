@@ -160,6 +160,8 @@ TEST(ProposalScoresTest, MatchesBruteForceOverACorpus) {
   const Metrics& found = findings.scalars;
   EXPECT_DOUBLE_EQ(found.at("oracle_iou_1"), oracle[0].MeanIou());
   EXPECT_DOUBLE_EQ(found.at("oracle_iou_5"), oracle[4].MeanIou());
+  EXPECT_DOUBLE_EQ(found.at("oracle_gain_5"),
+                   oracle[4].MeanIou() / oracle[0].MeanIou() - 1);
   EXPECT_DOUBLE_EQ(found.at("oracle_iou_10"), oracle[9].MeanIou());
   EXPECT_DOUBLE_EQ(found.at("oracle_iou"), oracle[11].MeanIou());
   EXPECT_EQ(found.count("oracle_iou_20"), 0u);
