@@ -29,9 +29,9 @@ namespace segnet_rerank {
 // such a cell has weight 1 in them or, all void, 0, however large the part of
 // it that is valid.
 //
-// On a CPU areas are counted in whole numbers (1 / grid^2 pixels) and threads
-// share the rows of cells, so nothing depends on them; each share is the
-// nearest float but one rounding. O(N H W).
+// On a CPU areas are counted in whole numbers, of 1 / grid^2 pixels, so shares
+// are exact but for their rounding to float, whatever the number of threads
+// (they share the rows of cells). O(N H W).
 at::Tensor ClassShares(const at::Tensor& labels, int64_t classes,
                        int64_t ignore_label, int64_t grid);
 

@@ -27,8 +27,8 @@ at::Tensor NaiveLabels(const at::Tensor& ph, int64_t height, int64_t width);
 // The most probable class of each superpixel s, whose distribution is
 //   sum over cells of |s and cell| / |s| * ph[cell],
 // areas as in coarse.h. Of equal classes the lowest.
-//   superpixels: int32 [H,W], any strides, on the CPU: 0 .. S-1 (Slic); not
-//     every number need occur
+//   superpixels: int32 [H,W], any strides, on the CPU: 0 .. S-1, S <= H W
+//     (Slic)
 //   returns: uint8 [H,W]; C <= 256
 // Sums in double in the order of the pixels. O(H W + P C), P the pieces of
 // rows that lie in one superpixel and one cell.

@@ -10,9 +10,9 @@
 // no k. Padding keeps the grid.
 //
 // | trunk              | F   | input   | parameters, C = 21 | weights         |
-// | efficientnet_lite0 | 320 | 16 g    | 3,500,117          | imagenet, file  |
+// | efficientnet_lite0 | 320 | 16 g    | 3,499,413          | imagenet, file  |
 // | caffenet           | 256 | 16 g+19 | 2,800,917          | file            |
-// | tiny               | 48  | 8 g     | 276,405            | from scratch    |
+// | tiny               | 48  | 8 g     | 276,389            | from scratch    |
 //
 // caffenet with g = 13 (227 pixels) is the paper's network; its weights do not
 // come with this repository. efficientnet_lite0 has output stride 16, reached
@@ -21,6 +21,7 @@
 #define SEGNET_RERANK_SEGNET_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -60,8 +61,7 @@ struct SegNetConfig {
 };
 SEG_DECLARE_CONFIG(SegNetConfig)
 
-// InvalidArgument for what Rules() cannot say: an even kernel, weights that the
-// trunk does not have.
+// A usage error for what Rules() cannot say: an even kernel.
 absl::Status CheckConfig(const SegNetConfig& config);
 
 class SegNet;
@@ -111,7 +111,7 @@ class SegNetImpl : public torch::nn::Module {
   bool frozen_;
   int64_t input_size_ = 0;
   int64_t feature_channels_ = 0;
-  // Exactly one of the three is not empty.
+  std::shared_ptr<torch::nn::Module> trunk_;  // that of the three that is there
   EfficientNetLite lite_{nullptr};
   CaffeNet caffenet_{nullptr};
   TinyBackbone tiny_{nullptr};
@@ -119,8 +119,10 @@ class SegNetImpl : public torch::nn::Module {
 };
 TORCH_MODULE(SegNet);
 
-// Loads what config().weights names into the trunk. Errors name the file;
-// nothing is changed then.
+// Loads what config().weights names into the trunk: caffenet.h and pretrained.h
+// say what files hold. Errors name the file; nothing is changed then. A usage
+// error where the trunk has no such weights: imagenet for another than
+// efficientnet_lite0, any for tiny.
 absl::Status LoadTrunk(SegNet* net);
 
 }  // namespace segnet_rerank

@@ -52,9 +52,9 @@ SEG_DECLARE_CONFIG(SegNetLossConfig)
 // The loss of a minibatch at a step, for who trains on features of his own
 // making; SegNetTask's.
 //   scores: [N,C,g,g]; target: the same sizes and type (ClassShares)
-// Logged, where IOU or UOI takes part: "iou" or "uoi"; "counted" and "skipped",
-// classes; "raised", predictions that were raised to the floor. For mix also
-// "cross_entropy".
+// Logged, at every step and for every type: what ExpectedIouResult counts, as
+// "counted", "skipped" (classes) and "raised" (predictions of the minibatch
+// that the floor raised).
 StepLoss SegNetLoss(const at::Tensor& scores, const at::Tensor& target,
                     const SegNetLossConfig& config, int64_t step);
 

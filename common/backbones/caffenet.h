@@ -50,8 +50,10 @@ class CaffeNetImpl : public torch::nn::Module {
   // Initial values: He normal, fan-in (they are meant to be loaded); biases 0.
   CaffeNetImpl();
 
-  // x: [N,3,H,W] float32/float64, NormalizeCaffe's, any strides, H, W >= 67.
-  // returns: [N,256,h,w], contiguous; 227 gives 13, and 16 n + 19 gives n.
+  // x: [N,3,H,W] float32/float64, NormalizeCaffe's, any strides, H, W >= 35.
+  // returns: [N,256,h,w], contiguous: 16 n + 19 pixels give n, 227 give 13.
+  // Windows that do not fit are left out (Caffe rounds up; at these sizes all
+  // fit).
   // Differentiable in parameters and x.
   at::Tensor forward(const at::Tensor& x);
 
