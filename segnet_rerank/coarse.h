@@ -31,7 +31,8 @@ namespace segnet_rerank {
 //
 // On a CPU areas are counted in whole numbers, of 1 / grid^2 pixels, so shares
 // are exact but for their rounding to float, whatever the number of threads
-// (they share the rows of cells). O(N H W).
+// (they share the rows of cells). O(N H W): 30 labellings of 375 x 500 pixels
+// take 4 ms on one thread, 20 ms if they are noise (coarse_benchmark).
 at::Tensor ClassShares(const at::Tensor& labels, int64_t classes,
                        int64_t ignore_label, int64_t grid);
 
