@@ -110,7 +110,7 @@ at::Tensor MbConvBlockImpl::forward(const at::Tensor& x) {
 
 EfficientNetLiteImpl::EfficientNetLiteImpl(
     const EfficientNetLiteOptions& options)
-    : torch::nn::Module("EfficientNetLite") {
+    : torch::nn::Module("EfficientNetLite"), variant_(options.variant()) {
   const int64_t variant = options.variant();
   TORCH_CHECK(variant >= 0 && variant <= 2,
               "EfficientNetLite: variant must be 0, 1 or 2, got ", variant);

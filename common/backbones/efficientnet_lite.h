@@ -95,10 +95,12 @@ class EfficientNetLiteImpl : public torch::nn::Module {
 
   // Channels of the levels, finest first.
   const std::vector<int64_t>& channels() const { return channels_; }
+  int64_t variant() const { return variant_; }
 
  private:
   at::Tensor Run(const at::Tensor& x, std::vector<at::Tensor>* features);
 
+  int64_t variant_;
   double dropout_rate_;
   std::vector<int64_t> channels_;
   SameConv2d conv_stem_{nullptr};

@@ -5,7 +5,9 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "common/backbones/caffenet.h"
 #include "common/backbones/deeplab_v3.h"
+#include "common/backbones/efficientnet_lite.h"
 #include "common/backbones/fcn.h"
 #include "common/backbones/feature_pyramid.h"
 
@@ -20,6 +22,10 @@ absl::Status LoadPretrained(const std::string& weights, Fcn* fcn);
 absl::Status LoadPretrained(const std::string& weights,
                             FeaturePyramid* pyramid);
 absl::Status LoadPretrained(const std::string& weights, DeepLabV3* network);
+// A backbone by itself.
+absl::Status LoadPretrained(const std::string& weights, CaffeNet* network);
+absl::Status LoadPretrained(const std::string& weights,
+                            EfficientNetLite* network);
 
 }  // namespace seg
 

@@ -35,6 +35,21 @@ TEST(LoadPretrainedTest, TheSameForDeepLab) {
   EXPECT_FALSE(at::equal(lite->backbone_parameters()[0], before));
 }
 
+TEST(LoadPretrainedTest, TheSameForBackbonesAlone) {
+  CaffeNet caffenet;
+  EXPECT_OK(LoadPretrained("", &caffenet));
+  EXPECT_THAT(
+      LoadPretrained("imagenet", &caffenet),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               HasSubstr("for caffenet name a .pth or .safetensors file")));
+  EfficientNetLite lite(EfficientNetLiteOptions(1).output_stride(16));
+  const at::Tensor before = lite->parameters()[0].clone();
+  EXPECT_OK(LoadPretrained("imagenet", &lite));
+  EXPECT_FALSE(at::equal(lite->parameters()[0], before));
+  EXPECT_THAT(LoadPretrained("no/such.pth", &lite),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("no/such.pth")));
+}
+
 TEST(LoadPretrainedTest, AMissingFileIsNamed) {
   Fcn tiny(FcnOptions("tiny", 2));
   EXPECT_THAT(LoadPretrained("no/such.pth", &tiny),
