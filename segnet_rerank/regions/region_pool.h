@@ -16,8 +16,9 @@
 namespace seg {
 namespace segnet_rerank {
 
-// At most max_regions connected regions, none of them the whole image, no two
-// with an IoU above duplicate_overlap, score descending.
+// At most max_regions connected regions, none of them the whole image (as long
+// as max_area < 1), no two with an IoU above duplicate_overlap, score
+// descending.
 //   image: uint8 [3,H,W], sRGB, any strides, on the CPU; 1 <= H W < 2^31.
 //   options: values outside of RegionOptions::Rules() are an error.
 //   score: may replace the one of options' pool; a pure function.

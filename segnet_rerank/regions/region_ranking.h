@@ -57,8 +57,8 @@ struct RankedRegion {
 //    region of greatest
 //      score_weight * score - overlap_weight * greatest overlap with one taken.
 // Its value there is the score of a RankedRegion, so these descend. Ties go to
-// the candidate that is first by lexical order: the order of the candidates
-// plays no part. O(N log N + N^2 + N max_regions) overlaps at worst.
+// the higher score, then to the first set by lexical order: the order of the
+// candidates plays no part. O(N log N + N^2 + N max_regions) overlaps at worst.
 std::vector<RankedRegion> RankRegions(const SuperpixelImage& image,
                                       std::vector<SuperpixelSet> candidates,
                                       const RegionOptions& options,
