@@ -253,8 +253,12 @@ std::vector<SuperpixelSet> CutRegions(const SuperpixelImage& image,
     }
     for (const SeededCut* cut : {&uniform, &coloured}) {
       for (const auto& foreground : SweepLambda(image, *cut, lambdas)) {
-        for (SuperpixelSet& piece : ConnectedPieces(image.graph, foreground)) {
-          regions.insert(std::move(piece));
+        std::vector<uint8_t> rest(n);
+        for (int64_t s = 0; s < n; ++s) rest[s] = 1 - foreground[s];
+        for (const auto& side : {foreground, rest}) {
+          for (SuperpixelSet& piece : ConnectedPieces(image.graph, side)) {
+            regions.insert(std::move(piece));
+          }
         }
       }
     }

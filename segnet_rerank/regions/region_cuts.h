@@ -41,12 +41,14 @@ std::vector<std::vector<uint8_t>> SweepLambda(const SuperpixelImage& image,
 // above the one before.
 std::vector<double> LogSpaced(double least, double range, int64_t count);
 
-// The connected pieces of all foregrounds of the sweeps of all seeds, each set
-// once, in lexical order. The seeds are the superpixels that lie by half or
-// more in a window around a point of a seeds x seeds grid, and the one at the
-// point. For each there are two problems, whose background_s is that of the
-// image's border, the sum of L_s border_weight (distance / greatest distance)
-// over its pixels there, distance being that of s from the seed:
+// The connected pieces of all foregrounds of the sweeps of all seeds, and of
+// what they leave (around a seed on the background that is the objects; not in
+// the released code), each set once, in lexical order. The seeds are the
+// superpixels that lie by half or more in a window around a point of a seeds x
+// seeds grid, and the one at the point. For each there are two problems, whose
+// background_s is that of the image's border, the sum of L_s border_weight
+// (distance / greatest distance) over its pixels there, distance being that of
+// s from the seed:
 //   (a) foreground_s = 0;
 //   (b) foreground_s by the colours of the seed, and A_s times the same
 //   function

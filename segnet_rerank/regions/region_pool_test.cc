@@ -117,8 +117,8 @@ TEST(ProposeRegionsTest, CoversTheObjectsOfScenes) {
   ScenesOptions scenes;
   scenes.height = 120;
   scenes.width = 160;
-  // Measured: 0.XX and 0.XX.
-  const double least[] = {0.5, 0.5};
+  // Measured: 0.734 and 0.695 (the superpixels allow 0.946).
+  const double least[] = {0.68, 0.65};
   for (int pool = 0; pool < 2; ++pool) {
     const RegionOptions options = Options(kPools[pool]);
     double sum = 0.0;
