@@ -45,7 +45,8 @@ struct RankingSvm {
 
 //   min_w  |w|^2 / 2 + c / n sum over the n groups of the loss of the group
 //   features: float32 [N,F], contiguous, on the CPU; items of a group side by
-//     side. Read only and not copied, so it may be mapped from a file. Finite.
+//     side. Read only and not copied, so it may be mapped from a file. Finite;
+//     groups without loss are not looked at.
 //   accuracies: float32 or float64 [N], on the CPU, finite.
 //   group_sizes: >= 1, of sum N. A group of one item, or of equal accuracies,
 //     counts in n and has no loss. Items of equal accuracy are not compared.
