@@ -65,9 +65,10 @@ Grid MakeGrid(int64_t num_labels) {
 }
 
 int64_t EnergyOfDiverse(const Grid& grid, int64_t lambda) {
+  const auto solutions =
+      DiverseM(grid.num_labels, grid.unaries, grid.edges, lambda, kSolutions);
   int64_t sum = 0;
-  for (const PottsSolution& s : *DiverseM(grid.num_labels, grid.unaries,
-                                          grid.edges, lambda, kSolutions)) {
+  for (const PottsSolution& s : *solutions) {
     sum += s.energy;
   }
   return sum;

@@ -13,11 +13,11 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 using Doubles = hn::ScalableTag<double>;
 
-HWY_INLINE hn::Vec<Doubles> Load(Doubles d, const float* x) {
+HWY_INLINE hn::Vec<Doubles> LoadDoubles(Doubles d, const float* x) {
   return hn::PromoteTo(d, hn::LoadU(hn::Rebind<float, Doubles>(), x));
 }
 
-HWY_INLINE hn::Vec<Doubles> Load(Doubles d, const double* x) {
+HWY_INLINE hn::Vec<Doubles> LoadDoubles(Doubles d, const double* x) {
   return hn::LoadU(d, x);
 }
 
@@ -32,13 +32,13 @@ HWY_INLINE double DotT(const float* HWY_RESTRICT x, const T* HWY_RESTRICT w,
   int64_t i = 0;
   for (; i + 4 * lanes <= size; i += 4 * lanes) {
     const int64_t j = i + lanes, k = j + lanes, l = k + lanes;
-    sum0 = hn::MulAdd(Load(d, x + i), Load(d, w + i), sum0);
-    sum1 = hn::MulAdd(Load(d, x + j), Load(d, w + j), sum1);
-    sum2 = hn::MulAdd(Load(d, x + k), Load(d, w + k), sum2);
-    sum3 = hn::MulAdd(Load(d, x + l), Load(d, w + l), sum3);
+    sum0 = hn::MulAdd(LoadDoubles(d, x + i), LoadDoubles(d, w + i), sum0);
+    sum1 = hn::MulAdd(LoadDoubles(d, x + j), LoadDoubles(d, w + j), sum1);
+    sum2 = hn::MulAdd(LoadDoubles(d, x + k), LoadDoubles(d, w + k), sum2);
+    sum3 = hn::MulAdd(LoadDoubles(d, x + l), LoadDoubles(d, w + l), sum3);
   }
   for (; i + lanes <= size; i += lanes) {
-    sum0 = hn::MulAdd(Load(d, x + i), Load(d, w + i), sum0);
+    sum0 = hn::MulAdd(LoadDoubles(d, x + i), LoadDoubles(d, w + i), sum0);
   }
   const auto sum = hn::Add(hn::Add(sum0, sum1), hn::Add(sum2, sum3));
   double total = hn::GetLane(hn::SumOfLanes(d, sum));
@@ -61,8 +61,8 @@ void AddScaled(double scale, const float* HWY_RESTRICT x, int64_t size,
   const auto factor = hn::Set(d, scale);
   int64_t i = 0;
   for (; i + lanes <= size; i += lanes) {
-    hn::StoreU(hn::MulAdd(factor, Load(d, x + i), hn::LoadU(d, w + i)), d,
-               w + i);
+    hn::StoreU(hn::MulAdd(factor, LoadDoubles(d, x + i), hn::LoadU(d, w + i)),
+               d, w + i);
   }
   for (; i < size; ++i) w[i] += scale * double{x[i]};
 }

@@ -197,6 +197,7 @@ TEST(LinearSvmTest, StopsAtTheToleranceOrAfterMaxPasses) {
   const at::Tensor y = Targets(x, 1);
   LinearSvmOptions options;
   options.c = 3.0;
+  options.max_passes = 100000;
   int64_t before = 0;
   for (const double tolerance : {1e-1, 1e-3, 1e-6}) {
     options.tolerance = tolerance;
