@@ -20,6 +20,8 @@ constexpr int64_t kGroupGrain = 16;  // groups, a piece of work
 // part of the group's gap that may be left then.
 constexpr int64_t kSteps = 20;
 constexpr double kGapLeft = 0.1;
+// Passes over the active constraints between two looks at all, at most.
+constexpr int64_t kActivePasses = 10;
 
 double SquaredNorm(const std::vector<double>& w) {
   double sum = 0.0;
@@ -78,6 +80,7 @@ class Solver {
                                 items * (items + 1) / 2);
     }
     multipliers_.resize(multipliers_begin_.back(), 0.0);
+    active_.resize(multipliers_begin_.back(), 0);
     products_.resize(products_begin_.back());
     at::parallel_for(0, groups.count(), 1, [&](int64_t begin, int64_t end) {
       for (int64_t g = begin; g < end; ++g) MultiplyItems(g);
@@ -94,14 +97,13 @@ class Solver {
   DualityGap Solve() {
     int64_t passes = 0;
     while (true) {
-      const DualityGap gap{Primal(groups_, w_, options_.loss, weight_), Dual(),
-                           passes};
+      const DualityGap gap{LookAtAll(), Dual(), passes};
       if (gap.primal - gap.dual <= options_.tolerance * gap.primal ||
           passes >= options_.max_passes) {
         return gap;
       }
-      // The estimate is cheap and mostly too high.
-      while (passes < options_.max_passes) {
+      for (int64_t k = 0; k < kActivePasses && passes < options_.max_passes;
+           ++k) {
         ++passes;
         if (Pass(passes) <= options_.tolerance) break;
       }
@@ -122,6 +124,25 @@ class Solver {
     }
   }
 
+  // The primal, as Primal above, and which constraints may move: those with a
+  // multiplier, and those that are violated.
+  double LookAtAll() {
+    return 0.5 * SquaredNorm(w_) +
+           SumOverGroups(groups_, [&](int64_t g, Scratch* scratch) {
+             MakeRankingProgram(groups_, g, options_.loss, weight_,
+                                &scratch->program);
+             if (scratch->program.slacks.empty()) return 0.0;
+             ScoreItems(groups_, g, w_.data(), &scratch->scores);
+             int64_t k = multipliers_begin_[g];
+             for (const RankingConstraint& c : scratch->program.constraints) {
+               active_[k] =
+                   multipliers_[k] > 0.0 || c.Violation(scratch->scores) > 0.0;
+               ++k;
+             }
+             return SlackCost(scratch->program, scratch->scores);
+           });
+  }
+
   double Dual() const {
     return SumOverGroups(groups_,
                          [&](int64_t g, Scratch* scratch) {
@@ -139,21 +160,57 @@ class Solver {
            0.5 * SquaredNorm(w_);
   }
 
-  // One turn for each group. Returns an estimate of the relative gap: each
-  // group's part is that at its turn.
+  // One turn for each group's active constraints. Returns an estimate of the
+  // relative gap: each group's part is that at its turn.
   double Pass(int64_t pass) {
     double gap = 0.0, loss = 0.0;
     const uint64_t key =
         RandomKey({options_.seed, static_cast<uint64_t>(pass)});
     for (const int64_t g : RandomPermutation(groups_.count(), key)) {
-      MakeRankingProgram(groups_, g, options_.loss, weight_, &program_);
+      TakeActive(g);
       if (program_.slacks.empty()) continue;
-      ScoreItems(groups_, g, w_.data(), &scores_);
       loss += SlackCost(program_, scores_);
       gap += Turn(g);
+      for (size_t k = 0; k < kept_.size(); ++k) {
+        multipliers_[kept_[k]] = current_[k];
+      }
     }
     return gap / std::max(loss + 0.5 * SquaredNorm(w_),
                           std::numeric_limits<double>::min());
+  }
+
+  // Makes the program of group g of its active constraints alone, with their
+  // multipliers and the scores of their items.
+  void TakeActive(int64_t g) {
+    MakeRankingProgram(groups_, g, options_.loss, weight_, &program_);
+    kept_.clear();
+    current_.clear();
+    scores_.assign(groups_.items(g), 0.0);
+    scored_.assign(groups_.items(g), 0);
+    const auto score = [&](int64_t m) {
+      if (scored_[m]) return;
+      scored_[m] = 1;
+      scores_[m] = Dot(groups_.item(g, m), w_.data(), groups_.size);
+    };
+    size_t slacks = 0;
+    for (RankingSlack slack : program_.slacks) {
+      const int64_t begin = static_cast<int64_t>(kept_.size());
+      for (int64_t c = slack.begin; c < slack.end; ++c) {
+        const int64_t k = multipliers_begin_[g] + c;
+        if (!active_[k]) continue;
+        const RankingConstraint constraint = program_.constraints[c];
+        score(constraint.better);
+        score(constraint.worse);
+        program_.constraints[kept_.size()] = constraint;
+        kept_.push_back(k);
+        current_.push_back(multipliers_[k]);
+      }
+      slack.begin = begin;
+      slack.end = static_cast<int64_t>(kept_.size());
+      if (slack.begin < slack.end) program_.slacks[slacks++] = slack;
+    }
+    program_.constraints.resize(kept_.size());
+    program_.slacks.resize(slacks);
   }
 
   // Optimises the multipliers of a group, those of others fixed, until a tenth
@@ -168,7 +225,7 @@ class Solver {
       }
     }
     change_.assign(items, 0.0);
-    double* multipliers = multipliers_.data() + multipliers_begin_[g];
+    double* multipliers = current_.data();
     double first = 0.0;
     for (int64_t step = 0; step < kSteps; ++step) {
       double gap = 0.0;
@@ -258,11 +315,15 @@ class Solver {
   std::vector<double> w_;  // sum of multipliers times differences
   std::vector<int64_t> multipliers_begin_, products_begin_;  // [groups + 1]
   std::vector<double> multipliers_, products_;
+  std::vector<uint8_t> active_;  // [multipliers]
   // Of the group whose turn it is.
   RankingProgram program_;
-  std::vector<double> scores_;  // w.f of each item
-  std::vector<double> gram_;    // [items, items]
-  std::vector<double> change_;  // what w gains of each item
+  std::vector<int64_t> kept_;    // where its multipliers lie
+  std::vector<double> current_;  // their values
+  std::vector<double> scores_;   // w.f of each item
+  std::vector<uint8_t> scored_;  // whether it is known
+  std::vector<double> gram_;     // [items, items]
+  std::vector<double> change_;   // what w gains of each item
 };
 
 std::vector<double> CheckWeights(const char* caller, const at::Tensor& weights,
