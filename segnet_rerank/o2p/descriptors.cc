@@ -131,9 +131,8 @@ struct Places {
 };
 
 Places FindPlaces(int64_t size, int64_t patch, int64_t step) {
-  const int64_t origin = step / 2, before = patch / 2,
-                last = size - (patch -
-                               before);  // the last coordinate that leaves room
+  const int64_t origin = step / 2, before = patch / 2;
+  const int64_t last = size - (patch - before);  // that leaves room
   Places places;
   places.first = origin;
   if (before > origin) {

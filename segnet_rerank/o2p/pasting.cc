@@ -42,7 +42,7 @@ std::vector<PaintedRegion> ChooseRegions(const at::Tensor& scores,
   TORCH_CHECK(
       config.most_regions >= 1 && config.simplicity_bias >= 0.0 &&
           std::isfinite(config.threshold),
-      "ChooseRegions: most_regions and simplicity_bias must be >= 0 and "
+      "ChooseRegions: most_regions must be >= 1, simplicity_bias >= 0 and "
       "threshold finite, got ",
       config.most_regions, ", ", config.simplicity_bias, " and ",
       config.threshold);
