@@ -6,7 +6,7 @@ SEG_DEFINE_CONFIG(AugmentOptions, crop_height, crop_width, scale_min, scale_max,
                   scale_per_axis, flip, rotation, shift, brightness, contrast,
                   saturation, hue)
 SEG_DEFINE_CONFIG(SyntheticConfig, height, width, train, val, test, seed,
-                  hidden_quadrants)
+                  hidden_quadrants, border)
 SEG_DEFINE_CONFIG(DataConfig, pack, fold, probabilities, landmarks, align,
                   resize_height, resize_width, resize_longer, resize_shorter,
                   map, class_names, cache_mb, workers, augment, synthetic)
@@ -40,6 +40,7 @@ std::vector<KeyRule> DataConfig::Rules() {
       {"synthetic.test", 0, 1e9},
       {"synthetic.seed", 0, 9e15},
       {"synthetic.hidden_quadrants", 1, 3},
+      {"synthetic.border", 0, 16},
   };
 }
 

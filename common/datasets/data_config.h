@@ -24,17 +24,18 @@ struct SyntheticConfig {
   int64_t test = 64;
   int64_t seed = 1;
   int64_t hidden_quadrants = 3;  // of synthetic:digits, 1 .. 3
+  int64_t border = 1;  // of synthetic:objects, ignored pixels at edges, 0 .. 16
 };
 
 // The keys of its bases are keys of the section itself.
 struct DataConfig : ResizeOptions, ClassMapOptions {
   // A folder under the data root, a path to a folder, a generated set
-  // ("synthetic:scenes", faces, ambiguous, articulated, digits, strands), or an
-  // official format and its folder: "voc2012:PATH", "voc2012:PATH+SBD_PATH",
-  // "sbd:PATH", "helen:PATH", "cub2010:PATH", "cub2011:PATH", "cub_redo:PATH",
-  // "flowers102:PATH", "flowers102_redo:PATH", "celeba_wild:PATH",
-  // "taichi:PATH", "lfw_parts:PATH", "lfw4:PATH"; pictures without masks,
-  // "images:PATH"; or a file, "hdf5:FILE".
+  // ("synthetic:scenes", faces, ambiguous, articulated, digits, objects,
+  // strands), or an official format and its folder: "voc2012:PATH",
+  // "voc2012:PATH+SBD_PATH", "sbd:PATH", "helen:PATH", "cub2010:PATH",
+  // "cub2011:PATH", "cub_redo:PATH", "flowers102:PATH", "flowers102_redo:PATH",
+  // "celeba_wild:PATH", "taichi:PATH", "lfw_parts:PATH", "lfw4:PATH"; pictures
+  // without masks, "images:PATH"; or a file, "hdf5:FILE".
   std::string pack = "synthetic:scenes";
   // Which of the random divisions: the tenth of CUB's training list that is
   // "val" (0 .. 9, cub.h), the split of lfw4 (0 .. 4, lfw_parts.h).

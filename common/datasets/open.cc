@@ -28,6 +28,7 @@
 #include "common/datasets/synthetic/articulated.h"
 #include "common/datasets/synthetic/digits.h"
 #include "common/datasets/synthetic/faces.h"
+#include "common/datasets/synthetic/objects.h"
 #include "common/datasets/synthetic/scenes.h"
 #include "common/datasets/synthetic/strands.h"
 #include "common/datasets/taichi.h"
@@ -208,6 +209,13 @@ absl::Status SetOwn(const SyntheticConfig& config, DigitsOptions* options) {
                    ", expected 1 .. 3"));
 }
 
+absl::Status SetOwn(const SyntheticConfig& config, ObjectsOptions* options) {
+  options->border = config.border;
+  if (config.border >= 0 && config.border <= 16) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "data.synthetic.border: ", config.border, ", expected 0 .. 16"));
+}
+
 template <typename Options, auto Make, int64_t kSmallestSide>
 absl::StatusOr<Opened> Generate(const Request& request) {
   const SyntheticConfig& config = request.config.synthetic;
@@ -254,6 +262,7 @@ constexpr Source kSources[] = {
      Generate<AmbiguousOptions, MakeAmbiguousDataset, 32>},
     {"synthetic:articulated",
      Generate<ArticulatedOptions, MakeArticulatedDataset, 32>},
+    {"synthetic:objects", Generate<ObjectsOptions, MakeObjectsDataset, 16>},
     {"synthetic:digits", Generate<DigitsOptions, MakeDigitsDataset, 32>},
     {"synthetic:strands", Generate<StrandsOptions, MakeStrandsDataset, 32>},
 };
