@@ -51,15 +51,9 @@ TEST_F(MeasuresTest, LandmarksWhereverTheDataHaveThem) {
   const Counts none = {kGenerator, kGenerator, kGenerator};
   const Counts error = {kGenerator, kGenerator + 1, kGenerator + 1};
   EXPECT_TRUE(Count() == none);
-  info_.point_flip_pairs = {{0, 1}, {3, 4}};  // CelebA in the wild
+  info_.has_points = true;
   EXPECT_TRUE(Count() == error);
   EXPECT_TRUE(Count(/*trained=*/false) == none);
-  info_.point_flip_pairs.clear();
-  config_.data.landmarks = "landmarks.txt";
-  EXPECT_TRUE(Count() == error);
-  config_.data.landmarks.clear();
-  config_.eval.landmark_frame = 256;  // Taichi
-  EXPECT_TRUE(Count() == error);
 }
 
 TEST_F(MeasuresTest, PartsWhereTheDataHaveMasks) {

@@ -55,14 +55,6 @@ absl::Status CheckGenerator(const Config& config, const std::string& path) {
   return absl::OkStatus();
 }
 
-// Whether samples have points: by data.landmarks, or because the data have
-// their own. These name the points that a mirror image swaps, but for Taichi's,
-// which have their own error.
-bool HasLandmarks(const Config& config, const DatasetInfo& info) {
-  return !config.data.landmarks.empty() || !info.point_flip_pairs.empty() ||
-         config.eval.landmark_frame > 0;
-}
-
 absl::Status CheckTraining(const Config& config, const MainArgs& args) {
   if (config.stage == Stage::kSegmenter && !args.resume) {
     if (args.init_from.empty()) {
@@ -151,7 +143,7 @@ Measures Paper::MakeMeasures(const Config& config, System& system,
     measures.push_back(std::make_unique<PartAgreement>(info, system.Names()));
   }
   if (system.model()->segmenter_updates() > 0 &&
-      moment != Moment::kValidation && HasLandmarks(config, info)) {
+      moment != Moment::kValidation && info.has_points) {
     LandmarkErrorOptions landmarks;
     landmarks.first = config.eval.eyes[0];
     landmarks.second = config.eval.eyes[1];

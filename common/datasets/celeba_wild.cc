@@ -189,6 +189,7 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenCelebaWild(
   info.name = "celeba_wild";
   info.title = "CelebA in the wild, large faces";
   info.has_masks = false;
+  info.has_points = true;
   info.point_flip_pairs = {{0, 1}, {3, 4}};
   return ListedDataset(
       info, std::move(ids),

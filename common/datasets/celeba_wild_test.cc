@@ -81,6 +81,7 @@ TEST_F(CelebaWildTest, LargeFacesOfEachList) {
 TEST_F(CelebaWildTest, PointsAndNoMasks) {
   ASSERT_OK_AND_ASSIGN(const auto test, Open("test"));
   EXPECT_FALSE(test->info().has_masks);
+  EXPECT_TRUE(test->info().has_points);
   EXPECT_THAT(test->info().point_flip_pairs,
               ElementsAre(Pair(0, 1), Pair(3, 4)));
   ASSERT_OK_AND_ASSIGN(const Sample sample, test->Get(1));

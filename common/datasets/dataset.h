@@ -60,6 +60,7 @@ struct DatasetInfo {
   // The same for the rows of Sample::points.
   std::vector<std::pair<int64_t, int64_t>> point_flip_pairs;
   bool has_masks = true;
+  bool has_points = false;  // Sample::points is defined, in every sample
 
   int64_t num_classes() const {
     return static_cast<int64_t>(class_names.size());

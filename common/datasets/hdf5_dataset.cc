@@ -137,6 +137,7 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenHdf5Dataset(
   info.class_names = {"background", "foreground"};
   info.palette = {{0, 0, 0}, {230, 97, 1}};
   info.has_masks = arrays.masks != nullptr;
+  info.has_points = arrays.landmarks != nullptr;
   if (arrays.landmarks != nullptr &&
       arrays.landmarks->sizes()[1] == kFacePoints) {
     info.point_flip_pairs = {{0, 1}, {3, 4}};

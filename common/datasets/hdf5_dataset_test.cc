@@ -80,6 +80,7 @@ TEST(Hdf5DatasetTest, FacesWithLandmarks) {
                    {"mafl_test_img", Images(1, 5)}});
   ASSERT_OK_AND_ASSIGN(const auto val, Open(path, "val"));
   EXPECT_EQ(val->id(1), "mafl_train_000001");
+  EXPECT_TRUE(val->info().has_points);
   EXPECT_THAT(val->info().point_flip_pairs,
               ElementsAre(Pair(0, 1), Pair(3, 4)));
   ASSERT_OK_AND_ASSIGN(const Sample sample, val->Get(1));

@@ -132,6 +132,7 @@ absl::StatusOr<std::shared_ptr<const Dataset>> WithPoints(
     points.push_back(found->second);
   }
   DatasetInfo info = dataset->info();
+  info.has_points = true;
   info.point_flip_pairs.clear();
   if (!all.empty() && all.begin()->second.size(0) == kFacePoints) {
     info.point_flip_pairs = {{0, 1}, {3, 4}};

@@ -89,6 +89,7 @@ class PointsTest : public testing::Test {
 
 TEST_F(PointsTest, FillSamplesAndFollowTheResizing) {
   ASSERT_OK_AND_ASSIGN(const auto set, Open());
+  EXPECT_TRUE(set->info().has_points);
   ASSERT_OK_AND_ASSIGN(const Sample sample, set->Get(1));
   EXPECT_TRUE(sample.points.equal(
       Points({-1, -1, 0, 8, 2, 1, 6, 5, 1, 4, 7, 1, 8, 7, 1})));
@@ -110,6 +111,7 @@ TEST_F(PointsTest, TheFileMayLieElsewhereAndHoldOtherPoints) {
   ASSERT_OK_AND_ASSIGN(const auto set, Open());
   ASSERT_OK_AND_ASSIGN(const Sample sample, set->Get(1));
   EXPECT_TRUE(sample.points.equal(Points({4, 5, 1})));
+  EXPECT_TRUE(set->info().has_points);
   EXPECT_TRUE(set->info().point_flip_pairs.empty());
 }
 

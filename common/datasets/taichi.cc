@@ -89,7 +89,8 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenEvaluation(
     }
     ids.push_back(name);
   }
-  const DatasetInfo info = TaichiInfo(/*has_masks=*/!masks.empty());
+  DatasetInfo info = TaichiInfo(/*has_masks=*/!masks.empty());
+  info.has_points = true;
   const auto points = std::make_shared<const std::map<std::string, at::Tensor>>(
       std::move(read));
   return ListedDataset(info, std::move(ids),

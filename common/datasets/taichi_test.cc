@@ -59,6 +59,7 @@ TEST_F(TaichiTest, FramesLandmarksAndMasks) {
   ASSERT_EQ(train->size(), 3);
   EXPECT_EQ(train->id(2), "v2/0000");
   EXPECT_FALSE(train->info().has_masks);
+  EXPECT_FALSE(train->info().has_points);
   ASSERT_OK_AND_ASSIGN(const Sample frame, train->Get(2));
   EXPECT_EQ(frame.image[0][0][0].item<int>(), 50);
   EXPECT_FALSE(frame.points.defined());
@@ -66,6 +67,7 @@ TEST_F(TaichiTest, FramesLandmarksAndMasks) {
   ASSERT_OK_AND_ASSIGN(const auto val, Open("val"));
   ASSERT_EQ(val->size(), 2);
   EXPECT_FALSE(val->info().has_masks);
+  EXPECT_TRUE(val->info().has_points);
   ASSERT_OK_AND_ASSIGN(const Sample marked, val->Get(1));
   EXPECT_EQ(marked.id, "b.png");
   EXPECT_EQ(marked.image[0][0][0].item<int>(), 70);
@@ -75,6 +77,7 @@ TEST_F(TaichiTest, FramesLandmarksAndMasks) {
 
   ASSERT_OK_AND_ASSIGN(const auto test, Open("test"));
   EXPECT_TRUE(test->info().has_masks);
+  EXPECT_TRUE(test->info().has_points);
   ASSERT_OK_AND_ASSIGN(const Sample sample, test->Get(0));
   EXPECT_EQ(sample.points[0][0].item<float>(), 3.5f);
   EXPECT_EQ(sample.mask.sum().item<int64_t>(), 8);
