@@ -256,28 +256,27 @@ class Painter {
     }
   }
 
-  // Near the others is allowed, before or behind one is not, where there is
-  // room.
+  // Things may overlap; up to 12 draws avoid that one hides most of another.
   void Place(const std::vector<Thing>& others, Thing* thing) {
     const Kind& kind = kKind[thing->kind];
     for (int attempt = 0; attempt < 12; ++attempt) {
       thing->centre.x = width_ * rng_.Between(60, 940) / 1000;
       thing->centre.y =
           height_ * rng_.Between(kind.high * 10, kind.low * 10) / 1000;
-      const bool free =
+      const bool clear =
           std::all_of(others.begin(), others.end(), [&](const Thing& other) {
             const int64_t far = std::abs(other.centre.x - thing->centre.x) +
                                 std::abs(other.centre.y - thing->centre.y);
             return far > (other.radius + thing->radius) * 8 / 10;
           });
-      if (free) return;
+      if (clear) return;
     }
   }
 
   // A colour near the texture's hue three times in five, any otherwise, but
   // none that melts into what there is.
   Colour ThingColour(int64_t texture) {
-    Colour colour;
+    Colour colour = {0, 0, 0};
     for (int attempt = 0; attempt < 24; ++attempt) {
       if (rng_.Below(5) < 3) {
         const int64_t hue = kHueOf[texture] + rng_.Between(-200, 200);
