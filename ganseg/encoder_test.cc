@@ -9,6 +9,7 @@
 
 #include "common/testing/torch_errors.h"
 #include "ganseg/config.h"
+#include "ganseg/geometry.h"
 #include "ganseg/heatmaps.h"
 #include "ganseg/model.h"
 #include "ganseg/tiny_config.h"

@@ -31,14 +31,67 @@ Findings Find(Model model, int64_t samples, uint64_t seed = 1,
 }
 
 GeneratorScoresOptions WithRule() {
-  const auto other = [&](int64_t samples) {
-    return Find(model, samples, 1, WithRule())
-        .scalars.at("generated_iou_other");
+  GeneratorScoresOptions options;
+  options.rule = Rule::kArticulated;
+  return options;
+}
+
+TEST(GeneratorScores, AFunctionOfItsSeed) {
+  torch::manual_seed(3);
+  Model model(TinyConfig());
+  const Metrics first = Find(model, 40).scalars;
+  at::rand({7});
+  const Metrics second = Find(model, 40).scalars;
+  EXPECT_EQ(first, second);
+  EXPECT_NE(first, Find(model, 40, 2).scalars);
+}
+
+// What training draws afterwards does not depend on it.
+TEST(GeneratorScores, LeavesTheGeneratorsAsTheyWere) {
+  Model model(TinyConfig());
+  torch::manual_seed(3);
+  const at::Tensor expected = at::rand({5});
+  torch::manual_seed(3);
+  Find(model, 320);
+  EXPECT_TRUE(at::equal(at::rand({5}), expected));
+}
+
+TEST(GeneratorScores, SharesAndUsage) {
+  torch::manual_seed(3);
+  Model model(TinyConfig());
+  const Findings findings = Find(model, 40);
+  for (const char* name : {"part_usage", "background_share", "sharpness"}) {
+    EXPECT_GE(findings.scalars.at(name), 0) << name;
+    EXPECT_LE(findings.scalars.at(name), 1) << name;
+  }
+  // Three masks that sum to one.
+  EXPECT_GE(findings.scalars.at("sharpness"), 1.0 / 3);
+  EXPECT_EQ(findings.json["part_usage_by_part"].size(), 2u);
+  ASSERT_EQ(findings.report.pictures.size(), 1u);
+  EXPECT_EQ(findings.report.pictures[0].panels.size(), 2u);
+}
+
+TEST(GeneratorScores, AGeneratorThatLearnedNothingDoesNotCount) {
+  for (const uint64_t seed : {1, 2, 3, 4}) {
+    torch::manual_seed(seed);
+    Model model(TinyConfig());
+    const Metrics found = Find(model, 40, 1, WithRule()).scalars;
+    EXPECT_EQ(found.at("generated_iou_gated"), 0) << seed;
+    EXPECT_EQ(found.count("generated_iou_other"), 1u);
+  }
+}
+
+TEST(GeneratorScores, APictureIsNoOtherOfItsOwn) {
+  torch::manual_seed(1);
+  Model model(TinyConfig());
+  const auto found = [&](int64_t samples) {
+    return Find(model, samples, 1, WithRule()).scalars;
   };
-  EXPECT_TRUE(std::isnan(other(1)));
-  EXPECT_EQ(Find(model, 1, 1, WithRule()).scalars.at("generated_iou_gated"), 0);
+  EXPECT_TRUE(std::isnan(found(1).at("generated_iou_other")));
+  EXPECT_EQ(found(1).at("generated_iou_gated"), 0);
   // The 33rd picture is a batch of its own.
-  EXPECT_EQ(other(33), other(32));
+  EXPECT_EQ(found(33).at("generated_iou_other"),
+            found(32).at("generated_iou_other"));
 }
 
 // Masks of one pixel each, whose centres are given to the bit: on either grid

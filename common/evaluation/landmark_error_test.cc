@@ -204,7 +204,10 @@ TEST(LandmarkErrorTest, Errors) {
               "must be two rows of the points, got 0 and 0");
   ExpectError(
       [] {
-        LandmarkError({"a", "b"}, {}, {LandmarkSet()});
+        Measured(*Faces(0, 4, Face), {},
+                 [] { return std::vector<LandmarkSet>(1); })
+            .status()
+            .IgnoreError();
       },
       "a training set for each of 2 outputs, got 1");
 }
