@@ -10,7 +10,7 @@
 #include "common/config/config.h"
 #include "common/solvers/ranking_svm.h"
 #include "nlohmann/json.hpp"
-#include "segnet_rerank/crf_proposals.h"
+#include "segnet_rerank/o2p/crf_proposals.h"
 #include "segnet_rerank/o2p/descriptors.h"
 #include "segnet_rerank/o2p/div_m_best.h"
 #include "segnet_rerank/o2p/pasting.h"
@@ -34,7 +34,7 @@ SEG_DECLARE_ENUM(Stage)
 
 // What makes proposals: pasted regions (o2p/), for objects before a background;
 // or a random field over superpixels whose unaries are the coarse map
-// (crf_proposals.h), for scenes that are all classes.
+// (o2p/crf_proposals.h), for scenes that are all classes.
 enum class Generator { kO2p, kCrf };
 SEG_DECLARE_ENUM(Generator)
 
@@ -96,7 +96,7 @@ struct Config : PaperConfig {
   RegionOptions regions;
   O2pConfig o2p;
   Generator generator = Generator::kO2p;
-  DivMBestConfig proposals;  // of O2P; their number also of the CRF
+  DivMBestConfig proposals;  // of O2P
   CrfConfig crf;
   // Proposals that another system made, FOLDER/NAME/*.png for each image, take
   // the place of those by O2P in eval and predict. "": none.

@@ -6,8 +6,8 @@
 
 #include "common/solvers/superpixels.h"
 #include "segnet_rerank/contours.h"
-#include "segnet_rerank/crf_proposals.h"
 #include "segnet_rerank/image_classifier.h"
+#include "segnet_rerank/o2p/crf_proposals.h"
 #include "segnet_rerank/o2p/div_m_best.h"
 #include "segnet_rerank/o2p/second_order_pooling.h"
 #include "segnet_rerank/picks.h"
@@ -66,9 +66,26 @@ at::Tensor DescribeImage(const ImageFeatures& network,
   return network(image.to(at::kFloat).unsqueeze(0))[0].to(at::kCPU);
 }
 
-RegionsAndProposals MakeProposals(const at::Tensor& image, const Config& config,
-                                  const Fitted& fitted, uint64_t key) {
+Proposals FieldProposals(const at::Tensor& image, const at::Tensor& superpixels,
+                         const at::Tensor& coarse, const Config& config) {
+  return CrfProposals(SuperpixelShares(coarse, superpixels), superpixels,
+                      MakeSuperpixelGraph(image, superpixels), config.crf);
+}
+
+RegionsAndProposals MakeProposals(const at::Tensor& image,
+                                  const at::Tensor& coarse,
+                                  const Config& config, const Fitted& fitted,
+                                  uint64_t key) {
   RegionsAndProposals made;
+  if (config.generator == Generator::kCrf) {
+    SlicOptions slic;
+    slic.number = config.regions.superpixels;
+    slic.compactness = config.regions.compactness;
+    made.regions.superpixels = Slic(image, slic);
+    made.proposals =
+        FieldProposals(image, made.regions.superpixels, coarse, config);
+    return made;
+  }
   made.regions = ProposeRegions(image, config.regions);
   const at::Tensor vectors = RegionVectors(image, made.regions, config.o2p);
   made.proposals = DivMBest(

@@ -37,8 +37,14 @@ struct RegionsAndProposals {
   Regions regions;
   Proposals proposals;
 };
-RegionsAndProposals MakeProposals(const at::Tensor& image, const Config& config,
-                                  const Fitted& fitted, uint64_t key);
+RegionsAndProposals MakeProposals(const at::Tensor& image,
+                                  const at::Tensor& coarse,
+                                  const Config& config, const Fitted& fitted,
+                                  uint64_t key);
+
+// Those of the random field: superpixels and the coarse map in, by CrfConfig.
+Proposals FieldProposals(const at::Tensor& image, const at::Tensor& superpixels,
+                         const at::Tensor& coarse, const Config& config);
 
 // What the ranker sees of them, float32 [M,F], not standardised.
 //   shares: float32 [M,C,g,g], ClassShares of the proposals

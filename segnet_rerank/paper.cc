@@ -74,6 +74,16 @@ absl::Status WriteFindings(const std::string& prefix, const Sample& sample,
   return WriteNpy(prefix + "_proposals.npy", proposals.labels);
 }
 
+StageRun StagesOf(const Config& config, const RunOptions& run) {
+  StageRun stages;
+  stages.root = !config.stages.empty()  ? config.stages
+                : !run.work_dir.empty() ? run.work_dir + "/stages"
+                                        : RunsRoot(Paper::kName) + "/stages";
+  stages.seed = run.seed;
+  stages.device = run.device;
+  return stages;
+}
+
 }  // namespace
 
 absl::Status Paper::Check(const Config& config, const DatasetInfo& info,
@@ -100,16 +110,17 @@ absl::StatusOr<bool> Paper::Prepare(const Config& config,
                                     const TrainingSets& sets,
                                     const RunOptions& run, Model& model) {
   if (!run.init_from.empty()) return config.stage == Stage::kAll;
-  StageRun stages;
-  stages.root = !config.stages.empty()  ? config.stages
-                : !run.work_dir.empty() ? run.work_dir + "/stages"
-                                        : RunsRoot(kName) + "/stages";
-  stages.seed = run.seed;
-  stages.device = run.device;
   SEG_ASSIGN_OR_RETURN(const std::optional<Fitted> fitted,
-                       RunStages(config, sets.train, stages));
+                       RunStages(config, sets.train, StagesOf(config, run)));
   if (fitted.has_value()) model->SetFitted(*fitted);
   return fitted.has_value();
+}
+
+absl::StatusOr<TrainingData> Paper::Learning(const Config& config,
+                                             const TrainingSets& sets,
+                                             const RunOptions& run) {
+  if (run.dry_run) return PaperDefaults::Learning(config, sets, run);
+  return LearningData(config, sets.train, StagesOf(config, run));
 }
 
 std::unique_ptr<Task> Paper::MakeTask(const Config& config, Model model,

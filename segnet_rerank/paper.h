@@ -13,6 +13,7 @@
 #include "common/app/train.h"
 #include "common/training/run_options.h"
 #include "common/training/task.h"
+#include "common/training/training_data.h"
 #include "segnet_rerank/config.h"
 #include "segnet_rerank/model.h"
 #include "segnet_rerank/system.h"
@@ -33,6 +34,10 @@ struct Paper : PaperDefaults<Config, Model, System> {
   static absl::StatusOr<bool> Prepare(const Config& config,
                                       const TrainingSets& sets,
                                       const RunOptions& run, Model& model);
+  // Features of a frozen trunk, else photographs.
+  static absl::StatusOr<TrainingData> Learning(const Config& config,
+                                               const TrainingSets& sets,
+                                               const RunOptions& run);
   static std::unique_ptr<Task> MakeTask(const Config& config, Model model,
                                         const DatasetInfo& info);
   static std::unique_ptr<System> MakeSystem(const Config& config,

@@ -60,24 +60,22 @@ at::Tensor NaiveLabels(const at::Tensor& ph, int64_t height, int64_t width) {
   return labels;
 }
 
-at::Tensor SuperpixelLabels(const at::Tensor& ph,
+at::Tensor SuperpixelShares(const at::Tensor& ph,
                             const at::Tensor& superpixels) {
-  CheckMap(ph, "SuperpixelLabels");
-  CheckClasses(ph, "SuperpixelLabels");
+  CheckMap(ph, "SuperpixelShares");
   TORCH_CHECK(superpixels.dim() == 2 && superpixels.is_cpu() &&
                   superpixels.scalar_type() == at::kInt,
-              "SuperpixelLabels: superpixels must be int32 [H,W] on the CPU, "
+              "SuperpixelShares: superpixels must be int32 [H,W] on the CPU, "
               "got ",
               superpixels.scalar_type(), " ", superpixels.sizes(), " on ",
               superpixels.device());
-  at::Tensor labels = at::empty(superpixels.sizes(), at::kByte);
-  if (superpixels.numel() == 0) return labels;
-  const int64_t height = superpixels.size(0), width = superpixels.size(1);
   const int64_t classes = ph.size(0), grid = ph.size(1);
+  if (superpixels.numel() == 0) return at::empty({0, classes}, at::kDouble);
+  const int64_t height = superpixels.size(0), width = superpixels.size(1);
   const auto [least, most] = superpixels.aminmax();
   TORCH_CHECK(
       least.item<int64_t>() >= 0 && most.item<int64_t>() < superpixels.numel(),
-      "SuperpixelLabels: superpixels must be 0 .. S-1 with S <= H W = ",
+      "SuperpixelShares: superpixels must be 0 .. S-1 with S <= H W = ",
       superpixels.numel(), ", got ", least.item<int64_t>(), " .. ",
       most.item<int64_t>());
 
@@ -86,32 +84,45 @@ at::Tensor SuperpixelLabels(const at::Tensor& ph,
   const double* p = cells.const_data_ptr<double>();
   const at::Tensor dense = superpixels.contiguous();
   const int32_t* ids = dense.const_data_ptr<int32_t>();
-  std::vector<double> mass((most.item<int64_t>() + 1) * classes);  // [S,C]
+  at::Tensor shares =
+      at::zeros({most.item<int64_t>() + 1, classes}, at::kDouble);
+  double* mass = shares.mutable_data_ptr<double>();
+  std::vector<int64_t> area(shares.size(0));
   for (int64_t y = 0; y < height; ++y) {
     const int32_t* row = ids + y * width;
     for (int64_t x = 0; x < width;) {
       int64_t end = x + 1;  // of the run of this superpixel
       while (end < width && row[end] == row[x]) ++end;
-      double* to = &mass[row[x] * classes];
+      double* to = mass + row[x] * classes;
+      area[row[x]] += end - x;
       ForEachCell(y, y + 1, height, grid, [&](int64_t i, int64_t rows) {
         ForEachCell(x, end, width, grid, [&](int64_t j, int64_t columns) {
-          const double area = static_cast<double>(rows * columns);
+          const double part = static_cast<double>(rows * columns);
           const double* from = p + (i * grid + j) * classes;
-          for (int64_t c = 0; c < classes; ++c) to[c] += area * from[c];
+          for (int64_t c = 0; c < classes; ++c) to[c] += part * from[c];
         });
       });
       x = end;
     }
   }
-  // The division by |s| does not change the greatest.
-  std::vector<uint8_t> label(mass.size() / classes);
-  for (size_t s = 0; s < label.size(); ++s) {
-    const double* of = &mass[s * classes];
-    label[s] = static_cast<uint8_t>(std::max_element(of, of + classes) - of);
+  // Parts of pixels were counted in 1 / grid^2.
+  for (int64_t s = 0; s < shares.size(0); ++s) {
+    const double whole =
+        static_cast<double>(std::max<int64_t>(1, area[s]) * grid * grid);
+    for (int64_t c = 0; c < classes; ++c) mass[s * classes + c] /= whole;
   }
-  std::transform(ids, ids + dense.numel(), labels.mutable_data_ptr<uint8_t>(),
-                 [&](int32_t s) { return label[s]; });
-  return labels;
+  return shares;
+}
+
+at::Tensor SuperpixelLabels(const at::Tensor& ph,
+                            const at::Tensor& superpixels) {
+  CheckClasses(ph, "SuperpixelLabels");
+  const at::Tensor shares = SuperpixelShares(ph, superpixels);
+  if (shares.size(0) == 0) return at::empty(superpixels.sizes(), at::kByte);
+  return shares.argmax(1)
+      .to(at::kByte)
+      .index_select(0, superpixels.flatten().to(at::kLong))
+      .view(superpixels.sizes());
 }
 
 at::Tensor CoarseDivergence(const at::Tensor& ph, const at::Tensor& q,

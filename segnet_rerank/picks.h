@@ -24,14 +24,18 @@ namespace segnet_rerank {
 //   returns: uint8 [height,width]; height, width >= 1, C <= 256
 at::Tensor NaiveLabels(const at::Tensor& ph, int64_t height, int64_t width);
 
-// The most probable class of each superpixel s, whose distribution is
-//   sum over cells of |s and cell| / |s| * ph[cell],
-// areas as in coarse.h. Of equal classes the lowest.
+// The class distribution of each superpixel s,
+//   sum over cells of |s and cell| / |s| * ph[cell], areas as in coarse.h.
 //   superpixels: int32 [H,W], any strides, on the CPU: 0 .. S-1, S <= H W
 //     (Slic)
-//   returns: uint8 [H,W]; C <= 256
+//   returns: float64 [S,C]
 // Sums in double in the order of the pixels. O(H W + P C), P the pieces of
 // rows that lie in one superpixel and one cell.
+at::Tensor SuperpixelShares(const at::Tensor& ph,
+                            const at::Tensor& superpixels);
+
+// The most probable class of each superpixel; of equal classes the lowest.
+//   returns: uint8 [H,W]; C <= 256
 at::Tensor SuperpixelLabels(const at::Tensor& ph,
                             const at::Tensor& superpixels);
 

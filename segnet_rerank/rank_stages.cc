@@ -19,6 +19,7 @@
 #include "segnet_rerank/fitting.h"
 #include "segnet_rerank/image_analysis.h"
 #include "segnet_rerank/image_classifier.h"
+#include "segnet_rerank/network_data.h"
 #include "segnet_rerank/proposal_accuracy.h"
 #include "segnet_rerank/ranking_features.h"
 #include "segnet_rerank/stage_inputs.h"
@@ -61,10 +62,29 @@ absl::Status WriteRows(const StageInputs& in, const std::vector<int64_t>& order,
 
 }  // namespace
 
+absl::Status MakeTrunkFeatures(const StageInputs& in,
+                               const std::string& folder) {
+  SegNet net(in.config.segnet, in.classes);
+  SEG_RETURN_IF_ERROR(LoadTrunk(&net));
+  net->eval();
+  return ForEachImage(in.images.All(), [&](int64_t index) {
+    return in.images.Ensure(folder, index, [&]() -> absl::StatusOr<TensorMap> {
+      SEG_ASSIGN_OR_RETURN(const Sample sample, in.images.data()->Get(index));
+      const at::Tensor image = sample.image.to(at::kFloat).unsqueeze(0);
+      TensorMap made = {
+          {"features", net->Features(image)[0]},
+          {"shares", ClassShares(sample.mask.unsqueeze(0), in.classes,
+                                 in.ignore_label, in.config.segnet.grid)[0]}};
+      if (in.config.data.augment.flip) {
+        made["flipped"] = net->Features(image.flip(3))[0];
+      }
+      return made;
+    });
+  });
+}
+
 absl::Status TrainNetwork(const StageInputs& in, const std::string& folder,
                           int64_t fold) {
-  SEG_ASSIGN_OR_RETURN(const std::shared_ptr<const Dataset> images,
-                       in.images.FoldData(fold, FoldPart::kRest));
   at::manual_seed(in.Key(3, fold));
   SegNet net(in.config.segnet, in.classes);
   SEG_RETURN_IF_ERROR(LoadTrunk(&net));
@@ -80,10 +100,18 @@ absl::Status TrainNetwork(const StageInputs& in, const std::string& folder,
   options.train = in.config.train;
   options.train.best_metric = "";
   if (in.config.fold_steps > 0) options.train.steps = in.config.fold_steps;
-  options.train.batch_size = std::min(options.train.batch_size, images->size());
   options.data = in.config.data;
   options.config_text = ToYaml(json(in.config));
-  SEG_RETURN_IF_ERROR(Trainer(run, std::move(options), &task, images).Run());
+  // A fold of a small set.
+  options.train.batch_size = std::min(
+      options.train.batch_size,
+      static_cast<int64_t>(in.images.Fold(fold, FoldPart::kRest).size()));
+  SEG_ASSIGN_OR_RETURN(
+      TrainingData data,
+      NetworkData(in.config, in.images, fold, in.trunk_features,
+                  options.train.batch_size));
+  SEG_RETURN_IF_ERROR(
+      Trainer(run, std::move(options), &task, std::move(data)).Run());
   SEG_RETURN_IF_ERROR(
       WriteSafetensors(folder + "/network.safetensors", StateDict(*net)));
   std::error_code error;

@@ -1,6 +1,6 @@
-// What can be checked of the paper in seconds or a few minutes on a CPU: sizes of
-// the networks, the behaviour of the losses, claims on generated pictures, and
-// that the record fits together.
+// What can be checked of the paper in seconds or a few minutes on a CPU: sizes
+// of the networks, the behaviour of the losses, claims on generated pictures,
+// and that the record fits together.
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

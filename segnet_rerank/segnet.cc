@@ -52,7 +52,7 @@ SegNetImpl::SegNetImpl(const SegNetConfig& config, int64_t classes)
     : torch::nn::Module("SegNet"),
       config_(config),
       classes_(classes),
-      frozen_(config.freeze_trunk && !config.weights.empty()) {
+      frozen_(TrunkIsFrozen(config)) {
   TORCH_CHECK(classes >= 1, "SegNet: classes must be >= 1, got ", classes);
   TORCH_CHECK(config.grid >= 1, "SegNet: grid must be >= 1, got ", config.grid);
   TORCH_CHECK(config.width >= 1, "SegNet: width must be >= 1, got ",

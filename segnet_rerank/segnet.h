@@ -64,6 +64,11 @@ SEG_DECLARE_CONFIG(SegNetConfig)
 // A usage error for what Rules() cannot say: an even kernel.
 absl::Status CheckConfig(const SegNetConfig& config);
 
+// Whether the trunk stays as its weights have it.
+inline bool TrunkIsFrozen(const SegNetConfig& config) {
+  return config.freeze_trunk && !config.weights.empty();
+}
+
 class SegNet;
 
 // Modules "trunk", "conv6", "conv7", "conv8".

@@ -87,6 +87,11 @@ std::vector<Phase> SegNetTask::Phases() {
 }
 
 StepLoss SegNetTask::Loss(int64_t /*phase*/, const Batch& batch, int64_t step) {
+  if (!batch.masks.defined()) {
+    const at::Tensor scores = net_->FromFeatures(batch.images);
+    return SegNetLoss(scores, batch.probabilities.to(scores.scalar_type()),
+                      config_, step);
+  }
   const at::Tensor scores = net_->forward(batch.images);
   const at::Tensor target =
       ClassShares(batch.masks, net_->classes(), ignore_label_, scores.size(2))

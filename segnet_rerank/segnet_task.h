@@ -58,6 +58,8 @@ SEG_DECLARE_CONFIG(SegNetLossConfig)
 StepLoss SegNetLoss(const at::Tensor& scores, const at::Tensor& target,
                     const SegNetLossConfig& config, int64_t step);
 
+// Batches are photographs with masks; or, without masks, features of the trunk
+// as images and class shares as probabilities (network_data.h).
 class SegNetTask : public Task {
  public:
   // ignore_label: of the training masks.

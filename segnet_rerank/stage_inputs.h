@@ -28,8 +28,8 @@ struct StageInputs {
   const Fitted like;  // the shapes
   // Folders of stages, "" before they are done. By fold; the last of the
   // scorers is of all images.
-  std::string regions, axes, vectors, coarse, proposals, image_features,
-      features, ranker;
+  std::string regions, axes, vectors, trunk_features, coarse, proposals,
+      image_features, features, ranker;
   std::vector<std::string> region_scorers, networks, image_scorers;
 
   // Of random choices: what they are about, and which one it is.
@@ -52,6 +52,10 @@ absl::Status FitRegions(const StageInputs& in, const std::string& folder,
                         int64_t fold);
 absl::Status MakeProposals(const StageInputs& in, const std::string& folder);
 
+// Of a frozen trunk: "features" and "shares" (ClassShares) of each image, and
+// the first also of its mirror image where data.augment.flip.
+absl::Status MakeTrunkFeatures(const StageInputs& in,
+                               const std::string& folder);
 absl::Status TrainNetwork(const StageInputs& in, const std::string& folder,
                           int64_t fold);
 absl::Status MakeCoarse(const StageInputs& in, const std::string& folder);

@@ -63,7 +63,7 @@ StageKey StageKeys::RegionScorer(int64_t fold) const {
 StageKey StageKeys::Proposals() const {
   if (config_.generator == Generator::kCrf) {
     return {"proposals",
-            {{"crf", config_.crf}, {"count", config_.proposals.proposals}},
+            config_.crf,
             {Fingerprint(Coarse()), Fingerprint(Regions())}};
   }
   StageKey key = {"proposals", config_.proposals, {}};
@@ -84,6 +84,17 @@ StageKey StageKeys::Network(int64_t fold) const {
                                       "optimizer", "schedule", "clip_norm"})},
        {"fold_steps", config_.fold_steps},
        {"fold", Fold(fold)}},
+      {}};
+}
+
+StageKey StageKeys::TrunkFeatures() const {
+  SegNetConfig trunk;  // what else of it there is concerns the rest
+  trunk.trunk = config_.segnet.trunk;
+  trunk.weights = config_.segnet.weights;
+  trunk.grid = config_.segnet.grid;
+  return {
+      "trunk_features",
+      {{"data", data_}, {"segnet", trunk}, {"flip", config_.data.augment.flip}},
       {}};
 }
 

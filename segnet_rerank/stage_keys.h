@@ -24,6 +24,7 @@ class StageKeys {
   StageKey Vectors() const;
   StageKey RegionScorer(int64_t fold) const;
   StageKey Proposals() const;
+  StageKey TrunkFeatures() const;
   StageKey Network(int64_t fold) const;
   StageKey Coarse() const;
   StageKey ImageFeatures() const;

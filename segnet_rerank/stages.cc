@@ -14,6 +14,7 @@
 #include "common/base/usage_error.h"
 #include "common/io/safetensors.h"
 #include "common/stages/stage.h"
+#include "segnet_rerank/network_data.h"
 #include "segnet_rerank/stage_inputs.h"
 #include "segnet_rerank/stage_keys.h"
 
@@ -40,6 +41,7 @@ class Pipeline {
             UntrainedFitted(config, train->info().num_classes())} {}
 
   absl::StatusOr<std::optional<Fitted>> Run();
+  absl::StatusOr<TrainingData> Learning();
 
  private:
   absl::Status Ensure(const StageKey& key, const Make make,
@@ -106,6 +108,10 @@ absl::StatusOr<std::optional<Fitted>> Pipeline::Run() {
   SEG_RETURN_IF_ERROR(Ensure(keys_.Proposals(), MakeProposals, &in_.proposals));
   if (last == Stage::kProposals) return std::nullopt;
 
+  if (TrunkIsFrozen(in_.config.segnet)) {
+    SEG_RETURN_IF_ERROR(
+        Ensure(keys_.TrunkFeatures(), MakeTrunkFeatures, &in_.trunk_features));
+  }
   SEG_RETURN_IF_ERROR(EnsureFolds(&StageKeys::Network, TrainNetwork,
                                   /*all=*/false, &in_.networks));
   if (last == Stage::kSegnet) return std::nullopt;
@@ -131,6 +137,15 @@ absl::StatusOr<std::optional<Fitted>> Pipeline::Run() {
   return std::optional<Fitted>(std::move(result));
 }
 
+absl::StatusOr<TrainingData> Pipeline::Learning() {
+  if (TrunkIsFrozen(in_.config.segnet)) {
+    SEG_RETURN_IF_ERROR(
+        Ensure(keys_.TrunkFeatures(), MakeTrunkFeatures, &in_.trunk_features));
+  }
+  return NetworkData(in_.config, in_.images, kAllImages, in_.trunk_features,
+                     in_.config.train.batch_size);
+}
+
 }  // namespace
 
 absl::StatusOr<std::optional<Fitted>> RunStages(
@@ -142,6 +157,12 @@ absl::StatusOr<std::optional<Fitted>> RunStages(
                      " training images; set fewer folds"));
   }
   return Pipeline(config, std::move(train), run).Run();
+}
+
+absl::StatusOr<TrainingData> LearningData(const Config& config,
+                                          std::shared_ptr<const Dataset> train,
+                                          const StageRun& run) {
+  return Pipeline(config, std::move(train), run).Learning();
 }
 
 }  // namespace segnet_rerank

@@ -6,6 +6,7 @@
 //   region_vectors  the vectors of each image along them
 //   region_scorer   of each fold, and of all images
 //   proposals       of each image, by the scorer of its fold
+//   trunk_features  what a frozen trunk makes of each image
 //   segnet          a network of each fold
 //   coarse          its map of each image that it never saw
 //   image_features, image_scorer   classifiers of whole images, likewise
@@ -30,6 +31,7 @@
 #include "absl/status/statusor.h"
 #include "c10/core/Device.h"
 #include "common/datasets/dataset.h"
+#include "common/training/training_data.h"
 #include "segnet_rerank/config.h"
 #include "segnet_rerank/fitted.h"
 
@@ -53,6 +55,12 @@ struct StageRun {
 absl::StatusOr<std::optional<Fitted>> RunStages(
     const Config& config, std::shared_ptr<const Dataset> train,
     const StageRun& run);
+
+// What the network of all images learns from (network_data.h); makes the stage
+// of its trunk's features where that is frozen and the stage is not there.
+absl::StatusOr<TrainingData> LearningData(const Config& config,
+                                          std::shared_ptr<const Dataset> train,
+                                          const StageRun& run);
 
 }  // namespace segnet_rerank
 }  // namespace seg

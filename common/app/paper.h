@@ -34,11 +34,13 @@
 #include "common/app/main.h"
 #include "common/datasets/data_config.h"
 #include "common/datasets/dataset.h"
+#include "common/datasets/loader.h"
 #include "common/evaluation/measure.h"
 #include "common/evaluation/predictor.h"
 #include "common/evaluation/segmentation_scores.h"
 #include "common/evaluation/tiling.h"
 #include "common/training/run_options.h"
+#include "common/training/training_data.h"
 
 namespace seg {
 
@@ -91,6 +93,15 @@ struct PaperDefaults {
                                       const RunOptions& /*run*/,
                                       Model& /*model*/) {
     return true;
+  }
+  // What the training learns from; by default the samples of sets.train.
+  template <class Sets>
+  static absl::StatusOr<TrainingData> Learning(const Config& config,
+                                               const Sets& sets,
+                                               const RunOptions& /*run*/) {
+    return FromDataset(
+        sets.train, TrainingLoaderOptions(config.data, config.train.batch_size,
+                                          /*seed=*/0));
   }
   // Whether a tensor of this name may be missing in a checkpoint (it keeps its
   // starting value) or, with `missing` false, be unknown to the model.

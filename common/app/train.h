@@ -25,6 +25,7 @@
 #include "common/training/run_options.h"
 #include "common/training/task.h"
 #include "common/training/trainer.h"
+#include "common/training/training_data.h"
 #include "nlohmann/json.hpp"
 
 namespace seg {
@@ -105,10 +106,11 @@ absl::Status RunTrain(const MainArgs& args) {
   };
   plan.device = run.device;
   plan.validation_batch = P::kValidationBatch;
+  SEG_ASSIGN_OR_RETURN(TrainingData data, P::Learning(config, sets, run));
   return Trainer(run,
                  {config.train, config.data, ToYaml(nlohmann::json(config)),
                   std::move(plan)},
-                 task.get(), sets.train)
+                 task.get(), std::move(data))
       .Run();
 }
 
