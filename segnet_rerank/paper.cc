@@ -116,9 +116,9 @@ absl::StatusOr<bool> Paper::Prepare(const Config& config,
   return fitted.has_value();
 }
 
-absl::StatusOr<TrainingData> Paper::Learning(const Config& config,
-                                             const TrainingSets& sets,
-                                             const RunOptions& run) {
+absl::StatusOr<seg::TrainingData> Paper::Learning(const Config& config,
+                                                  const TrainingSets& sets,
+                                                  const RunOptions& run) {
   if (run.dry_run) return PaperDefaults::Learning(config, sets, run);
   return LearningData(config, sets.train, StagesOf(config, run));
 }

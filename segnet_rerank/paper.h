@@ -35,9 +35,9 @@ struct Paper : PaperDefaults<Config, Model, System> {
                                       const TrainingSets& sets,
                                       const RunOptions& run, Model& model);
   // Features of a frozen trunk, else photographs.
-  static absl::StatusOr<TrainingData> Learning(const Config& config,
-                                               const TrainingSets& sets,
-                                               const RunOptions& run);
+  static absl::StatusOr<seg::TrainingData> Learning(const Config& config,
+                                                    const TrainingSets& sets,
+                                                    const RunOptions& run);
   static std::unique_ptr<Task> MakeTask(const Config& config, Model model,
                                         const DatasetInfo& info);
   static std::unique_ptr<System> MakeSystem(const Config& config,

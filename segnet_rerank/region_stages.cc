@@ -218,10 +218,8 @@ absl::Status MakeCrfProposals(const StageInputs& in,
       SEG_ASSIGN_OR_RETURN(const TensorMap coarse,
                            in.images.Read(in.coarse, index));
       const at::Tensor& superpixels = regions.superpixels;
-      const Proposals proposals =
-          CrfProposals(sample.image, superpixels,
-                       SuperpixelShares(coarse.at("coarse"), superpixels),
-                       in.config.crf, in.config.proposals.proposals);
+      const Proposals proposals = FieldProposals(
+          sample.image, superpixels, coarse.at("coarse"), in.config);
       // A pixel of each superpixel.
       at::Tensor pixels = at::empty({regions.members.size(1)}, at::kLong);
       pixels.index_put_({superpixels.flatten().to(at::kLong)},

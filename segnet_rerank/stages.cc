@@ -44,6 +44,11 @@ class Pipeline {
   absl::StatusOr<TrainingData> Learning();
 
  private:
+  absl::Status EnsureTrunkFeatures() {
+    if (!TrunkIsFrozen(in_.config.segnet)) return absl::OkStatus();
+    return Ensure(keys_.TrunkFeatures(), MakeTrunkFeatures,
+                  &in_.trunk_features);
+  }
   absl::Status Ensure(const StageKey& key, const Make make,
                       std::string* folder) {
     return Ensure(
@@ -105,16 +110,21 @@ absl::StatusOr<std::optional<Fitted>> Pipeline::Run() {
                                   /*all=*/true, &in_.region_scorers));
   if (last == Stage::kO2p) return std::nullopt;
 
-  SEG_RETURN_IF_ERROR(Ensure(keys_.Proposals(), MakeProposals, &in_.proposals));
-  if (last == Stage::kProposals) return std::nullopt;
-
-  if (TrunkIsFrozen(in_.config.segnet)) {
-    SEG_RETURN_IF_ERROR(
-        Ensure(keys_.TrunkFeatures(), MakeTrunkFeatures, &in_.trunk_features));
+  // A random field needs the coarse maps.
+  const bool networks_first = in_.config.generator == Generator::kCrf;
+  const auto proposals = [&] {
+    return Ensure(keys_.Proposals(), MakeProposals, &in_.proposals);
+  };
+  if (!networks_first) {
+    SEG_RETURN_IF_ERROR(proposals());
+    if (last == Stage::kProposals) return std::nullopt;
   }
+  SEG_RETURN_IF_ERROR(EnsureTrunkFeatures());
   SEG_RETURN_IF_ERROR(EnsureFolds(&StageKeys::Network, TrainNetwork,
                                   /*all=*/false, &in_.networks));
-  if (last == Stage::kSegnet) return std::nullopt;
+  SEG_RETURN_IF_ERROR(Ensure(keys_.Coarse(), MakeCoarse, &in_.coarse));
+  if (networks_first) SEG_RETURN_IF_ERROR(proposals());
+  if (last == Stage::kProposals || last == Stage::kSegnet) return std::nullopt;
 
   SEG_RETURN_IF_ERROR(
       Ensure(keys_.ImageFeatures(), MakeImageFeatures, &in_.image_features));
@@ -138,10 +148,7 @@ absl::StatusOr<std::optional<Fitted>> Pipeline::Run() {
 }
 
 absl::StatusOr<TrainingData> Pipeline::Learning() {
-  if (TrunkIsFrozen(in_.config.segnet)) {
-    SEG_RETURN_IF_ERROR(
-        Ensure(keys_.TrunkFeatures(), MakeTrunkFeatures, &in_.trunk_features));
-  }
+  SEG_RETURN_IF_ERROR(EnsureTrunkFeatures());
   return NetworkData(in_.config, in_.images, kAllImages, in_.trunk_features,
                      in_.config.train.batch_size);
 }

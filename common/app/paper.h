@@ -96,9 +96,9 @@ struct PaperDefaults {
   }
   // What the training learns from; by default the samples of sets.train.
   template <class Sets>
-  static absl::StatusOr<TrainingData> Learning(const Config& config,
-                                               const Sets& sets,
-                                               const RunOptions& /*run*/) {
+  static absl::StatusOr<seg::TrainingData> Learning(const Config& config,
+                                                    const Sets& sets,
+                                                    const RunOptions& /*run*/) {
     return FromDataset(
         sets.train, TrainingLoaderOptions(config.data, config.train.batch_size,
                                           /*seed=*/0));
