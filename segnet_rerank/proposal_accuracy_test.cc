@@ -94,19 +94,19 @@ TEST(CountByClassTest, Errors) {
       [&] {
         CountByClass(labels, Map({0, 3, 0}), 3);
       },
-      "truth has label 3, which is neither in 0..2 nor the ignore "
-      "label 255");
+      "target has label 3 at pixel 1, which is neither in 0..2 nor the "
+      "ignore label 255");
   ExpectError(
       [&] {
         CountByClass(labels + 3, Map({0, 1, 0}), 3);
       },
-      "labels must be below 3, got 3");
+      "prediction has label 3 at pixel 0, expected 0..2");
   ExpectError([&] { CountByClass(labels, Map({0, 1}), 3); }, "[1, 2]");
   ExpectError(
       [&] {
-        CountByClass(labels, Map({0, 1, 0}), 256);
+        CountByClass(labels, Map({0, 1, 0}), 0);
       },
-      "classes must be 1 .. 255");
+      "num_classes must be at least 1");
   ExpectError([&] { MeanIouOfCounts(at::zeros({4, 3})); }, "int64 [..,C,3]");
 }
 

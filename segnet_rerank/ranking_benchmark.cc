@@ -4,7 +4,6 @@
 #include <ATen/ATen.h>
 #include <benchmark/benchmark.h>
 
-#include "common/metrics/confusion_matrix.h"
 #include "segnet_rerank/contours.h"
 #include "segnet_rerank/proposal_accuracy.h"
 #include "segnet_rerank/ranking_features.h"
@@ -74,18 +73,7 @@ void BM_CountByClass(benchmark::State& state) {
     benchmark::DoNotOptimize(CountByClass(labels, truth, kClasses));
   }
 }
-void BM_ConfusionMatrices(benchmark::State& state) {
-  const at::Tensor labels = Labels(kProposals), truth = Labels(1)[0];
-  for (auto _ : state) {
-    for (int64_t m = 0; m < kProposals; ++m) {
-      ConfusionMatrix confusion(kClasses);
-      confusion.Add(labels[m], truth);
-      benchmark::DoNotOptimize(confusion.total());
-    }
-  }
-}
 BENCHMARK(BM_CountByClass)->Unit(benchmark::kMillisecond);
-BENCHMARK(BM_ConfusionMatrices)->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace segnet_rerank
