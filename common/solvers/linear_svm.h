@@ -53,7 +53,7 @@ struct LinearSvm {
 // and options, whatever the number of threads. A pass is O(N F) a target for
 // all examples, and less for the most: between two looks at all of them only
 // those outside the band, and those that w is made of, are visited. Memory:
-// 5 numbers an example and thread. Sums in double.
+// 6 numbers an example and thread. Sums in double.
 LinearSvm TrainLinearRegression(const at::Tensor& features,
                                 const at::Tensor& targets, double epsilon,
                                 const LinearSvmOptions& options = {});
