@@ -57,7 +57,7 @@ int64_t PottsEnergy(int64_t num_labels, absl::Span<const int64_t> unaries,
 // InvalidArgument: sizes that do not fit, a label or a node out of range, an
 // edge of a node to itself, a negative weight, or
 //   2 sum_i max_l |unary[i,l]| + 4 sum of weights > 2^61
-// (multiply real energies by half of CapacityScale of that sum, max_flow.h).
+// (multiply real energies by CapacityScale of that sum, max_flow.h).
 absl::StatusOr<PottsSolution> AlphaExpansion(
     int64_t num_labels, absl::Span<const int64_t> unaries,
     absl::Span<const PottsEdge> edges, absl::Span<const int32_t> start = {},

@@ -52,13 +52,17 @@ struct RankingSvm {
 //     counts in n and has no loss. Items of equal accuracy are not compared.
 // There is no bias: it would add to all scores of a group alike.
 //
-// Block coordinate ascent on the dual: a group's multipliers are optimised
-// exactly, group after group in random order. Differences of features are never
-// formed: w is a sum of items, and what happens inside a group takes its
-// items' scores and their inner products alone.
-// A pass is O(N F); before the first, O(sum of size^2 F) for the inner
-// products. Memory: 2 numbers per pair of items of the same group at most. Sums
-// in double. A function of its arguments, whatever the number of threads.
+// Block coordinate ascent on the dual: group after group in random order, a
+// group's multipliers move (by steps of SMO) until a tenth of its part of the
+// duality gap is left. Differences of features are never formed: w is a sum of
+// items, and what happens inside a group takes its items' scores and their
+// inner products alone.
+// A pass is O(N F) at most: between two looks at all constraints, those that
+// hold w or were violated are visited. Before the first, O(sum of size^2 F) for
+// the inner products. Many passes are needed where c is so large that all
+// groups can be satisfied. Memory: 2 numbers per pair of items of the same
+// group at most. Sums in double. A function of its arguments and the CPU's
+// instruction set, whatever the number of threads.
 RankingSvm TrainRankingSvm(const at::Tensor& features,
                            const at::Tensor& accuracies,
                            absl::Span<const int64_t> group_sizes,
