@@ -1,6 +1,5 @@
 #include "segnet_rerank/stages.h"
 
-#include <filesystem>
 #include <functional>
 #include <utility>
 #include <vector>
@@ -73,13 +72,8 @@ class Pipeline {
       const StageKey& key,
       const std::function<absl::Status(const std::string&)>& make,
       std::string* folder) {
-    const auto logged = [&](const std::string& into) {
-      LogInfo(absl::StrCat("stage ", key.name, ": ",
-                           std::filesystem::path(into).parent_path().string()));
-      return make(into);
-    };
     for (bool waiting = false;; waiting = true) {
-      absl::StatusOr<std::string> made = EnsureStage(root_, key, logged);
+      absl::StatusOr<std::string> made = EnsureStage(root_, key, make);
       if (made.ok()) {
         *folder = *std::move(made);
         return absl::OkStatus();

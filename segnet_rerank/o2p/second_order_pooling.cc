@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <c10/core/InferenceMode.h>
 
 #include <algorithm>
 #include <cmath>
@@ -114,7 +115,9 @@ SuperpixelMoments PoolSuperpixels(const Descriptors& descriptors,
   z.narrow(1, 0, moments.values).copy_(values.index_select(0, order));
   const at::Tensor triangle = UpperTriangle(size);
   moments.packed = at::zeros({count, triangle.size(0)}, at::kDouble);
+  const bool inference = c10::InferenceMode::is_enabled();
   at::parallel_for(0, count, 1, [&](int64_t begin, int64_t end) {
+    const c10::InferenceMode mode(inference);  // threads do not inherit it
     for (int64_t s = begin; s < end; ++s) {
       if (first[s] == first[s + 1]) continue;
       const at::Tensor rows = z.slice(0, first[s], first[s + 1]);
@@ -243,7 +246,9 @@ at::Tensor SymmetricLog(const at::Tensor& g, double regulariser) {
               regulariser);
   at::Tensor result = at::empty(g.sizes(), g.options());
   // LibTorch takes the matrices of a batch one after the other.
+  const bool inference = c10::InferenceMode::is_enabled();
   at::parallel_for(0, g.size(0), 1, [&](int64_t begin, int64_t end) {
+    const c10::InferenceMode mode(inference);  // threads do not inherit it
     const auto [values, vectors] = at::linalg_eigh(g.slice(0, begin, end));
     const at::Tensor logs = (values.clamp_min(0.0) + regulariser).log();
     result.slice(0, begin, end)
