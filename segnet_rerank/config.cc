@@ -16,8 +16,8 @@ SEG_DEFINE_ENUM(Stage, {Stage::kAll, "all"}, {Stage::kRegions, "regions"},
 SEG_DEFINE_ENUM(Generator, {Generator::kO2p, "o2p"}, {Generator::kCrf, "crf"})
 
 SEG_DEFINE_CONFIG(O2pConfig, descriptors, lbp, lbp_descriptors, pooling,
-                  dimensions, axes_regions, c, epsilon, examples, painted,
-                  most_regions, simplicity_bias)
+                  dimensions, axes_regions, c, epsilon, examples,
+                  least_threshold, painted, most_regions, simplicity_bias)
 SEG_DEFINE_CONFIG(KlConfig, smoothing, background_weight)
 SEG_DEFINE_CONFIG(RankConfig, loss, c, held_out, smoothing, least_intersection,
                   chi_square_maps, classifier_c)
@@ -27,9 +27,11 @@ SEG_DEFINE_CONFIG(Config, SEG_PAPER_KEYS, eval, stage, stages, folds,
 
 std::vector<KeyRule> O2pConfig::Rules() {
   std::vector<KeyRule> rules = {
-      {"dimensions", 1, 65536},  {"axes_regions", 1, 1e6},  {"c", 1e-9, 1e9},
-      {"epsilon", 0, 1},         {"examples", 1, 1e8},      {"painted", 0, 100},
-      {"most_regions", 1, 1000}, {"simplicity_bias", 0, 1},
+      {"dimensions", 1, 65536},  {"axes_regions", 1, 1e6},
+      {"c", 1e-9, 1e9},          {"epsilon", 0, 1},
+      {"examples", 1, 1e8},      {"least_threshold", -1, 1},
+      {"painted", 0, 100},       {"most_regions", 1, 1000},
+      {"simplicity_bias", 0, 1},
   };
   AddRules("descriptors", DescriptorConfig::Rules(), &rules);
   AddRules("lbp_descriptors", DescriptorConfig::Rules(), &rules);

@@ -2,9 +2,12 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "common/base/interrupt.h"
+#include "common/base/log.h"
 #include "common/base/status_macros.h"
 #include "common/io/safetensors.h"
 #include "segnet_rerank/fitting.h"
@@ -156,45 +159,40 @@ absl::Status FitRegions(const StageInputs& in, const std::string& folder,
   }
   const at::Tensor scorer = FitRegionScorer(at::cat(rows), at::cat(overlaps),
                                             in.config.o2p, in.Key(1, fold));
-  rows.clear();
-  std::vector<at::Tensor> scores;
-  for (int64_t index : images) {
-    SEG_ASSIGN_OR_RETURN(const TensorMap item,
-                         in.images.Read(in.regions, index));
-    SEG_ASSIGN_OR_RETURN(const TensorMap vectors,
-                         in.images.Read(in.vectors, index));
-    scores.push_back(LinearScores(
-        vectors.at("vectors").narrow(0, 0, item.at("members").size(0)),
-        scorer));
-  }
-  const double threshold =
-      ChooseThreshold(scores, Pasting(in.config.o2p, 0), in.config.o2p.painted);
-  return WriteSafetensors(
-      folder + "/scorer.safetensors",
-      {{"region_scorer", scorer},
-       {"threshold", at::scalar_tensor(threshold, at::kDouble)}});
+  return WriteSafetensors(folder + "/scorer.safetensors",
+                          {{"region_scorer", scorer}});
 }
 
 namespace {
 
+// Of the regions of an image, by a scorer.
+absl::StatusOr<at::Tensor> ReadScores(const StageInputs& in, int64_t index,
+                                      int64_t regions,
+                                      const at::Tensor& scorer) {
+  SEG_ASSIGN_OR_RETURN(const TensorMap item, in.images.Read(in.vectors, index));
+  return LinearScores(item.at("vectors").narrow(0, 0, regions), scorer);
+}
+
 absl::Status MakeO2pProposals(const StageInputs& in,
                               const std::string& folder) {
+  SEG_ASSIGN_OR_RETURN(
+      const TensorMap chosen,
+      ReadSafetensors(in.threshold + "/threshold.safetensors"));
+  const PastingConfig pasting =
+      Pasting(in.config.o2p, chosen.at("threshold").item<double>());
   for (int64_t fold = 0; fold < in.config.folds; ++fold) {
     SEG_ASSIGN_OR_RETURN(
         const TensorMap scorer,
         ReadSafetensors(in.region_scorers[fold] + "/scorer.safetensors"));
-    const PastingConfig pasting =
-        Pasting(in.config.o2p, scorer.at("threshold").item<double>());
     SEG_RETURN_IF_ERROR(ForEachImage(
         in.images.Fold(fold, FoldPart::kHeldOut), [&](int64_t index) {
           return in.images.Ensure(
               folder, index, [&]() -> absl::StatusOr<TensorMap> {
                 SEG_ASSIGN_OR_RETURN(Regions regions, ReadRegions(in, index));
-                SEG_ASSIGN_OR_RETURN(const TensorMap vectors,
-                                     in.images.Read(in.vectors, index));
-                const at::Tensor scores = LinearScores(
-                    vectors.at("vectors").narrow(0, 0, regions.members.size(0)),
-                    scorer.at("region_scorer"));
+                SEG_ASSIGN_OR_RETURN(
+                    const at::Tensor scores,
+                    ReadScores(in, index, regions.members.size(0),
+                               scorer.at("region_scorer")));
                 // Painted once a superpixel, as one row of pixels.
                 regions.superpixels =
                     at::arange(regions.members.size(1), at::kInt).unsqueeze(0);
@@ -232,6 +230,29 @@ absl::Status MakeCrfProposals(const StageInputs& in,
 }
 
 }  // namespace
+
+absl::Status FindThreshold(const StageInputs& in, const std::string& folder) {
+  std::vector<at::Tensor> scores;
+  for (int64_t fold = 0; fold < in.config.folds; ++fold) {
+    SEG_ASSIGN_OR_RETURN(
+        const TensorMap scorer,
+        ReadSafetensors(in.region_scorers[fold] + "/scorer.safetensors"));
+    for (int64_t index : in.images.Fold(fold, FoldPart::kHeldOut)) {
+      SEG_ASSIGN_OR_RETURN(const Regions regions, ReadRegions(in, index));
+      SEG_ASSIGN_OR_RETURN(at::Tensor of_image,
+                           ReadScores(in, index, regions.members.size(0),
+                                      scorer.at("region_scorer")));
+      scores.push_back(std::move(of_image));
+    }
+  }
+  const double threshold =
+      ChooseThreshold(scores, Pasting(in.config.o2p, 0), in.config.o2p.painted,
+                      in.config.o2p.least_threshold);
+  LogInfo(absl::StrCat("region scores: threshold ", threshold));
+  return WriteSafetensors(
+      folder + "/threshold.safetensors",
+      {{"threshold", at::scalar_tensor(threshold, at::kDouble)}});
+}
 
 absl::Status MakeProposals(const StageInputs& in, const std::string& folder) {
   return in.config.generator == Generator::kCrf ? MakeCrfProposals(in, folder)

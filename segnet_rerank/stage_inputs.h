@@ -28,8 +28,8 @@ struct StageInputs {
   const Fitted like;  // the shapes
   // Folders of stages, "" before they are done. By fold; the last of the
   // scorers is of all images.
-  std::string regions, axes, vectors, trunk_features, coarse, proposals,
-      image_features, features, ranker;
+  std::string regions, axes, vectors, threshold, trunk_features, coarse,
+      proposals, image_features, features, ranker;
   std::vector<std::string> region_scorers, networks, image_scorers;
 
   // Of random choices: what they are about, and which one it is.
@@ -50,6 +50,7 @@ absl::Status MakeAxes(const StageInputs& in, const std::string& folder);
 absl::Status MakeVectors(const StageInputs& in, const std::string& folder);
 absl::Status FitRegions(const StageInputs& in, const std::string& folder,
                         int64_t fold);
+absl::Status FindThreshold(const StageInputs& in, const std::string& folder);
 absl::Status MakeProposals(const StageInputs& in, const std::string& folder);
 
 // Of a frozen trunk: "features" and "shares" (ClassShares) of each image, and

@@ -54,10 +54,20 @@ StageKey StageKeys::Vectors() const {
 
 StageKey StageKeys::RegionScorer(int64_t fold) const {
   return {"region_scorer",
-          {{"o2p", Keys(config_.o2p, {"c", "epsilon", "examples", "painted",
-                                      "most_regions", "simplicity_bias"})},
+          {{"o2p", Keys(config_.o2p, {"c", "epsilon", "examples"})},
            {"fold", Fold(fold)}},
           {Fingerprint(Vectors())}};
+}
+
+StageKey StageKeys::Threshold() const {
+  StageKey key = {"region_threshold",
+                  Keys(config_.o2p, {"painted", "least_threshold",
+                                     "most_regions", "simplicity_bias"}),
+                  {}};
+  for (int64_t fold = 0; fold < config_.folds; ++fold) {
+    key.inputs.push_back(Fingerprint(RegionScorer(fold)));
+  }
+  return key;
 }
 
 StageKey StageKeys::Proposals() const {
@@ -66,11 +76,7 @@ StageKey StageKeys::Proposals() const {
             config_.crf,
             {Fingerprint(Coarse()), Fingerprint(Regions())}};
   }
-  StageKey key = {"proposals", config_.proposals, {}};
-  for (int64_t fold = 0; fold < config_.folds; ++fold) {
-    key.inputs.push_back(Fingerprint(RegionScorer(fold)));
-  }
-  return key;
+  return {"proposals", config_.proposals, {Fingerprint(Threshold())}};
 }
 
 StageKey StageKeys::Network(int64_t fold) const {

@@ -23,6 +23,7 @@ class StageKeys {
   StageKey Axes() const;
   StageKey Vectors() const;
   StageKey RegionScorer(int64_t fold) const;
+  StageKey Threshold() const;
   StageKey Proposals() const;
   StageKey TrunkFeatures() const;
   StageKey Network(int64_t fold) const;

@@ -102,6 +102,7 @@ absl::StatusOr<std::optional<Fitted>> Pipeline::Run() {
   SEG_RETURN_IF_ERROR(Ensure(keys_.Vectors(), MakeVectors, &in_.vectors));
   SEG_RETURN_IF_ERROR(EnsureFolds(&StageKeys::RegionScorer, FitRegions,
                                   /*all=*/true, &in_.region_scorers));
+  SEG_RETURN_IF_ERROR(Ensure(keys_.Threshold(), FindThreshold, &in_.threshold));
   if (last == Stage::kO2p) return std::nullopt;
 
   // A random field needs the coarse maps.
@@ -132,6 +133,7 @@ absl::StatusOr<std::optional<Fitted>> Pipeline::Run() {
   for (const std::string& file :
        {in_.axes + "/axes.safetensors",
         in_.region_scorers.back() + "/scorer.safetensors",
+        in_.threshold + "/threshold.safetensors",
         in_.image_scorers.back() + "/scorer.safetensors",
         in_.ranker + "/ranker.safetensors"}) {
     SEG_ASSIGN_OR_RETURN(TensorMap tensors, ReadSafetensors(file));

@@ -5,6 +5,8 @@
 //   region_axes     principal axes of region vectors
 //   region_vectors  the vectors of each image along them
 //   region_scorer   of each fold, and of all images
+//   region_threshold   the background's score, by what the folds' scorers say
+//                   of images that they never saw
 //   proposals       of each image, by the scorer of its fold
 //   trunk_features  what a frozen trunk makes of each image
 //   segnet          a network of each fold

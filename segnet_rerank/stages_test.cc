@@ -95,7 +95,8 @@ TEST_F(StagesTest, WhatIsMadeAndKept) {
   std::map<std::string, int> expected = {{"regions", 1},
                                          {"region_axes", 1},
                                          {"region_vectors", 1},
-                                         {"region_scorer", 3}};
+                                         {"region_scorer", 3},
+                                         {"region_threshold", 1}};
   EXPECT_EQ(Stages(root_), expected);
   config.stage = Stage::kAll;
   ASSERT_OK_AND_ASSIGN(const auto fitted, Run(config, root_));
