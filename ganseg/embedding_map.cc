@@ -11,7 +11,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/io/voc_palette.h"
-#include "ganseg/draw.h"
 
 namespace seg {
 namespace ganseg {
@@ -67,23 +66,21 @@ at::Tensor DrawPoints(const at::Tensor& positions, const at::Tensor& labels,
   return picture;
 }
 
-TsneMap::TsneMap(Model model, const TsneMapOptions& options)
-    : model_(std::move(model)), options_(options) {}
+TsneMap::TsneMap(const TsneOptions& options) : options_(options) {}
+
+void TsneMap::AddPictures(const Generated& batch) {
+  embeddings_.push_back(
+      at::cat({batch.background_embedding.unsqueeze(1), batch.part_embeddings},
+              1)
+          .cpu());
+}
 
 absl::Status TsneMap::Finish(Findings* findings) {
-  std::vector<at::Tensor> batches;
-  DrawSamples(
-      model_, options_.samples, options_.seed, [&](const Generated& batch) {
-        batches.push_back(at::cat({batch.background_embedding.unsqueeze(1),
-                                   batch.part_embeddings},
-                                  1)
-                              .cpu());
-      });
-  const at::Tensor embeddings = at::cat(batches);  // [samples,K+1,D]
+  const at::Tensor embeddings = at::cat(embeddings_);  // [samples,K+1,D]
   const int64_t samples = embeddings.size(0), kinds = embeddings.size(1);
   const at::Tensor vectors = embeddings.flatten(0, 1);
   const at::Tensor labels = at::arange(kinds).repeat({samples});
-  TsneOptions tsne = options_.tsne;
+  TsneOptions tsne = options_;
   // A point has no more neighbours than there are.
   tsne.perplexity =
       std::min(tsne.perplexity, static_cast<double>(vectors.size(0) - 1) / 3);

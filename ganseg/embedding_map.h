@@ -4,12 +4,14 @@
 #define GANSEG_EMBEDDING_MAP_H_
 
 #include <cstdint>
+#include <vector>
 
 #include "ATen/core/Tensor.h"
 #include "absl/status/status.h"
 #include "common/evaluation/measure.h"
 #include "common/metrics/tsne.h"
-#include "ganseg/model.h"
+#include "ganseg/generated_pictures.h"
+#include "ganseg/generator.h"
 
 namespace seg {
 namespace ganseg {
@@ -24,34 +26,26 @@ namespace ganseg {
 at::Tensor DrawPoints(const at::Tensor& positions, const at::Tensor& labels,
                       int64_t size = 480);
 
-struct TsneMapOptions {
-  int64_t samples = 320;  // pictures (He et al. 2022, supplement)
-  uint64_t seed = 1;      // of their noise
-  // Of the fact sheet; the paper gives none. The perplexity is lowered to a
-  // third of the other points where these are few.
-  TsneOptions tsne;
-};
-
-// Draws pictures as GeneratorScores does, takes the vectors w_k of the K parts
-// and w_bg of the background of each, (K + 1) x samples in all, and finds
+// Takes the vectors w_k of the K parts and w_bg of the background of each
+// picture, (K + 1) x pictures in all (320 pictures in the paper's supplement),
+// and finds
 //   embedding_silhouette      of their positions by t-SNE, coloured by part
 //   embedding_silhouette_raw  of the vectors themselves
 // in -1 .. 1 (tsne.h). One picture for the report: the positions. Looks at no
 // image of the pass. Takes as long as Tsne: about a minute for 3,000 points on
 // two cores.
-class TsneMap : public Measure {
+class TsneMap : public PictureMeasure {
  public:
-  TsneMap(Model model, const TsneMapOptions& options);
+  // The defaults are the fact sheet's; the paper gives no settings. The
+  // perplexity is lowered to a third of the other points where these are few.
+  explicit TsneMap(const TsneOptions& options = {});
 
-  bool needs_masks() const override { return false; }
-  absl::Status Add(const Scored& /*image*/) override {
-    return absl::OkStatus();
-  }
+  void AddPictures(const Generated& batch) override;
   absl::Status Finish(Findings* findings) override;
 
  private:
-  Model model_;
-  TsneMapOptions options_;
+  TsneOptions options_;
+  std::vector<at::Tensor> embeddings_;  // [n,K+1,D], the background first
 };
 
 }  // namespace ganseg

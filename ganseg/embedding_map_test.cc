@@ -8,12 +8,16 @@
 
 #include <array>
 #include <cmath>
+#include <cstdint>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/io/voc_palette.h"
 #include "common/testing/status_matchers.h"
 #include "common/testing/torch_errors.h"
+#include "ganseg/generated_pictures.h"
 #include "ganseg/tiny_config.h"
 #include "torch/utils.h"
 
@@ -97,12 +101,15 @@ TEST(DrawPoints, Errors) {
       "size must be larger than 24, got 24");
 }
 
-Findings Find(Model model, const TsneMapOptions& options) {
+Findings Find(Model model, int64_t samples, const TsneOptions& options = {},
+              uint64_t seed = 1) {
   model->eval();
   const c10::InferenceMode inference;  // as in Evaluate
-  TsneMap map(model, options);
+  PictureMeasures measures;
+  measures.push_back(std::make_unique<TsneMap>(options));
+  GeneratedPictures pictures(model, samples, seed, std::move(measures));
   Findings findings;
-  EXPECT_OK(map.Finish(&findings));
+  EXPECT_OK(pictures.Finish(&findings));
   return findings;
 }
 
@@ -120,10 +127,10 @@ TEST(TsneMap, ClustersFarApart) {
     parameters["part_embedding"][0].fill_(-9);
     parameters["part_embedding"][1].fill_(9);
   }
-  TsneMapOptions options;
-  options.samples = 40;  // more than a batch of DrawSamples
-  options.tsne.iterations = 500;
-  const Findings findings = Find(model, options);
+  TsneOptions options;
+  options.iterations = 500;
+  // More than a batch of DrawSamples.
+  const Findings findings = Find(model, 40, options);
   EXPECT_NEAR(findings.scalars.at("embedding_silhouette_raw"), 1, 1e-6);
   EXPECT_GT(findings.scalars.at("embedding_silhouette"), 0.5);
   ASSERT_EQ(findings.report.pictures.size(), 1u);
@@ -139,23 +146,19 @@ TEST(TsneMap, ClustersFarApart) {
 TEST(TsneMap, FewSamplesOfAnUntrainedModel) {
   torch::manual_seed(3);
   Model model(TinyConfig());
-  TsneMapOptions options;
-  options.samples = 4;
-  const Findings findings = Find(model, options);
+  const Findings findings = Find(model, 4);
   for (const char* name :
        {"embedding_silhouette", "embedding_silhouette_raw"}) {
     EXPECT_TRUE(std::isfinite(findings.scalars.at(name))) << name;
   }
   // A function of the seed.
-  EXPECT_EQ(Find(model, options).scalars, findings.scalars);
-  options.seed = 2;
-  EXPECT_NE(Find(model, options).scalars, findings.scalars);
+  EXPECT_EQ(Find(model, 4).scalars, findings.scalars);
+  EXPECT_NE(Find(model, 4, {}, 2).scalars, findings.scalars);
   // The fewest that eval.samples allows, of the fewest parts.
   Config config = TinyConfig();
   config.generator.parts = 1;
-  options.samples = 2;
-  EXPECT_TRUE(std::isfinite(
-      Find(Model(config), options).scalars.at("embedding_silhouette")));
+  EXPECT_TRUE(
+      std::isfinite(Find(Model(config), 2).scalars.at("embedding_silhouette")));
 }
 
 TEST(TsneMap, TheVectorsAreThoseOfTheGenerator) {

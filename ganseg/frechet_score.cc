@@ -2,42 +2,49 @@
 
 #include <ATen/ATen.h>
 
+#include <cstdint>
 #include <limits>
 #include <utility>
 
 #include "absl/strings/str_format.h"
-#include "ganseg/draw.h"
+#include "ganseg/model.h"
 
 namespace seg {
 namespace ganseg {
+namespace {
 
-FrechetScore::FrechetScore(Model model, ImageFeatures features, int64_t samples,
-                           uint64_t seed)
-    : model_(std::move(model)),
-      features_(std::move(features)),
-      samples_(samples),
-      seed_(seed) {}
+void AddTo(std::optional<FeatureStatistics>* statistics,
+           const at::Tensor& features) {
+  if (!statistics->has_value()) statistics->emplace(features.size(1));
+  (*statistics)->Add(features);
+}
 
-absl::Status FrechetScore::Add(const Scored& image) {
-  const at::Tensor found = features_(image.batch.images);
-  if (!real_) real_.emplace(found.size(1));
-  real_->Add(found);
+int64_t Count(const std::optional<FeatureStatistics>& statistics) {
+  return statistics ? statistics->count() : 0;
+}
+
+}  // namespace
+
+FrechetScore::FrechetScore(ImageFeatures features)
+    : features_(std::move(features)) {}
+
+absl::Status FrechetScore::AddImage(const Scored& image) {
+  AddTo(&real_, features_(image.batch.images));
   return absl::OkStatus();
 }
 
+void FrechetScore::AddPictures(const Generated& batch) {
+  AddTo(&generated_, features_(ToColours(batch.images)));
+}
+
 absl::Status FrechetScore::Finish(Findings* findings) {
-  double distance = std::numeric_limits<double>::quiet_NaN();
-  if (real_ && real_->count() >= 2 && samples_ >= 2) {
-    FeatureStatistics generated(real_->features());
-    DrawSamples(model_, samples_, seed_, [&](const Generated& batch) {
-      generated.Add(features_(ToColours(batch.images)));
-    });
-    distance = FrechetDistance(*real_, generated);
-  }
+  const double distance = Count(real_) >= 2 && Count(generated_) >= 2
+                              ? FrechetDistance(*real_, *generated_)
+                              : std::numeric_limits<double>::quiet_NaN();
   findings->scalars[features_.distance_name()] = distance;
   findings->tables.push_back(absl::StrFormat(
       "%s %.2f (%d images, %d generated)", features_.distance_name(), distance,
-      real_ ? real_->count() : 0, samples_));
+      Count(real_), Count(generated_)));
   return absl::OkStatus();
 }
 

@@ -9,10 +9,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/datasets/synthetic/articulated.h"
-#include "common/metrics/foreground_iou.h"
-#include "common/metrics/landmark_regression.h"
-#include "ganseg/draw.h"
+#include "ganseg/heatmaps.h"
 #include "ganseg/losses.h"
+#include "ganseg/model.h"
 #include "ganseg/pictures.h"
 
 namespace seg {
@@ -32,59 +31,12 @@ at::Tensor LabelsBy(Rule rule, const at::Tensor& colours) {
   return at::Tensor();
 }
 
-struct Sums {
-  int64_t samples = 0;
-  at::Tensor parts;  // [K], pictures that have the part
-  double background = 0, sharpness = 0, concentration = 0, distance = 0;
-  double scale = 0, rule_share = 0;
-  ForegroundIou own, other;
-};
-
-void AddBatch(const Generated& generated, Rule rule, Sums* sums) {
-  const int64_t n = generated.masks.size(0);
-  const int64_t parts = generated.centres.size(1);
-  const double weight = static_cast<double>(n);
-  const at::Tensor labels = PartLabels(generated.masks);
-  const at::Tensor ids = at::arange(
-      1, parts + 1, at::TensorOptions(labels.device()).dtype(at::kLong));
-  const at::Tensor shares =
-      labels.flatten(1).unsqueeze(2).eq(ids).to(at::kDouble).mean(1);  // [n,K]
-  const at::Tensor used = shares.ge(kPartShare).to(at::kDouble).sum(0).cpu();
-  sums->parts = sums->parts.defined() ? sums->parts + used : used;
-  sums->background +=
-      weight * labels.eq(0).to(at::kDouble).mean().item<double>();
-  sums->sharpness += weight * generated.masks.amax(1).mean().item<double>();
-  sums->concentration +=
-      weight * Concentration(generated.masks, generated.centres).item<double>();
-  sums->scale += weight * generated.scales.mean().item<double>();
-  // PartCentres' grid runs from 0 to size.
-  const double size = static_cast<double>(generated.masks.size(2));
-  const at::Tensor centres =
-      seg::PartCentres(generated.masks.narrow(1, 0, parts)) * (2 / size) - 1;
-  sums->distance += weight * (centres - generated.centres.to(centres.dtype()))
-                                 .square()
-                                 .sum(2)
-                                 .sqrt()
-                                 .mean()
-                                 .item<double>();
-  if (rule != Rule::kNone) {
-    const at::Tensor truth = LabelsBy(rule, ToColours(generated.images)).cpu();
-    const at::Tensor found = labels.cpu();
-    sums->own.Add(found, truth);
-    if (n > 1) sums->other.Add(found, truth.roll(1, 0));  // else its own
-    sums->rule_share +=
-        weight * truth.ne(0).to(at::kDouble).mean().item<double>();
-  }
-  sums->samples += n;
-}
-
 }  // namespace
 
-GeneratorScores::GeneratorScores(Model model,
-                                 const GeneratorScoresOptions& options)
-    : model_(std::move(model)), options_(options) {}
+GeneratorScores::GeneratorScores(const GeneratorScoresOptions& options)
+    : options_(options) {}
 
-absl::Status GeneratorScores::Add(const Scored& image) {
+absl::Status GeneratorScores::AddImage(const Scored& image) {
   const at::Tensor& mask = image.sample.mask;
   if (!mask.defined()) return absl::OkStatus();
   const at::Tensor valid = mask.ne(255);
@@ -96,38 +48,65 @@ absl::Status GeneratorScores::Add(const Scored& image) {
   return absl::OkStatus();
 }
 
+void GeneratorScores::AddPictures(const Generated& batch) {
+  const int64_t n = batch.masks.size(0);
+  const int64_t parts = batch.centres.size(1);
+  const double weight = static_cast<double>(n);
+  const at::Tensor labels = PartLabels(batch.masks);
+  const at::Tensor ids = at::arange(
+      1, parts + 1, at::TensorOptions(labels.device()).dtype(at::kLong));
+  const at::Tensor shares =
+      labels.flatten(1).unsqueeze(2).eq(ids).to(at::kDouble).mean(1);  // [n,K]
+  const at::Tensor used = shares.ge(kPartShare).to(at::kDouble).sum(0).cpu();
+  used_ = used_.defined() ? used_ + used : used;
+  background_ += weight * labels.eq(0).to(at::kDouble).mean().item<double>();
+  sharpness_ += weight * batch.masks.amax(1).mean().item<double>();
+  concentration_ +=
+      weight * Concentration(batch.masks, batch.centres).item<double>();
+  scale_ += weight * batch.scales.mean().item<double>();
+  const at::Tensor centres = MaskCentres(
+      batch.masks.narrow(1, 0, parts),
+      GridAxis(options_.grid, batch.masks.size(2), 0, batch.masks.options()));
+  distance_ += weight * at::linalg_vector_norm(centres - batch.centres, 2, 2)
+                            .mean()
+                            .item<double>();
+  if (options_.rule != Rule::kNone) {
+    const at::Tensor truth =
+        LabelsBy(options_.rule, ToColours(batch.images)).cpu();
+    const at::Tensor found = labels.cpu();
+    own_.Add(found, truth);
+    if (n > 1) other_.Add(found, truth.roll(1, 0));  // else its own
+    rule_share_ += weight * truth.ne(0).to(at::kDouble).mean().item<double>();
+  }
+  samples_ += n;
+  if (shown_.images.defined()) return;
+  const int64_t count = std::min(n, options_.pictures);
+  shown_.images = batch.images.narrow(0, 0, count);
+  shown_.masks = batch.masks.narrow(0, 0, count);
+  shown_.points = batch.points.narrow(0, 0, count);
+  shown_.centres = batch.centres.narrow(0, 0, count);
+}
+
 absl::Status GeneratorScores::Finish(Findings* findings) {
-  Sums sums;
-  Generated shown;
-  DrawSamples(model_, options_.samples, options_.seed,
-              [&](const Generated& generated) {
-                AddBatch(generated, options_.rule, &sums);
-                if (shown.images.defined()) return;
-                const int64_t count =
-                    std::min(generated.images.size(0), options_.pictures);
-                shown.images = generated.images.narrow(0, 0, count);
-                shown.masks = generated.masks.narrow(0, 0, count);
-                shown.points = generated.points.narrow(0, 0, count);
-                shown.centres = generated.centres.narrow(0, 0, count);
-              });
-  const double n = static_cast<double>(sums.samples);
+  TORCH_CHECK(samples_ > 0, "GeneratorScores: no pictures were drawn");
+  const double n = static_cast<double>(samples_);
   Metrics& scalars = findings->scalars;
-  const at::Tensor usage = sums.parts / n;
+  const at::Tensor usage = used_ / n;
   scalars["part_usage"] = usage.mean().item<double>();
-  scalars["background_share"] = sums.background / n;
-  scalars["sharpness"] = sums.sharpness / n;
-  scalars["concentration"] = sums.concentration / n;
-  scalars["centre_distance"] = sums.distance / n;
-  scalars["mean_scale"] = sums.scale / n;
+  scalars["background_share"] = background_ / n;
+  scalars["sharpness"] = sharpness_ / n;
+  scalars["concentration"] = concentration_ / n;
+  scalars["centre_distance"] = distance_ / n;
+  scalars["mean_scale"] = scale_ / n;
   std::string table = absl::StrFormat(
       "%d generated pictures: part usage %.2f, background %.2f, sharpness "
       "%.2f, concentration %.3f, centre distance %.3f",
-      sums.samples, scalars["part_usage"], scalars["background_share"],
+      samples_, scalars["part_usage"], scalars["background_share"],
       scalars["sharpness"], scalars["concentration"],
       scalars["centre_distance"]);
   if (options_.rule != Rule::kNone) {
-    const double own = sums.own.mean(), other = sums.other.mean();
-    const double share = sums.rule_share / n;
+    const double own = own_.mean(), other = other_.mean();
+    const double share = rule_share_ / n;
     bool learned = scalars["background_share"] >= 0.3 &&
                    scalars["background_share"] <= 0.97 && own - other > 0.15;
     if (masks_ > 0) {
@@ -161,10 +140,10 @@ absl::Status GeneratorScores::Finish(Findings* findings) {
     const GridOptions grid;
     findings->report.pictures.push_back(
         {"Generated",
-         absl::StrCat(shown.images.size(0), " pictures"),
+         absl::StrCat(shown_.images.size(0), " pictures"),
          "",
-         {{"pictures", ImageGrid(shown, grid)},
-          {"parts and points", PartGrid(shown, grid)}}});
+         {{"pictures", ImageGrid(shown_, grid)},
+          {"parts and points", PartGrid(shown_, grid)}}});
   }
   return absl::OkStatus();
 }

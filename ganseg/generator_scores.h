@@ -9,28 +9,31 @@
 #include "ATen/core/Tensor.h"
 #include "absl/status/status.h"
 #include "common/evaluation/measure.h"
+#include "common/metrics/foreground_iou.h"
 #include "ganseg/config.h"
-#include "ganseg/model.h"
+#include "ganseg/generated_pictures.h"
+#include "ganseg/generator.h"
+#include "ganseg/geometry.h"
 
 namespace seg {
 namespace ganseg {
 
 struct GeneratorScoresOptions {
-  int64_t samples = 320;
-  uint64_t seed = 1;
   Rule rule = Rule::kNone;
+  // Of the generator: where its points and centres lie.
+  GridType grid = GridType::kPixelCentred;
   // Of the grid in the report.
   int64_t pictures = 16;
 };
 
-// Generates `samples` pictures (in batches; the generator in the mode it is in;
-// LibTorch's default generators are left as they were) and finds
+// Finds of the pictures
 //   part_usage          share of pictures that have a part (0.2 % of the pixels
 //                       or more), mean over the parts
 //   background_share    of the pixels
 //   sharpness           mean of the largest mask
 //   concentration       losses.h
-//   centre_distance     mean distance of a mask's centre from its part's
+//   centre_distance     mean distance of a mask's centre from its part's, in
+//                       the coordinates of the generator's grid
 //   mean_scale          of the parts (tau of heatmaps.h): what one fixed scale
 //                       for all would be
 // and with a rule, where the picture's labels by that rule are the truth,
@@ -44,24 +47,29 @@ struct GeneratorScoresOptions {
 //                       share 0.3 to 0.97, and generated_iou exceed
 //                       generated_iou_other by 0.15
 //   domain_gap          generated_iou less the segmenter's foreground_iou,
-//   where
-//                       a measure before this one has found that
+//                       where a measure before this one has found that
 // The data's share is that of the masks of the pass; without masks that
 // condition is left out. Two pictures for the report: the grid as it is, and
 // with parts and points.
-class GeneratorScores : public Measure {
+class GeneratorScores : public PictureMeasure {
  public:
-  GeneratorScores(Model model, const GeneratorScoresOptions& options);
+  explicit GeneratorScores(const GeneratorScoresOptions& options);
 
-  bool needs_masks() const override { return false; }
-  absl::Status Add(const Scored& image) override;
+  absl::Status AddImage(const Scored& image) override;
+  void AddPictures(const Generated& batch) override;
   absl::Status Finish(Findings* findings) override;
 
  private:
-  Model model_;
   GeneratorScoresOptions options_;
   double true_share_ = 0;
   int64_t masks_ = 0;
+  // Sums over the pictures.
+  int64_t samples_ = 0;
+  at::Tensor used_;  // [K], pictures that have the part
+  double background_ = 0, sharpness_ = 0, concentration_ = 0, distance_ = 0,
+         scale_ = 0, rule_share_ = 0;
+  ForegroundIou own_, other_;
+  Generated shown_;
 };
 
 }  // namespace ganseg

@@ -43,6 +43,19 @@ at::Tensor PartCentres(const at::Tensor& points, int64_t parts) {
   return ByPart("PartCentres", points, parts).mean(2);
 }
 
+at::Tensor MaskCentres(const at::Tensor& masks, const at::Tensor& axis) {
+  TORCH_CHECK(masks.dim() == 4 && masks.size(2) == masks.size(3),
+              "MaskCentres: masks must be [N,K,S,S], got ", masks.sizes());
+  TORCH_CHECK(axis.sizes() == at::IntArrayRef({masks.size(2)}),
+              "MaskCentres: axis must be [", masks.size(2), "], got ",
+              axis.sizes());
+  constexpr double kMassEpsilon = 1e-6;  // authors' code
+  const at::Tensor rows = masks.sum(3), columns = masks.sum(2);
+  const at::Tensor sums =
+      at::stack({(rows * axis).sum(2), (columns * axis).sum(2)}, 2);
+  return sums / (rows.sum(2, /*keepdim=*/true) + kMassEpsilon);
+}
+
 at::Tensor MeanAbsoluteDeviation(const at::Tensor& points, int64_t parts) {
   return Deviations("MeanAbsoluteDeviation", points, parts)
              .abs()

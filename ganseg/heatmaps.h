@@ -24,6 +24,11 @@ constexpr double kScaleEpsilon = 1e-6;
 // [N,K*n,2] -> [N,K,2]: means.
 at::Tensor PartCentres(const at::Tensor& points, int64_t parts);
 
+// Soft centres of masks: sum_p p m_k(p) / (sum_p m_k(p) + 1e-6). masks
+// [N,K,S,S] >= 0, axis [S] (GridAxis without a margin) -> [N,K,2]. An empty
+// mask's is the middle.
+at::Tensor MaskCentres(const at::Tensor& masks, const at::Tensor& axis);
+
 // Mean over points and axes of |x - centre|, + kScaleEpsilon: [N,K*n,2] ->
 // [N,K]. The cone's tau, and that of the area loss always. n >= 2.
 at::Tensor MeanAbsoluteDeviation(const at::Tensor& points, int64_t parts);

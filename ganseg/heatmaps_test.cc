@@ -46,6 +46,23 @@ TEST(PartsTest, HandWorked) {
               1e-15);
 }
 
+TEST(PartsTest, CentresOfMasks) {
+  const at::Tensor axis = Tensor({-0.5, 0, 0.5}, {3});
+  at::Tensor masks = at::zeros({1, 3, 3, 3}, at::kDouble);
+  masks[0][0][2][0] = 1;
+  masks[0][1][0][1] = 3;  // three times as heavy as
+  masks[0][1][2][2] = 1;
+  const std::vector<double> found = Values(MaskCentres(masks, axis));
+  const double expected[] = {0.5, -0.5, -0.25, 0.125, 0, 0};
+  ASSERT_EQ(found.size(), 6u);
+  for (size_t i = 0; i < 6; ++i) EXPECT_NEAR(found[i], expected[i], 1e-6) << i;
+  EXPECT_TRUE(
+      GradCheck([&](const auto& in) { return MaskCentres(in[0], axis); },
+                {at::rand({2, 2, 3, 3}, at::kDouble) + 0.1}));
+  ExpectError([&] { MaskCentres(masks, axis.slice(0, 0, 2)); },
+              "axis must be [3], got [2]");
+}
+
 TEST(PartScalesTest, OnePerTypeOrFixed) {
   const at::Tensor points = Random({3, 12, 2});
   EXPECT_TRUE(at::equal(PartScales(HeatmapType::kCone, std::nullopt, points, 3),

@@ -36,15 +36,18 @@ class MeasuresTest : public testing::Test {
   DatasetInfo info_;
 };
 
-constexpr size_t kGenerator = 1;  // GeneratorScores, always
+constexpr size_t kGenerator = 1;  // GeneratedPictures, always
 
 TEST_F(MeasuresTest, TsneOnlyWhereAskedForAndNotWhileTraining) {
-  const Counts without = {kGenerator, kGenerator, kGenerator};
-  const Counts with = {kGenerator, kGenerator + 1, kGenerator + 1};
-  EXPECT_TRUE(Count() == without);
-  config_.eval.tsne = true;
-  EXPECT_TRUE(Count() == with);
-  EXPECT_TRUE(Count(/*trained=*/false) == with);
+  const auto count = [&](Moment moment) {
+    return Paper::MakePictureMeasures(config_, c10::kCPU, moment).size();
+  };
+  for (const bool tsne : {false, true}) {
+    config_.eval.tsne = tsne;
+    EXPECT_EQ(count(Moment::kValidation), 1u);
+    EXPECT_EQ(count(Moment::kFinal), tsne ? 2u : 1u);
+    EXPECT_EQ(count(Moment::kEval), tsne ? 2u : 1u);
+  }
 }
 
 TEST_F(MeasuresTest, LandmarksWhereverTheDataHaveThem) {

@@ -159,29 +159,33 @@ Measures Paper::MakeMeasures(const Config& config, System& system,
     measures.push_back(
         std::make_unique<LandmarkError>(system.Names(), landmarks));
   }
-  GeneratorScoresOptions options;
-  options.samples = config.eval.samples;
+  int64_t samples = config.eval.samples;
   if (moment == Moment::kValidation) {
-    options.samples = std::min(options.samples, kValidationSamples);
+    samples = std::min(samples, kValidationSamples);
   }
-  options.seed = static_cast<uint64_t>(config.eval.seed);
-  options.rule = config.eval.rule;
-  measures.push_back(
-      std::make_unique<GeneratorScores>(system.model(), options));
-  if (config.eval.frechet && moment != Moment::kValidation) {
+  Model& model = system.model();
+  measures.push_back(std::make_unique<GeneratedPictures>(
+      model, samples, static_cast<uint64_t>(config.eval.seed),
+      MakePictureMeasures(config, model->device(), moment)));
+  return measures;
+}
+
+PictureMeasures Paper::MakePictureMeasures(const Config& config,
+                                           c10::Device device, Moment moment) {
+  PictureMeasures measures;
+  GeneratorScoresOptions scores;
+  scores.rule = config.eval.rule;
+  scores.grid = config.generator.grid;
+  measures.push_back(std::make_unique<GeneratorScores>(scores));
+  if (moment == Moment::kValidation) return measures;
+  if (config.eval.frechet) {
     absl::StatusOr<ImageFeatures> features =
-        OpenFeatures(config.eval.inception, system.model()->device());
+        OpenFeatures(config.eval.inception, device);
     // Check has opened a user's file once; the other comes with the build.
     TORCH_CHECK(features.ok(), std::string(features.status().message()));
-    measures.push_back(std::make_unique<FrechetScore>(
-        system.model(), *std::move(features), options.samples, options.seed));
+    measures.push_back(std::make_unique<FrechetScore>(*std::move(features)));
   }
-  if (config.eval.tsne && moment != Moment::kValidation) {
-    TsneMapOptions map;
-    map.samples = options.samples;
-    map.seed = options.seed;
-    measures.push_back(std::make_unique<TsneMap>(system.model(), map));
-  }
+  if (config.eval.tsne) measures.push_back(std::make_unique<TsneMap>());
   return measures;
 }
 

@@ -13,6 +13,7 @@
 #include "common/app/restore.h"
 #include "common/training/task.h"
 #include "ganseg/config.h"
+#include "ganseg/generated_pictures.h"
 #include "ganseg/model.h"
 
 namespace seg {
@@ -56,6 +57,9 @@ struct Paper : PaperDefaults<Config, Model, System> {
                                  PredictOptions* options);
   static Measures MakeMeasures(const Config& config, System& system,
                                const DatasetInfo& info, Moment moment);
+  // Those of them that look at generated pictures; `device` of features.
+  static PictureMeasures MakePictureMeasures(const Config& config,
+                                             c10::Device device, Moment moment);
 };
 
 }  // namespace ganseg
