@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "common/losses/cross_entropy.h"
 #include "common/losses/dice.h"
 #include "ganseg/heatmaps.h"
@@ -105,6 +106,11 @@ std::vector<ScalarBound> GansegTask::Bounds() {
       {"generator_adversarial", Side::kAbove, 5, 16 * kAlarmUpdates,
        "the discriminator always wins" + remedy},
   };
+}
+
+bool GansegTask::TakesFromOtherRun(const std::string& name) const {
+  return config_.stage != Stage::kSegmenter ||
+         !absl::StartsWith(name, kSegmenter);
 }
 
 void GansegTask::SetTraining(int64_t step) {

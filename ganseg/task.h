@@ -4,6 +4,7 @@
 #define GANSEG_TASK_H_
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "common/training/task.h"
@@ -25,6 +26,9 @@ class GansegTask : public Task {
   std::vector<Phase> Phases() override;
   // The alarms of a GAN that collapses.
   std::vector<ScalarBound> Bounds() override;
+  // A segmenter that learns alone starts anew, whatever the run of its
+  // generator has.
+  bool TakesFromOtherRun(const std::string& name) const override;
   // Generator and discriminator stay as they are while the segmenter learns.
   void SetTraining(int64_t step) override;
   StepLoss Loss(int64_t phase, const Batch& batch, int64_t step) override;

@@ -78,6 +78,12 @@ class Task {
   // several phases.
   virtual std::vector<ScalarBound> Bounds() { return {}; }
 
+  // Whether --init_from gives the tensor of this name in module() its value,
+  // where the other run has it; else it starts as in a run of its own.
+  virtual bool TakesFromOtherRun(const std::string& /*name*/) const {
+    return true;
+  }
+
   // Called before each step: puts the module into the mode of that step. The
   // place of all freezing (Freeze, BatchNorm in eval mode); a function of
   // `step`, as a resumed run begins at any.

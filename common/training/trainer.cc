@@ -473,7 +473,10 @@ absl::Status Trainer::Loop::Run() {
   state_.seed = run_options_.seed;
   BuildOptimizers();
   if (!run_options_.init_from.empty()) {
-    SEG_RETURN_IF_ERROR(InitFrom(run_options_.init_from, &task_.module()));
+    SEG_RETURN_IF_ERROR(InitFrom(run_options_.init_from, &task_.module(),
+                                 [&](const std::string& name) {
+                                   return task_.TakesFromOtherRun(name);
+                                 }));
   }
   if (run_options_.resume) SEG_RETURN_IF_ERROR(Resume());
   state_.samples = data_.samples;
@@ -532,10 +535,14 @@ absl::Status Trainer::Run() {
   return status;
 }
 
-absl::Status InitFrom(const std::string& path, torch::nn::Module* module) {
+absl::Status InitFrom(
+    const std::string& path, torch::nn::Module* module,
+    const std::function<bool(const std::string& name)>& takes) {
   SEG_ASSIGN_OR_RETURN(const RunRef run, FindRun(path));
-  SEG_ASSIGN_OR_RETURN(const TensorMap tensors,
-                       ReadCheckpointModel(run.checkpoint));
+  SEG_ASSIGN_OR_RETURN(TensorMap tensors, ReadCheckpointModel(run.checkpoint));
+  for (auto it = tensors.begin(); takes && it != tensors.end();) {
+    it = takes(it->first) ? std::next(it) : tensors.erase(it);
+  }
   LoadReport report;
   const absl::Status status =
       LoadStateDict(*module, tensors, &report, LoadMode::kPartial);

@@ -22,6 +22,7 @@
 #define COMMON_TRAINING_TRAINER_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -72,9 +73,11 @@ class Trainer {
 };
 
 // Loads the weights that `path` names (run, checkpoint or weight file)
-// into `module`: what agrees by name and shape is taken, the rest is logged by
-// name.
-absl::Status InitFrom(const std::string& path, torch::nn::Module* module);
+// into `module`: what agrees by name and shape is taken, but for names that
+// `takes` refuses, and the rest is logged by name.
+absl::Status InitFrom(
+    const std::string& path, torch::nn::Module* module,
+    const std::function<bool(const std::string& name)>& takes = nullptr);
 
 }  // namespace seg
 
