@@ -35,7 +35,7 @@ SEG_DEFINE_CONFIG(LossConfig, gradient_penalty, gradient_penalty_target,
 SEG_DEFINE_CONFIG(SegmenterConfig, backbone, weights, output_stride, rates,
                   channels, dropout, batch_size, dice, optimizer)
 SEG_DEFINE_CONFIG(GansegEvalConfig, classes, samples, seed, rule, frechet,
-                  inception, tsne, eyes, landmark_frame)
+                  inception, tsne, eyes, landmark_split, landmark_frame)
 SEG_DEFINE_CONFIG(SampleConfig, rows, columns, move_part, swap, spread)
 SEG_DEFINE_CONFIG(Config, SEG_PAPER_KEYS, stage, gan_steps, generator,
                   discriminator, loss, segmenter, eval, sample)

@@ -100,6 +100,10 @@ struct GansegEvalConfig : EvalConfig {
   bool tsne = false;
   // Rows of the landmarks whose distance is the unit of the landmark error.
   std::vector<int64_t> eyes = {0, 1};
+  // The split whose images fit the regression of landmarks: `val` of the
+  // official formats is there for it. Empty, or the split that is measured: the
+  // first half of that one fits, the second tests.
+  std::string landmark_split = "val";
   // > 0: also the absolute error of Taichi, in pixels of a frame as wide as
   // this (256 in the paper; landmark_error.h).
   double landmark_frame = 0;

@@ -9,6 +9,7 @@
 #include "common/backbones/pretrained.h"
 #include "common/backbones/state_dict.h"
 #include "common/base/status_macros.h"
+#include "common/datasets/open.h"
 #include "common/evaluation/landmark_error.h"
 #include "common/evaluation/part_agreement.h"
 #include "common/io/voc_palette.h"
@@ -63,7 +64,17 @@ bool HasLandmarks(const Config& config, const DatasetInfo& info) {
          config.eval.landmark_frame > 0;
 }
 
-absl::Status CheckTraining(const Config& config, const MainArgs& args) {
+absl::Status CheckTraining(const Config& config, const DatasetInfo& info,
+                           const MainArgs& args) {
+  const std::string& fitted = config.eval.landmark_split;
+  if (!fitted.empty() && HasLandmarks(config, info)) {
+    const absl::Status opened =
+        OpenFilledDataset(config.data, args.data_root, fitted, false).status();
+    if (!opened.ok()) {
+      return absl::Status(opened.code(), absl::StrCat("eval.landmark_split: ",
+                                                      opened.message()));
+    }
+  }
   if (config.stage == Stage::kSegmenter && !args.resume) {
     if (args.init_from.empty()) {
       return absl::InvalidArgumentError(
@@ -77,7 +88,7 @@ absl::Status CheckTraining(const Config& config, const MainArgs& args) {
 
 }  // namespace
 
-absl::Status Paper::Check(const Config& config, const DatasetInfo& /*info*/,
+absl::Status Paper::Check(const Config& config, const DatasetInfo& info,
                           const MainArgs& args, const Command& command) {
   SEG_RETURN_IF_ERROR(CheckNetworks(config));
   const std::vector<int64_t>& eyes = config.eval.eyes;
@@ -91,7 +102,7 @@ absl::Status Paper::Check(const Config& config, const DatasetInfo& /*info*/,
     SEG_RETURN_IF_ERROR(
         OpenFeatures(config.eval.inception, c10::kCPU).status());
   }
-  if (command == Command::kTrain) return CheckTraining(config, args);
+  if (command == Command::kTrain) return CheckTraining(config, info, args);
   if (command == Command::kPredict && !config.has_segmenter()) {
     return absl::InvalidArgumentError(
         "this run trained the GAN alone; train stage=segmenter with "
@@ -144,6 +155,13 @@ std::unique_ptr<System> Paper::MakeSystem(const Config& /*config*/,
 
 TilingOptions Paper::Tiling(const Config& /*config*/) { return WholeImages(); }
 
+void Paper::TakeSplits(const Config& config, System& system,
+                       const std::string& split, const SplitOpener& open) {
+  const std::string& fitted = config.eval.landmark_split;
+  if (fitted.empty() || fitted == split) return;
+  system.set_landmark_images([open, fitted] { return open(fitted); });
+}
+
 Measures Paper::MakeMeasures(const Config& config, System& system,
                              const DatasetInfo& info, Moment moment) {
   Measures measures;
@@ -156,8 +174,16 @@ Measures Paper::MakeMeasures(const Config& config, System& system,
     landmarks.first = config.eval.eyes[0];
     landmarks.second = config.eval.eyes[1];
     landmarks.absolute_frame = config.eval.landmark_frame;
-    measures.push_back(
-        std::make_unique<LandmarkError>(system.Names(), landmarks));
+    LandmarkSource training;
+    if (system.landmark_images()) {
+      training = [&system, landmarks, device = system.model()->device()]()
+          -> absl::StatusOr<std::vector<LandmarkSet>> {
+        SEG_ASSIGN_OR_RETURN(const auto images, system.landmark_images()());
+        return CollectLandmarks(*images, system, landmarks, device);
+      };
+    }
+    measures.push_back(std::make_unique<LandmarkError>(
+        system.Names(), landmarks, std::move(training)));
   }
   int64_t samples = config.eval.samples;
   if (moment == Moment::kValidation) {

@@ -2,15 +2,19 @@
 #ifndef GANSEG_PAPER_H_
 #define GANSEG_PAPER_H_
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "common/app/paper.h"
 #include "common/app/predict.h"
 #include "common/app/restore.h"
+#include "common/datasets/dataset.h"
+#include "common/evaluation/predictor.h"
 #include "common/training/task.h"
 #include "ganseg/config.h"
 #include "ganseg/generated_pictures.h"
@@ -29,8 +33,16 @@ class System : public Predictor {
   }
   Model& model() { return model_; }
 
+  // Opens the images that a regression of landmarks is fitted on; null: half of
+  // those that are measured.
+  using Opener =
+      std::function<absl::StatusOr<std::shared_ptr<const Dataset>>()>;
+  const Opener& landmark_images() const { return landmark_images_; }
+  void set_landmark_images(Opener open) { landmark_images_ = std::move(open); }
+
  private:
   Model model_;
+  Opener landmark_images_;
 };
 
 struct Paper : PaperDefaults<Config, Model, System> {
@@ -55,6 +67,8 @@ struct Paper : PaperDefaults<Config, Model, System> {
   // data has masks.
   static absl::Status Predicting(Restored<Paper>& restored,
                                  PredictOptions* options);
+  static void TakeSplits(const Config& config, System& system,
+                         const std::string& split, const SplitOpener& open);
   static Measures MakeMeasures(const Config& config, System& system,
                                const DatasetInfo& info, Moment moment);
   // Those of them that look at generated pictures; `device` of features.

@@ -15,7 +15,6 @@
 #include "common/base/usage_error.h"
 #include "common/config/config.h"
 #include "common/datasets/no_such_split.h"
-#include "common/datasets/open.h"
 #include "common/evaluation/same_classes.h"
 #include "common/io/json_lines.h"
 #include "common/training/run_folder.h"

@@ -14,6 +14,7 @@
 #include "common/app/restore.h"
 #include "common/base/status_macros.h"
 #include "common/datasets/data_config.h"
+#include "common/datasets/open.h"
 #include "common/evaluation/evaluate.h"
 #include "common/training/checkpoint.h"
 #include "common/training/restore.h"
@@ -50,6 +51,11 @@ absl::Status RunEval(const MainArgs& args, const EvalCommand& command);
 template <class P>
 absl::Status RunPaperEval(const MainArgs& args) {
   SEG_ASSIGN_OR_RETURN(Restored<P> restored, Restore<P>(args, Command::kEval));
+  P::TakeSplits(restored.config, *restored.system, args.split,
+                [&](const std::string& split) {
+                  return OpenFilledDataset(restored.config.data, args.data_root,
+                                           split, P::kTrainsOnMasks);
+                });
   EvalCommand command;
   command.run = restored.run;
   command.data = restored.config.data;

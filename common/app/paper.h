@@ -23,12 +23,14 @@
 #define COMMON_APP_PAPER_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "common/app/main.h"
 #include "common/datasets/data_config.h"
 #include "common/datasets/dataset.h"
@@ -40,6 +42,10 @@
 namespace seg {
 
 struct PredictOptions;  // predict.h
+
+using SplitOpener =
+    std::function<absl::StatusOr<std::shared_ptr<const Dataset>>(
+        const std::string& split)>;
 
 // What most papers need not say.
 // SystemType: the paper's predictor, which its measures may look into.
@@ -101,6 +107,13 @@ struct PaperDefaults {
                                  PredictOptions* /*options*/) {
     return absl::OkStatus();
   }
+  // Hands the system what its measures need beside the split that they look at
+  // (images that a regression is fitted on): `open` opens any split of those
+  // data. Called by train, where `split` is report_split, and by eval, before
+  // anything is measured.
+  static void TakeSplits(const Config& /*config*/, System& /*system*/,
+                         const std::string& /*split*/,
+                         const SplitOpener& /*open*/) {}
   static Measures MakeMeasures(const Config& config, System& system,
                                const DatasetInfo& info, Moment moment) {
     Measures measures;

@@ -4,7 +4,6 @@
 #include <optional>
 
 #include "common/datasets/label_census.h"
-#include "common/datasets/open.h"
 #include "common/training/checkpoint.h"
 #include "common/training/run_folder.h"
 

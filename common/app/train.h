@@ -19,6 +19,7 @@
 #include "common/config/config_file.h"
 #include "common/datasets/data_config.h"
 #include "common/datasets/dataset.h"
+#include "common/datasets/open.h"
 #include "common/evaluation/evaluate.h"
 #include "common/training/resume.h"
 #include "common/training/run_options.h"
@@ -81,6 +82,11 @@ absl::Status RunTrain(const MainArgs& args) {
   const std::unique_ptr<Task> task = P::MakeTask(config, model, info);
   const std::unique_ptr<typename P::System> system =
       P::MakeSystem(config, {model});
+  P::TakeSplits(config, *system, config.report_split,
+                [&](const std::string& split) {
+                  return OpenFilledDataset(config.data, args.data_root, split,
+                                           P::kTrainsOnMasks);
+                });
   const TilingOptions tiling = P::Tiling(config);
   SEG_RETURN_IF_ERROR(UsageError(CheckTiling(tiling)));
   TiledPredictor predictor(*system, tiling);

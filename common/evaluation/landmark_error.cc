@@ -62,14 +62,11 @@ class Collector : public LandmarkError {
 
 LandmarkError::LandmarkError(std::vector<std::string> outputs,
                              LandmarkErrorOptions options,
-                             std::vector<LandmarkSet> training)
+                             LandmarkSource training)
     : outputs_(std::move(outputs)),
       options_(options),
       training_(std::move(training)),
       centres_(outputs_.size()) {
-  TORCH_CHECK(training_.empty() || training_.size() == outputs_.size(),
-              "LandmarkError: expected a training set for each of ",
-              outputs_.size(), " outputs, got ", training_.size());
   TORCH_CHECK(options.first >= 0 && options.second >= 0 &&
                   options.first != options.second,
               "LandmarkError: first and second must be two rows of the points, "
@@ -140,7 +137,14 @@ LandmarkSet LandmarkError::Collected(size_t output) const {
 absl::Status LandmarkError::Finish(Findings* findings) {
   if (landmarks_.empty()) return absl::OkStatus();
   const int64_t images = static_cast<int64_t>(landmarks_.size());
-  const int64_t half = training_.empty() ? images / 2 : 0;
+  std::vector<LandmarkSet> training;
+  if (training_) {
+    SEG_ASSIGN_OR_RETURN(training, training_());
+    TORCH_CHECK(training.size() == outputs_.size(),
+                "LandmarkError: expected a training set for each of ",
+                outputs_.size(), " outputs, got ", training.size());
+  }
+  const int64_t half = training_ ? 0 : images / 2;
   const bool absolute = options_.absolute_frame > 0.0;
   Metrics& scalars = findings->scalars;
   std::string table =
@@ -155,8 +159,7 @@ absl::Status LandmarkError::Finish(Findings* findings) {
   for (size_t k = 0; k < outputs_.size(); ++k) {
     const std::string prefix = k == 0 ? "" : outputs_[k] + "/";
     const LandmarkSet all = Collected(k);
-    const LandmarkSet train =
-        training_.empty() ? Slice(all, 0, half) : training_[k];
+    const LandmarkSet train = training_ ? training[k] : Slice(all, 0, half);
     const LandmarkSet test = Slice(all, half, images);
     if (train.landmarks.size(1) != test.landmarks.size(1) ||
         train.centres.size(1) != test.centres.size(1)) {
@@ -185,12 +188,12 @@ absl::Status LandmarkError::Finish(Findings* findings) {
     absl::StrAppendFormat(
         &table, "\nof the distance of landmarks %d and %d; %s", options_.first,
         options_.second,
-        training_.empty()
-            ? absl::StrFormat("fitted on the first %d of these images, tested "
+        training_
+            ? absl::StrFormat("fitted on %d other images",
+                              train.landmarks.size(0))
+            : absl::StrFormat("fitted on the first %d of these images, tested "
                               "on the other %d",
-                              half, images - half)
-            : absl::StrFormat("fitted on %d other images",
-                              train.landmarks.size(0)));
+                              half, images - half));
   }
   findings->tables.push_back(std::move(table));
   return absl::OkStatus();

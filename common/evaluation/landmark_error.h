@@ -4,6 +4,7 @@
 #define COMMON_EVALUATION_LANDMARK_ERROR_H_
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,10 @@ struct LandmarkSet {
   at::Tensor landmarks;  // float64 [N,P,2], (row, column), pixels
   at::Tensor visible;    // bool [N,P]
 };
+
+// The sets that a regression is fitted on, one an output.
+using LandmarkSource =
+    std::function<absl::StatusOr<std::vector<LandmarkSet>>()>;
 
 struct LandmarkErrorOptions {
   // Rows of Sample::points whose distance is the unit of the error: the eyes,
@@ -54,13 +59,14 @@ absl::StatusOr<std::vector<LandmarkSet>> CollectLandmarks(
 // a sample without points (names data.landmarks), a row of points out of range.
 class LandmarkError : public Measure {
  public:
-  // training: of CollectLandmarks with the same outputs; the regression is
-  //   fitted on it and tested on all images of the pass. Without it the first
+  // training: gives CollectLandmarks of other images with the same outputs and
+  //   options. Called once, after the last image; the regression is fitted on
+  //   what it gives and tested on all images of the pass. Without it the first
   //   half of the pass (in the data set's order, rounded down) is for fitting
   //   and the second for testing; the table says so.
   explicit LandmarkError(std::vector<std::string> outputs,
                          LandmarkErrorOptions options = {},
-                         std::vector<LandmarkSet> training = {});
+                         LandmarkSource training = nullptr);
 
   bool needs_masks() const override { return false; }
   absl::Status Add(const Scored& image) override;
@@ -72,7 +78,7 @@ class LandmarkError : public Measure {
  private:
   std::vector<std::string> outputs_;
   LandmarkErrorOptions options_;
-  std::vector<LandmarkSet> training_;
+  LandmarkSource training_;
   std::vector<std::vector<at::Tensor>> centres_;  // by output, then image
   std::vector<at::Tensor> landmarks_, visible_;
 };

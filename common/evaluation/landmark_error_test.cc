@@ -70,7 +70,7 @@ std::vector<at::Tensor> Parts(const Batch& batch) {
 
 absl::StatusOr<Findings> Measured(const Dataset& data,
                                   LandmarkErrorOptions options = {},
-                                  std::vector<LandmarkSet> training = {},
+                                  LandmarkSource training = nullptr,
                                   const ProbabilitiesFn& predict = Parts) {
   FunctionPredictor predictor({"parts", "blind"}, predict);
   Measures measures;
@@ -137,7 +137,8 @@ TEST(LandmarkErrorTest, FitsOnOtherImages) {
   EXPECT_EQ(sets[1].centres.sizes(), at::IntArrayRef({30, 1, 2}));
   EXPECT_TRUE(at::allclose(sets[0].landmarks, Truth(0, 30)));
   EXPECT_TRUE(sets[0].visible.all().item<bool>());
-  ASSERT_OK_AND_ASSIGN(const Findings findings, Measured(*test, {}, sets));
+  ASSERT_OK_AND_ASSIGN(const Findings findings,
+                       Measured(*test, {}, [&] { return sets; }));
   EXPECT_LT(findings.scalars.at("landmark_error"), 1e-5);
   const at::Tensor off = Truth(30, 42) - Truth(0, 30).mean(0);
   const at::Tensor eyes =
@@ -203,7 +204,10 @@ TEST(LandmarkErrorTest, Errors) {
               "must be two rows of the points, got 0 and 0");
   ExpectError(
       [] {
-        LandmarkError({"a", "b"}, {}, {LandmarkSet()});
+        Measured(*Faces(0, 4, Face), {},
+                 [] { return std::vector<LandmarkSet>(1); })
+            .status()
+            .IgnoreError();
       },
       "a training set for each of 2 outputs, got 1");
 }

@@ -39,9 +39,11 @@ absl::StatusOr<Restored<P>> TrainAndRestore(
 template <class P>
 absl::StatusOr<Findings> EvaluateOn(Restored<P>& restored,
                                     const std::string& split) {
-  SEG_ASSIGN_OR_RETURN(
-      const auto dataset,
-      OpenFilledDataset(restored.config.data, "", split, P::kTrainsOnMasks));
+  const auto open = [&](const std::string& name) {
+    return OpenFilledDataset(restored.config.data, "", name, P::kTrainsOnMasks);
+  };
+  SEG_ASSIGN_OR_RETURN(const auto dataset, open(split));
+  P::TakeSplits(restored.config, *restored.system, split, open);
   return Evaluate(*dataset, *restored.predictor,
                   P::MakeMeasures(restored.config, *restored.system,
                                   dataset->info(), Moment::kEval),
