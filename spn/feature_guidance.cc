@@ -3,7 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "absl/strings/str_cat.h"
-#include "spn/unet.h"
+#include "common/backbones/unet.h"
 
 namespace seg {
 namespace spn {

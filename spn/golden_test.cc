@@ -12,11 +12,11 @@
 #include <utility>
 #include <vector>
 
+#include "common/backbones/unet.h"
 #include "common/io/safetensors.h"
 #include "common/testing/status_matchers.h"
 #include "spn/feature_guidance.h"
 #include "spn/refinement_head.h"
-#include "spn/unet.h"
 
 namespace seg {
 namespace spn {

@@ -14,11 +14,11 @@
 #include "ATen/core/Tensor.h"
 #include "absl/status/status.h"
 #include "common/backbones/fcn.h"
+#include "common/backbones/unet.h"
 #include "common/datasets/dataset.h"
 #include "spn/config.h"
 #include "spn/feature_guidance.h"
 #include "spn/refinement_head.h"
-#include "spn/unet.h"
 #include "torch/nn/module.h"
 #include "torch/nn/pimpl.h"
 

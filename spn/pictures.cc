@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "spn/unet.h"
+#include "common/backbones/unet.h"
 
 namespace seg {
 namespace spn {

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "spn/unet.h"
+#include "common/backbones/unet.h"
 
 namespace seg {
 namespace spn {

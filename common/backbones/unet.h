@@ -1,5 +1,4 @@
-// Symmetric U-net with skips by summation: the coarse parser and the guidance
-// network of the face experiments.
+// Symmetric U-net with skips by summation.
 //
 //   encoder level i (widths w_0 .. w_n-1, finest first):
 //     pool_first = false:  conv 3x3 - norm - act - pool 2x2   (parser)
@@ -13,12 +12,14 @@
 // Upsampling is bilinear (align_corners = false), always to the size of the map
 // that follows, and pooling rounds up: any input size works.
 //
+// Used by the face experiments of SPN, and by the auto-encoder of GANSeg.
+//
 // Liu et al. 2017, supplement (the parser: widths 32 .. 512, ReLU, no norm, 11
 // classes at the input's resolution) and the authors' released model (guidance:
 // widths 16 .. 512, batch norm and ELU, 384 channels with batch norm at half of
 // the input's resolution).
-#ifndef SPN_UNET_H_
-#define SPN_UNET_H_
+#ifndef COMMON_BACKBONES_UNET_H_
+#define COMMON_BACKBONES_UNET_H_
 
 #include <cstdint>
 #include <string>
@@ -33,7 +34,6 @@
 #include "torch/nn/pimpl.h"
 
 namespace seg {
-namespace spn {
 
 // A 3x3 convolution (or kernel x kernel) with He et al. 2015's normal start for
 // fan-in and zero bias.
@@ -95,7 +95,6 @@ class UNetImpl : public torch::nn::Module {
 };
 TORCH_MODULE(UNet);
 
-}  // namespace spn
 }  // namespace seg
 
-#endif  // SPN_UNET_H_
+#endif  // COMMON_BACKBONES_UNET_H_

@@ -1,4 +1,4 @@
-#include "spn/unet.h"
+#include "common/backbones/unet.h"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
@@ -11,7 +11,6 @@
 #include "common/testing/gradcheck.h"
 
 namespace seg {
-namespace spn {
 namespace {
 
 UNetOptions Parser() { return UNetOptions({32, 64, 128, 256, 512}, 11); }
@@ -110,5 +109,4 @@ TEST(UNetTest, RefusesWhatItCannotBe) {
 }
 
 }  // namespace
-}  // namespace spn
 }  // namespace seg

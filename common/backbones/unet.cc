@@ -1,4 +1,4 @@
-#include "spn/unet.h"
+#include "common/backbones/unet.h"
 
 #include <ATen/ATen.h>
 
@@ -9,7 +9,6 @@
 #include "absl/strings/str_cat.h"
 
 namespace seg {
-namespace spn {
 
 torch::nn::Conv2d MakeConv(int64_t in, int64_t out, int64_t kernel,
                            int64_t stride, bool bias) {
@@ -115,5 +114,4 @@ at::Tensor UNetImpl::forward(const at::Tensor& x) {
   return output_norm_.is_empty() ? y : output_norm_->forward(y);
 }
 
-}  // namespace spn
 }  // namespace seg
