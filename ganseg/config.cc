@@ -6,12 +6,16 @@
 #include <vector>
 
 #include "common/backbones/deeplab_v3.h"
+#include "ganseg/encoder.h"
 
 namespace seg {
 namespace ganseg {
 
 SEG_DEFINE_ENUM(Stage, {Stage::kAll, "all"}, {Stage::kGan, "gan"},
                 {Stage::kSegmenter, "segmenter"})
+SEG_DEFINE_ENUM(Objective, {Objective::kAdversarial, "adversarial"},
+                {Objective::kAutoencoderA, "autoencoder_a"},
+                {Objective::kAutoencoderB, "autoencoder_b"})
 SEG_DEFINE_ENUM(GridType, {GridType::kPixelCentred, "pixel_centred"},
                 {GridType::kEndpoint, "endpoint"})
 SEG_DEFINE_ENUM(HeatmapType, {HeatmapType::kGaussian, "gaussian"},
@@ -34,11 +38,13 @@ SEG_DEFINE_CONFIG(LossConfig, gradient_penalty, gradient_penalty_target,
                   gradient_penalty_every, concentration, area, shape_every)
 SEG_DEFINE_CONFIG(SegmenterConfig, backbone, weights, output_stride, rates,
                   channels, dropout, batch_size, dice, optimizer)
+SEG_DEFINE_CONFIG(AutoencoderConfig, widths, backbone)
 SEG_DEFINE_CONFIG(GansegEvalConfig, classes, samples, seed, rule, frechet,
                   inception, tsne, eyes, landmark_split, landmark_frame)
 SEG_DEFINE_CONFIG(SampleConfig, rows, columns, move_part, swap, spread)
-SEG_DEFINE_CONFIG(Config, SEG_PAPER_KEYS, stage, gan_steps, generator,
-                  discriminator, loss, segmenter, eval, sample)
+SEG_DEFINE_CONFIG(Config, SEG_PAPER_KEYS, stage, objective, gan_steps,
+                  generator, discriminator, loss, segmenter, autoencoder, eval,
+                  sample)
 
 SegmenterConfig::SegmenterConfig() {
   optimizer.type = OptimizerType::kAdam;
@@ -60,6 +66,7 @@ Config::Config() {
 std::vector<KeyRule> Config::Rules() {
   std::vector<KeyRule> rules = {
       OneOf<Stage>("stage"),
+      OneOf<Objective>("objective"),
       {"gan_steps", 1, 1e12},
       {"generator.parts", 1, 254},
       {"generator.points_per_part", 2, 1000},
@@ -95,6 +102,8 @@ std::vector<KeyRule> Config::Rules() {
       {"segmenter.dropout", 0, 0.99},
       {"segmenter.batch_size", 2, 65536},
       {"segmenter.dice", 0, 1},
+      {"autoencoder.widths", 1, 65536},
+      OneOf("autoencoder.backbone", CodeBackboneNames()),
       {"eval.samples", 2, 1e6},
       {"eval.seed", 0, 1e18},
       OneOf<Rule>("eval.rule"),
@@ -111,6 +120,7 @@ std::vector<KeyRule> Config::Rules() {
 }
 
 int64_t Config::FirstSegmenterStep() const {
+  if (has_encoder()) return std::numeric_limits<int64_t>::max();
   switch (stage) {
     case Stage::kAll:
       return gan_steps;
@@ -145,6 +155,12 @@ GeneratorOptions ToOptions(const GeneratorConfig& config) {
       .point_divisor(config.point_divisor);
   if (config.fixed_sigma > 0) options.fixed_sigma(config.fixed_sigma);
   return options;
+}
+
+GeneratorOptions GeneratorOf(const Config& config) {
+  return ToOptions(config.generator)
+      .has_noise(!config.has_encoder())
+      .has_masks(config.objective != Objective::kAutoencoderB);
 }
 
 DiscriminatorOptions ToOptions(const DiscriminatorConfig& config,

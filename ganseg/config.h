@@ -20,6 +20,11 @@ namespace ganseg {
 // kSegmenter: the second alone, on the generator of --init_from.
 enum class Stage { kAll, kGan, kSegmenter };
 SEG_DECLARE_ENUM(Stage)
+// How the generator learns. The auto-encoders are the paper's ablations
+// (encoder.h): they learn to give a photograph again, with the geometric losses
+// as they are; their encoder finds parts itself, and there is no segmenter.
+enum class Objective { kAdversarial, kAutoencoderA, kAutoencoderB };
+SEG_DECLARE_ENUM(Objective)
 SEG_DECLARE_ENUM(GridType)
 SEG_DECLARE_ENUM(HeatmapType)
 SEG_DECLARE_ENUM(HeadType)
@@ -80,6 +85,13 @@ struct SegmenterConfig {
   SegmenterConfig();
 };
 
+// Of the encoder (encoder.h). The network of masks of autoencoder_b is the
+// segmenter's section.
+struct AutoencoderConfig {
+  std::vector<int64_t> widths = {64, 128, 256, 512};
+  std::string backbone = "resnet18";
+};
+
 // Labels that a colour rule reads off generated pictures, to judge their masks
 // by. articulated: ArticulatedRule.
 enum class Rule { kNone, kArticulated };
@@ -128,6 +140,7 @@ struct SampleConfig {
 
 struct Config : PaperConfig {
   Stage stage = Stage::kAll;
+  Objective objective = Objective::kAdversarial;
   // Of stage all: so many of train.steps are the GAN's, the rest the
   // segmenter's.
   int64_t gan_steps = 30000;
@@ -135,6 +148,7 @@ struct Config : PaperConfig {
   DiscriminatorConfig discriminator;
   LossConfig loss;
   SegmenterConfig segmenter;
+  AutoencoderConfig autoencoder;
   GansegEvalConfig eval;
   SampleConfig sample;
 
@@ -142,13 +156,17 @@ struct Config : PaperConfig {
   Config();
   static std::vector<KeyRule> Rules();
 
-  bool has_gan() const { return stage != Stage::kSegmenter; }
-  bool has_segmenter() const { return stage != Stage::kGan; }
-  // The first update of the segmenter; all before it are the GAN's.
+  bool has_encoder() const { return objective != Objective::kAdversarial; }
+  bool has_gan() const { return !has_encoder() && stage != Stage::kSegmenter; }
+  bool has_segmenter() const { return !has_encoder() && stage != Stage::kGan; }
+  // The first update of the segmenter; all before it are the GAN's, and all of
+  // an auto-encoder are its own.
   int64_t FirstSegmenterStep() const;
 };
 
 GeneratorOptions ToOptions(const GeneratorConfig& config);
+// Of the whole configuration: an auto-encoder's generator has parts less.
+GeneratorOptions GeneratorOf(const Config& config);
 DiscriminatorOptions ToOptions(const DiscriminatorConfig& config,
                                int64_t image_size);
 
@@ -156,6 +174,7 @@ SEG_DECLARE_CONFIG(GeneratorConfig)
 SEG_DECLARE_CONFIG(DiscriminatorConfig)
 SEG_DECLARE_CONFIG(LossConfig)
 SEG_DECLARE_CONFIG(SegmenterConfig)
+SEG_DECLARE_CONFIG(AutoencoderConfig)
 SEG_DECLARE_CONFIG(GansegEvalConfig)
 SEG_DECLARE_CONFIG(SampleConfig)
 SEG_DECLARE_CONFIG(Config)

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "ATen/core/Tensor.h"
 #include "absl/status/status.h"
 #include "common/evaluation/measure.h"
 #include "ganseg/generator.h"
@@ -31,7 +32,8 @@ class PictureMeasure {
 using PictureMeasures = std::vector<std::unique_ptr<PictureMeasure>>;
 
 // At the end of the pass draws `samples` pictures (DrawSamples) and shows each
-// to all `measures`, which find in their order.
+// to all `measures`, which find in their order. An auto-encoder's pictures are
+// those of the first `samples` images of the pass.
 class GeneratedPictures : public Measure {
  public:
   GeneratedPictures(Model model, int64_t samples, uint64_t seed,
@@ -42,10 +44,14 @@ class GeneratedPictures : public Measure {
   absl::Status Finish(Findings* findings) override;
 
  private:
+  void Reconstruct();
+
   Model model_;
   int64_t samples_;
   uint64_t seed_;
   PictureMeasures measures_;
+  std::vector<at::Tensor> images_;  // to be reconstructed
+  int64_t reconstructed_ = 0;
 };
 
 }  // namespace ganseg

@@ -123,9 +123,11 @@ GeneratorImpl::GeneratorImpl(const GeneratorOptions& options)
     return register_module(
         name, Mlp(options.noise_size(), options.mlp_width(), layers, out));
   };
-  point_mlp_ = mlp("point_mlp", kPointLayers, 2 * points);
-  appearance_mlp_ = mlp("appearance_mlp", kCodeLayers, style);
-  background_mlp_ = mlp("background_mlp", kCodeLayers, style);
+  if (options.has_noise()) {
+    point_mlp_ = mlp("point_mlp", kPointLayers, 2 * points);
+    appearance_mlp_ = mlp("appearance_mlp", kCodeLayers, style);
+    background_mlp_ = mlp("background_mlp", kCodeLayers, style);
+  }
 
   const auto embedding = [&](const char* name, int64_t count) {
     return register_module(
@@ -144,8 +146,10 @@ GeneratorImpl::GeneratorImpl(const GeneratorOptions& options)
     }
     return blocks;
   };
-  mask_embedding_ = embedding("mask_embedding", points);
-  mask_blocks_ = spade_blocks("mask_block", MaskChannels(options));
+  if (options.has_masks()) {
+    mask_embedding_ = embedding("mask_embedding", points);
+    mask_blocks_ = spade_blocks("mask_block", MaskChannels(options));
+  }
   foreground_embedding_ = embedding("foreground_embedding", parts);
   foreground_blocks_ =
       spade_blocks("foreground_block", options.foreground_channels());
@@ -171,6 +175,7 @@ GeneratorImpl::GeneratorImpl(const GeneratorOptions& options)
 }
 
 Codes GeneratorImpl::Embed(const Latents& latents) {
+  TORCH_CHECK(options_.has_noise(), "Generator: has no networks of noise");
   Codes codes;
   codes.points =
       (point_mlp_->forward(latents.points_noise) / options_.point_divisor())
@@ -229,39 +234,64 @@ at::Tensor GeneratorImpl::Background(const Codes& codes) {
   return RunLevels(levels_, x, blocks);
 }
 
+void GeneratorImpl::CheckStyles(const Codes& codes, int64_t images) const {
+  const std::pair<const char*, const at::Tensor&> embeddings[] = {
+      {"appearance", codes.appearance}, {"background", codes.background}};
+  for (const auto& [name, value] : embeddings) {
+    TORCH_CHECK(
+        value.sizes() == at::IntArrayRef({images, options_.embedding_size()}),
+        "Generator: ", name, " must be [", images, ",",
+        options_.embedding_size(), "], got ", value.sizes());
+  }
+  TORCH_CHECK(codes.background_position.sizes() == at::IntArrayRef({images, 2}),
+              "Generator: background_position must be [", images, ",2], got ",
+              codes.background_position.sizes());
+}
+
 Generated GeneratorImpl::Render(const Codes& codes) {
   const int64_t parts = options_.parts();
+  TORCH_CHECK(options_.has_masks(), "Generator: has no blocks of masks");
   TORCH_CHECK(codes.points.dim() == 3 &&
                   codes.points.size(1) == parts * options_.points_per_part() &&
                   codes.points.size(2) == 2,
               "Generator: points must be [N,", parts, "*",
               options_.points_per_part(), ",2], got ", codes.points.sizes());
-  const int64_t n = codes.points.size(0);
-  const std::pair<const char*, const at::Tensor&> embeddings[] = {
-      {"appearance", codes.appearance}, {"background", codes.background}};
-  for (const auto& [name, value] : embeddings) {
-    TORCH_CHECK(
-        value.sizes() == at::IntArrayRef({n, options_.embedding_size()}),
-        "Generator: ", name, " must be [", n, ",", options_.embedding_size(),
-        "], got ", value.sizes());
-  }
-  TORCH_CHECK(codes.background_position.sizes() == at::IntArrayRef({n, 2}),
-              "Generator: background_position must be [", n, ",2], got ",
-              codes.background_position.sizes());
-
+  CheckStyles(codes, codes.points.size(0));
   Generated out;
   out.points = codes.points;
   out.centres = PartCentres(codes.points, parts);
   out.scales = PartScales(options_.heatmap(), options_.fixed_sigma(),
                           codes.points, parts);
   out.part_embeddings = part_embedding_ * codes.appearance.unsqueeze(1);
-  out.background_embedding = codes.background;
   out.masks = Masks(out);
+  return Draw(codes, std::move(out));
+}
+
+Generated GeneratorImpl::RenderMasks(const at::Tensor& masks,
+                                     const Codes& codes) {
+  const int64_t parts = options_.parts(), size = options_.image_size();
+  TORCH_CHECK(masks.dim() == 4 && masks.size(1) == parts + 1 &&
+                  masks.size(2) == size && masks.size(3) == size,
+              "Generator: masks must be [N,", parts + 1, ",", size, ",", size,
+              "], got ", masks.sizes());
+  CheckStyles(codes, masks.size(0));
+  Generated out;
+  out.masks = masks;
+  out.centres = MaskCentres(masks.narrow(1, 0, parts), Axis({size, 0, 0}));
+  out.points = out.centres;
+  out.scales =
+      at::zeros({masks.size(0), parts}, masks.options().requires_grad(false));
+  out.part_embeddings = part_embedding_ * codes.appearance.unsqueeze(1);
+  return Draw(codes, std::move(out));
+}
+
+Generated GeneratorImpl::Draw(const Codes& codes, Generated out) {
+  out.background_embedding = codes.background;
   out.foreground = Foreground(out);
   out.background = Background(codes);
   // (1 - m) f + m b.
-  at::Tensor y =
-      at::lerp(out.foreground, out.background, out.masks.narrow(1, parts, 1));
+  at::Tensor y = at::lerp(out.foreground, out.background,
+                          out.masks.narrow(1, options_.parts(), 1));
   at::leaky_relu_(y, kLeakySlope);
   if (head1_.is_empty()) {
     y = head0_->forward(y);

@@ -92,7 +92,8 @@ class PositionalEmbeddingImpl : public torch::nn::Module {
 };
 TORCH_MODULE(PositionalEmbedding);
 
-// Throws c10::Error where CheckOptions objects. In training mode batch norms
+// Throws c10::Error where CheckOptions objects, and for a call of what its
+// options leave out. In training mode batch norms
 // use, and count, the batch's own statistics. Modules "point_mlp",
 // "appearance_mlp", "background_mlp"; "mask_embedding", "mask_block0", ..., and
 // likewise "foreground_" and "background_"; "head0" and with kConv3x3 "head1".
@@ -104,6 +105,10 @@ class GeneratorImpl : public torch::nn::Module {
 
   Codes Embed(const Latents& latents);
   Generated Render(const Codes& codes);
+  // The same with masks that are given, [N,K+1,H,W] as in Generated; no look at
+  // codes.points. A part's centre is its mask's; it stands for its points, and
+  // scales are 0.
+  Generated RenderMasks(const at::Tensor& masks, const Codes& codes);
   Generated forward(const Latents& latents) { return Render(Embed(latents)); }
 
   const GeneratorOptions& options() const { return options_; }
@@ -113,6 +118,9 @@ class GeneratorImpl : public torch::nn::Module {
   at::Tensor Foreground(const Generated& parts);
   at::Tensor Background(const Codes& codes);
   at::Tensor Axis(const Level& level) const;
+  void CheckStyles(const Codes& codes, int64_t images) const;
+  // What is left to draw of points, centres, scales and masks.
+  Generated Draw(const Codes& codes, Generated parts);
 
   GeneratorOptions options_;
   std::vector<Level> levels_;

@@ -50,6 +50,10 @@ struct GeneratorOptions {
   TORCH_ARG(bool, background_vertical_fixed) = false;
   // points = tanh(MLP / this) (authors' code).
   TORCH_ARG(double, point_divisor) = 20;
+  // Without them a generator has no networks of noise, and is given codes
+  // (Render); or no mask blocks either, and is given masks (RenderMasks).
+  TORCH_ARG(bool, has_noise) = true;
+  TORCH_ARG(bool, has_masks) = true;
 
  public:
   int64_t image_size() const { return block_sizes_.back(); }

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/backbones/unet.h"
 #include "common/base/status_macros.h"
 
 namespace seg {
@@ -22,6 +23,16 @@ DeepLabV3Options SegmenterOptions(const SegmenterConfig& config,
       .rates(config.rates)
       .channels(config.channels)
       .dropout(config.dropout);
+}
+
+EncoderOptions EncoderOf(const Config& config) {
+  EncoderOptions options;
+  options.widths(config.autoencoder.widths)
+      .backbone(config.autoencoder.backbone);
+  if (config.objective == Objective::kAutoencoderB) {
+    options.masks(SegmenterOptions(config.segmenter, config.generator.parts));
+  }
+  return options;
 }
 
 absl::Status CheckStride(const SegmenterConfig& config) {
@@ -52,8 +63,7 @@ at::Tensor FromColours(const at::Tensor& colours) {
 }
 
 ModelImpl::ModelImpl(const Config& config) {
-  generator_ =
-      register_module("generator", Generator(ToOptions(config.generator)));
+  generator_ = register_module("generator", Generator(GeneratorOf(config)));
   if (config.has_gan()) {
     discriminator_ = register_module(
         "discriminator",
@@ -64,6 +74,10 @@ ModelImpl::ModelImpl(const Config& config) {
         "segmenter", DeepLabV3(SegmenterOptions(config.segmenter, parts())));
     segmenter_updates_ = register_buffer(
         "segmenter_updates", at::zeros({}, at::TensorOptions(at::kLong)));
+  }
+  if (config.has_encoder()) {
+    encoder_ = register_module(
+        "encoder", Encoder(EncoderOf(config), generator_->options()));
   }
 }
 
@@ -82,7 +96,18 @@ LabelledImages ModelImpl::Sample(int64_t count) {
   return {ToColours(generated.images), PartLabels(generated.masks)};
 }
 
+Generated ModelImpl::Reconstruct(const at::Tensor& images) {
+  return encoder_->Reconstruct(generator_, images);
+}
+
 at::Tensor ModelImpl::Segment(const at::Tensor& images) {
+  if (has_encoder()) {
+    const int64_t size = image_size();
+    const at::Tensor masks = Reconstruct(ResizeTo(images, size, size)).masks;
+    return ResizeTo(
+        at::cat({masks.narrow(1, parts(), 1), masks.narrow(1, 0, parts())}, 1),
+        images.size(2), images.size(3));
+  }
   if (segmenter_updates() == 0) {
     at::Tensor background =
         at::zeros({images.size(0), parts() + 1, images.size(2), images.size(3)},
@@ -94,13 +119,22 @@ at::Tensor ModelImpl::Segment(const at::Tensor& images) {
 }
 
 absl::Status CheckNetworks(const Config& config) {
+  if (config.has_encoder() && config.stage == Stage::kSegmenter) {
+    return absl::InvalidArgumentError(
+        "stage: segmenter learns from a GAN; an auto-encoder finds parts "
+        "itself, set objective=adversarial or stage=all");
+  }
+  if (config.autoencoder.widths.empty()) {
+    return absl::InvalidArgumentError(
+        "autoencoder.widths: expected a width for each level, got none");
+  }
   const GeneratorOptions generator = ToOptions(config.generator);
   SEG_RETURN_IF_ERROR(CheckOptions(generator));
   if (config.has_gan()) {
     SEG_RETURN_IF_ERROR(
         CheckOptions(ToOptions(config.discriminator, generator.image_size())));
   }
-  if (config.has_segmenter()) {
+  if (config.has_segmenter() || config.objective == Objective::kAutoencoderB) {
     SEG_RETURN_IF_ERROR(CheckStride(config.segmenter));
   }
   return absl::OkStatus();

@@ -11,6 +11,7 @@
 #include "common/backbones/deeplab_v3.h"
 #include "ganseg/config.h"
 #include "ganseg/discriminator.h"
+#include "ganseg/encoder.h"
 #include "ganseg/generator.h"
 #include "torch/nn/module.h"
 #include "torch/nn/pimpl.h"
@@ -32,7 +33,8 @@ at::Tensor ToColours(const at::Tensor& images);
 at::Tensor FromColours(const at::Tensor& colours);
 
 // Modules "generator"; "discriminator" unless the run trains the segmenter
-// alone; "segmenter" unless it trains the GAN alone.
+// alone; "segmenter" unless it trains the GAN alone. An auto-encoder has
+// "generator" and "encoder".
 class ModelImpl : public torch::nn::Module {
  public:
   // Throws c10::Error for options that a network refuses.
@@ -41,7 +43,12 @@ class ModelImpl : public torch::nn::Module {
   Generator& generator() { return generator_; }
   Discriminator& discriminator() { return discriminator_; }
   DeepLabV3& segmenter() { return segmenter_; }
+  Encoder& encoder() { return encoder_; }
   bool has_segmenter() const { return !segmenter_.is_empty(); }
+  bool has_encoder() const { return !encoder_.is_empty(); }
+  // Whether Segment finds parts: by an encoder, or a segmenter that was
+  // trained.
+  bool segments() const { return has_encoder() || segmenter_updates() > 0; }
 
   // Updates of the segmenter so far; kept in the checkpoint.
   int64_t segmenter_updates() const;
@@ -51,8 +58,13 @@ class ModelImpl : public torch::nn::Module {
   // generator is used in the mode it is in.
   LabelledImages Sample(int64_t count);
 
+  // An auto-encoder's picture of photographs [N,3,S,S], 0..255, S the image
+  // size.
+  Generated Reconstruct(const at::Tensor& images);
+
   // Class probabilities [N,K+1,H,W] (0 is the background) of photographs
-  // [N,3,H,W], 0..255. A segmenter that was never trained says background.
+  // [N,3,H,W], 0..255. A segmenter that was never trained says background; an
+  // encoder sees them at the generator's size.
   at::Tensor Segment(const at::Tensor& images);
 
   int64_t parts() const { return generator_->options().parts(); }
@@ -63,6 +75,7 @@ class ModelImpl : public torch::nn::Module {
   Generator generator_{nullptr};
   Discriminator discriminator_{nullptr};
   DeepLabV3 segmenter_{nullptr};
+  Encoder encoder_{nullptr};
   at::Tensor segmenter_updates_;  // int64 scalar, a buffer
 };
 TORCH_MODULE(Model);

@@ -103,7 +103,13 @@ absl::Status Paper::Check(const Config& config, const DatasetInfo& info,
         OpenFeatures(config.eval.inception, c10::kCPU).status());
   }
   if (command == Command::kTrain) return CheckTraining(config, info, args);
-  if (command == Command::kPredict && !config.has_segmenter()) {
+  if (config.has_encoder() && command.name == "sample") {
+    return absl::InvalidArgumentError(
+        "this run's generator is an auto-encoder's: it draws photographs "
+        "again, and nothing from noise");
+  }
+  if (command == Command::kPredict && !config.has_segmenter() &&
+      !config.has_encoder()) {
     return absl::InvalidArgumentError(
         "this run trained the GAN alone; train stage=segmenter with "
         "--init_from=RUN on its configuration, and predict with that");
@@ -113,7 +119,7 @@ absl::Status Paper::Check(const Config& config, const DatasetInfo& info,
 
 absl::Status Paper::Predicting(Restored<Paper>& restored,
                                PredictOptions* /*options*/) {
-  if (restored.models[0]->segmenter_updates() > 0) return absl::OkStatus();
+  if (restored.models[0]->segments()) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
       "the segmenter of ", restored.run.ref.checkpoint,
       " has not been trained; raise train.steps above gan_steps and go on with "
@@ -127,6 +133,10 @@ absl::StatusOr<Model> Paper::Build(const Config& config,
 }
 
 absl::Status Paper::LoadPretrained(const Config& config, Model& model) {
+  if (config.objective == Objective::kAutoencoderB) {
+    return seg::LoadPretrained(config.segmenter.weights,
+                               &model->encoder()->masks());
+  }
   if (!config.has_segmenter()) return absl::OkStatus();
   return seg::LoadPretrained(config.segmenter.weights, &model->segmenter());
 }
@@ -165,11 +175,11 @@ void Paper::TakeSplits(const Config& config, System& system,
 Measures Paper::MakeMeasures(const Config& config, System& system,
                              const DatasetInfo& info, Moment moment) {
   Measures measures;
-  if (system.model()->segmenter_updates() > 0 && info.has_masks) {
+  if (system.model()->segments() && info.has_masks) {
     measures.push_back(std::make_unique<PartAgreement>(info, system.Names()));
   }
-  if (system.model()->segmenter_updates() > 0 &&
-      moment != Moment::kValidation && HasLandmarks(config, info)) {
+  if (system.model()->segments() && moment != Moment::kValidation &&
+      HasLandmarks(config, info)) {
     LandmarkErrorOptions landmarks;
     landmarks.first = config.eval.eyes[0];
     landmarks.second = config.eval.eyes[1];

@@ -23,11 +23,14 @@
 namespace seg {
 namespace ganseg {
 
-// The segmenter in use; its measures look at the generator too.
+// The segmenter, or an auto-encoder's encoder, in use; its measures look at the
+// generator too.
 class System : public Predictor {
  public:
   explicit System(Model model) : model_(std::move(model)) {}
-  std::vector<std::string> Names() const override { return {"segmenter"}; }
+  std::vector<std::string> Names() const override {
+    return {model_->has_encoder() ? "encoder" : "segmenter"};
+  }
   Prediction Predict(const Batch& batch) override {
     return {{model_->Segment(batch.images)}, {}};
   }

@@ -1,5 +1,6 @@
 // Runs of several stages, and what one takes of another.
 #include <ATen/ATen.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -7,15 +8,21 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "common/app/restore.h"
 #include "common/app/train.h"
+#include "common/io/json_lines.h"
 #include "common/io/tensor_map.h"
 #include "common/testing/status_matchers.h"
+#include "common/testing/train_and_evaluate.h"
 #include "common/training/checkpoint.h"
 #include "ganseg/paper.h"
+#include "nlohmann/json.hpp"
 
 namespace seg {
 namespace ganseg {
 namespace {
+
+using ::testing::HasSubstr;
 
 class StagesTest : public testing::Test {
  protected:
@@ -92,6 +99,64 @@ TEST_F(StagesTest, ASegmenterAloneStartsAnew) {
     ++of_generator;
   }
   EXPECT_GT(of_generator, 10);
+}
+
+TEST_F(StagesTest, AutoencodersLearnResumeAndSegment) {
+  for (const std::string kind : {"autoencoder_a", "autoencoder_b"}) {
+    const std::vector<std::string> small = {
+        "objective=" + kind,         "autoencoder.widths=[4,8]",
+        "autoencoder.backbone=tiny", "train.batch_size=4",
+        "data.augment.flip=false",   "train.optimizer.lr=0.01",
+        "train.log_every=1"};
+    const auto with = [&](const std::string& steps) {
+      std::vector<std::string> overrides = small;
+      overrides.push_back("train.steps=" + steps);
+      return overrides;
+    };
+    Train(Args(kind, with("60")));
+    // The loss falls on four pictures.
+    ASSERT_OK_AND_ASSIGN(const std::vector<nlohmann::json> records,
+                         ReadJsonLines(root_ + "/" + kind + "/metrics.jsonl"));
+    std::vector<double> losses;
+    for (const nlohmann::json& record : records) {
+      if (record.contains("train")) {
+        losses.push_back(record["train"]["reconstruction"]);
+      }
+    }
+    ASSERT_EQ(losses.size(), 60u);
+    EXPECT_LT(losses.back(), 0.5 * losses.front()) << kind;
+    // A resumed run ends with the bits of one that was not interrupted.
+    Train(Args(kind + "_parts", with("2")));
+    MainArgs rest = Args(kind + "_parts", with("4"));
+    rest.resume = true;
+    Train(rest);
+    Train(Args(kind + "_whole", with("4")));
+    const TensorMap whole = End(kind + "_whole");
+    const TensorMap parts = End(kind + "_parts");
+    ASSERT_EQ(parts.size(), whole.size());
+    for (const auto& [name, tensor] : whole) {
+      EXPECT_TRUE(at::equal(parts.at(name), tensor)) << name;
+    }
+    // Eval finds what it finds of a GAN with a segmenter.
+    MainArgs args;
+    args.paper = Paper::kName;
+    args.device = "cpu";
+    args.checkpoint = root_ + "/" + kind;
+    ASSERT_OK_AND_ASSIGN(Restored<Paper> restored,
+                         Restore<Paper>(args, Command::kEval));
+    ASSERT_OK_AND_ASSIGN(const Findings findings, EvaluateOn(restored, "test"));
+    for (const char* name : {"foreground_iou", "part_usage", "generated_iou",
+                             "disc_foreground_iou", "concentration"}) {
+      EXPECT_EQ(findings.scalars.count(name), 1u) << kind << " " << name;
+    }
+    EXPECT_THAT(ToText(findings), HasSubstr("\nencoder "));
+    EXPECT_THAT(ToText(findings), HasSubstr("\n2 generated pictures"));
+    // It draws nothing from noise.
+    constexpr Command kSample = {"sample", kRunFlag | kOutFlag, "samples"};
+    EXPECT_THAT(Restore<Paper>(args, kSample).status(),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         HasSubstr("nothing from noise")));
+  }
 }
 
 }  // namespace

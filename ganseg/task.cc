@@ -20,6 +20,7 @@ namespace {
 constexpr char kDiscriminator[] = "discriminator";
 constexpr char kGenerator[] = "generator";
 constexpr char kSegmenter[] = "segmenter";
+constexpr char kAutoencoder[] = "autoencoder";
 
 // Bounds of section 13 of the fact sheet (ours, not the paper's), seen this
 // many times in a row.
@@ -75,6 +76,12 @@ GansegTask::GansegTask(const Config& config, Model model)
     generator.end_step = boundary;
     phases_.push_back(std::move(generator));
   }
+  if (config_.has_encoder()) {
+    Phase autoencoder;
+    autoencoder.name = kAutoencoder;
+    autoencoder.groups = {{"all", model_->parameters()}};
+    phases_.push_back(std::move(autoencoder));
+  }
   if (config_.has_segmenter()) {
     Phase segmenter;
     segmenter.name = kSegmenter;
@@ -129,6 +136,7 @@ StepLoss GansegTask::Loss(int64_t phase, const Batch& batch, int64_t step) {
               " (rows x columns), the generator's ", size, " x ", size,
               "; set data.resize_height and data.resize_width to ", size,
               " (or data.synthetic.height and .width)");
+  if (name == kAutoencoder) return LossOfAutoencoder(batch, step);
   return name == kDiscriminator ? LossOfDiscriminator(batch, step)
                                 : LossOfGenerator(batch, step);
 }
@@ -165,7 +173,6 @@ StepLoss GansegTask::LossOfDiscriminator(const Batch& batch, int64_t step) {
 }
 
 StepLoss GansegTask::LossOfGenerator(const Batch& batch, int64_t step) {
-  const LossConfig& loss = config_.loss;
   Generator& generator = model_->generator();
   const Generated generated = generator->forward(SampleLatents(
       batch.images.size(0), generator->options(), model_->device()));
@@ -176,22 +183,42 @@ StepLoss GansegTask::LossOfGenerator(const Batch& batch, int64_t step) {
         GeneratorLoss(model_->discriminator()->forward(generated.images));
   }
   result.logged.emplace_back("adversarial", result.loss.detach());
-  if (step % loss.shape_every == 0 &&
-      (loss.concentration > 0 || loss.area > 0)) {
-    const at::Tensor concentration =
-        Concentration(generated.masks, generated.centres);
-    const at::Tensor area = Area(generated.masks, generated.points);
-    result.loss =
-        result.loss + loss.concentration * concentration + loss.area * area;
-    result.logged.emplace_back("concentration", concentration.detach());
-    result.logged.emplace_back("area", area.detach());
-  }
+  AddShapeTerms(generated, step, &result);
   if (step % kAlarmEvery == 0) {
     for (auto& scalar : AlarmScalars(generated)) {
       result.logged.push_back(std::move(scalar));
     }
   }
   return result;
+}
+
+StepLoss GansegTask::LossOfAutoencoder(const Batch& batch, int64_t step) {
+  const Generated again = model_->Reconstruct(batch.images);
+  StepLoss result;
+  result.loss = at::mse_loss(again.images, FromColours(batch.images));
+  result.logged.emplace_back("reconstruction", result.loss.detach());
+  AddShapeTerms(again, step, &result);
+  return result;
+}
+
+void GansegTask::AddShapeTerms(const Generated& generated, int64_t step,
+                               StepLoss* result) const {
+  const LossConfig& loss = config_.loss;
+  if (step % loss.shape_every != 0 ||
+      (loss.concentration == 0 && loss.area == 0)) {
+    return;
+  }
+  const at::Tensor concentration =
+      Concentration(generated.masks, generated.centres);
+  result->logged.emplace_back("concentration", concentration.detach());
+  if (config_.objective == Objective::kAutoencoderB) {  // no points: no area
+    result->loss = result->loss + loss.concentration * concentration;
+    return;
+  }
+  const at::Tensor area = Area(generated.masks, generated.points);
+  result->loss =
+      result->loss + loss.concentration * concentration + loss.area * area;
+  result->logged.emplace_back("area", area.detach());
 }
 
 StepLoss GansegTask::LossOfSegmenter() {

@@ -14,10 +14,11 @@
 namespace seg {
 namespace ganseg {
 
-// Phases "discriminator" and "generator" in the first FirstSegmenterStep()
-// updates, "segmenter" in the rest. Batches are photographs; the segmenter's
-// phase makes its own. Noise comes from LibTorch's default generator, which the
-// Trainer seeds by (seed, step), and is fresh in each phase.
+// An auto-encoder has one phase, "autoencoder". Else phases "discriminator" and
+// "generator" in the first FirstSegmenterStep() updates, "segmenter" in the
+// rest. Batches are photographs; the segmenter's phase makes its own. Noise
+// comes from LibTorch's default generator, which the Trainer seeds by (seed,
+// step), and is fresh in each phase.
 class GansegTask : public Task {
  public:
   GansegTask(const Config& config, Model model);
@@ -37,6 +38,10 @@ class GansegTask : public Task {
   StepLoss LossOfDiscriminator(const Batch& batch, int64_t step);
   StepLoss LossOfGenerator(const Batch& batch, int64_t step);
   StepLoss LossOfSegmenter();
+  StepLoss LossOfAutoencoder(const Batch& batch, int64_t step);
+  // Adds concentration and area where they are due.
+  void AddShapeTerms(const Generated& generated, int64_t step,
+                     StepLoss* result) const;
 
   Config config_;
   Model model_;
