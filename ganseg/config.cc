@@ -43,8 +43,8 @@ SEG_DEFINE_CONFIG(GansegEvalConfig, classes, samples, seed, rule, frechet,
                   inception, tsne, eyes, landmark_split, landmark_frame)
 SEG_DEFINE_CONFIG(SampleConfig, rows, columns, move_part, swap, spread)
 SEG_DEFINE_CONFIG(Config, SEG_PAPER_KEYS, stage, objective, gan_steps,
-                  generator, discriminator, loss, segmenter, autoencoder, eval,
-                  sample)
+                  generator, generator_ema, discriminator, loss, segmenter,
+                  autoencoder, eval, sample)
 
 SegmenterConfig::SegmenterConfig() {
   optimizer.type = OptimizerType::kAdam;
@@ -86,6 +86,7 @@ std::vector<KeyRule> Config::Rules() {
       {"generator.fixed_sigma", 0, 4},
       OneOf<HeadType>("generator.head"),
       {"generator.point_divisor", 1e-3, 1e6},
+      {"generator_ema", 0, 0.999999},
       {"discriminator.channels", 1, 65536},
       {"discriminator.fc_width", 1, 65536},
       {"discriminator.lr", 1e-6, 1e6},

@@ -145,6 +145,10 @@ struct Config : PaperConfig {
   // segmenter's.
   int64_t gan_steps = 30000;
   GeneratorConfig generator;
+  // > 0: pictures are drawn, learned from and judged by a running average of
+  // the generator's weights with this decay (0.99: over about 100 updates;
+  // ModelImpl::AverageGenerator). Not of the paper. 0: the weights as they are.
+  double generator_ema = 0;
   DiscriminatorConfig discriminator;
   LossConfig loss;
   SegmenterConfig segmenter;

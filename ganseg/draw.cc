@@ -33,7 +33,7 @@ void DrawSamples(Model& model, int64_t samples, uint64_t seed,
                  const std::function<void(const Generated& batch)>& use) {
   const at::NoGradGuard no_grad;
   const Seeded seeded(model->device(), seed);
-  Generator& generator = model->generator();
+  Generator& generator = model->sampler();
   for (int64_t done = 0; done < samples; done += kBatch) {
     use(generator->forward(SampleLatents(std::min(kBatch, samples - done),
                                          generator->options(),

@@ -12,8 +12,9 @@ namespace seg {
 namespace ganseg {
 
 // Calls `use` with `samples` pictures in batches of at most 32, without
-// gradients, the generator in the mode it is in. The same pictures for the same
-// seed; the state of LibTorch's default generators is put back afterwards.
+// gradients, by the model's sampler in the mode it is in. The same pictures for
+// the same seed; the state of LibTorch's default generators is put back
+// afterwards.
 void DrawSamples(Model& model, int64_t samples, uint64_t seed,
                  const std::function<void(const Generated& batch)>& use);
 

@@ -4,6 +4,7 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -47,6 +48,35 @@ absl::Status CheckStride(const SegmenterConfig& config) {
                    config.output_stride));
 }
 
+// The tensors of `module`, themselves and not copies, as buffers of a module of
+// the same structure: they are saved and moved with it, and are no parameters.
+std::shared_ptr<torch::nn::Module> AsBuffers(torch::nn::Module& module) {
+  auto buffers = std::make_shared<torch::nn::Module>(module.name());
+  for (const auto& item : module.named_parameters(/*recurse=*/false)) {
+    at::Tensor tensor = item.value();
+    buffers->register_buffer(item.key(), tensor.set_requires_grad(false));
+  }
+  for (const auto& item : module.named_buffers(/*recurse=*/false)) {
+    buffers->register_buffer(item.key(), item.value());
+  }
+  for (const auto& item : module.named_children()) {
+    buffers->register_module(item.key(), AsBuffers(*item.value()));
+  }
+  return buffers;
+}
+
+// to = d to + (1 - d) from; counters are copied.
+void Blend(double d, const std::vector<at::Tensor>& from,
+           const std::vector<at::Tensor>& to) {
+  for (size_t i = 0; i < to.size(); ++i) {
+    if (to[i].is_floating_point()) {
+      to[i].lerp_(from[i], 1 - d);
+    } else {
+      to[i].copy_(from[i]);
+    }
+  }
+}
+
 }  // namespace
 
 at::Tensor PartLabels(const at::Tensor& masks) {
@@ -62,8 +92,14 @@ at::Tensor FromColours(const at::Tensor& colours) {
   return (colours - 127.5) / 127.5;
 }
 
-ModelImpl::ModelImpl(const Config& config) {
+ModelImpl::ModelImpl(const Config& config) : decay_(config.generator_ema) {
   generator_ = register_module("generator", Generator(GeneratorOf(config)));
+  if (decay_ > 0) {
+    average_ = Generator(generator_->options());
+    average_->eval();
+    register_module("generator_ema", AsBuffers(*average_));
+    AverageGenerator(0);
+  }
   if (config.has_gan()) {
     discriminator_ = register_module(
         "discriminator",
@@ -89,10 +125,19 @@ void ModelImpl::CountSegmenterUpdate() { segmenter_updates_.add_(1); }
 
 c10::Device ModelImpl::device() const { return parameters()[0].device(); }
 
+void ModelImpl::AverageGenerator(int64_t step) {
+  if (average_.is_empty()) return;
+  const at::NoGradGuard no_grad;
+  const double t = static_cast<double>(step);
+  const double d = step == 0 ? 0 : std::min(decay_, (1 + t) / (10 + t));
+  Blend(d, generator_->parameters(), average_->parameters());
+  Blend(d, generator_->buffers(), average_->buffers());
+}
+
 LabelledImages ModelImpl::Sample(int64_t count) {
   const at::NoGradGuard no_grad;
-  const Generated generated = generator_->forward(
-      SampleLatents(count, generator_->options(), device()));
+  const Generated generated =
+      sampler()->forward(SampleLatents(count, generator_->options(), device()));
   return {ToColours(generated.images), PartLabels(generated.masks)};
 }
 
@@ -123,6 +168,11 @@ absl::Status CheckNetworks(const Config& config) {
     return absl::InvalidArgumentError(
         "stage: segmenter learns from a GAN; an auto-encoder finds parts "
         "itself, set objective=adversarial or stage=all");
+  }
+  if (config.has_encoder() && config.generator_ema > 0) {
+    return absl::InvalidArgumentError(
+        "generator_ema: is of a GAN's generator; set it to 0 for an "
+        "auto-encoder");
   }
   if (config.autoencoder.widths.empty()) {
     return absl::InvalidArgumentError(

@@ -34,13 +34,18 @@ at::Tensor FromColours(const at::Tensor& colours);
 
 // Modules "generator"; "discriminator" unless the run trains the segmenter
 // alone; "segmenter" unless it trains the GAN alone. An auto-encoder has
-// "generator" and "encoder".
+// "generator" and "encoder". The running average of the generator's weights,
+// where the configuration wants one, is the buffers below "generator_ema", with
+// the names of the generator's tensors.
 class ModelImpl : public torch::nn::Module {
  public:
   // Throws c10::Error for options that a network refuses.
   explicit ModelImpl(const Config& config);
 
   Generator& generator() { return generator_; }
+  // The generator that draws: the average where there is one, which is in eval
+  // mode always.
+  Generator& sampler() { return average_.is_empty() ? generator_ : average_; }
   Discriminator& discriminator() { return discriminator_; }
   DeepLabV3& segmenter() { return segmenter_; }
   Encoder& encoder() { return encoder_; }
@@ -54,8 +59,13 @@ class ModelImpl : public torch::nn::Module {
   int64_t segmenter_updates() const;
   void CountSegmenterUpdate();
 
-  // A batch from noise of LibTorch's default generator, without gradients. The
-  // generator is used in the mode it is in.
+  // Takes the weights (and running statistics) of the generator into their
+  // average, where there is one: average = d average + (1 - d) generator with
+  // d = min(decay, (1 + step) / (10 + step)), and 0 at step 0. Once an update.
+  void AverageGenerator(int64_t step);
+
+  // A batch of the sampler from noise of LibTorch's default generator, without
+  // gradients, in the mode that it is in.
   LabelledImages Sample(int64_t count);
 
   // An auto-encoder's picture of photographs [N,3,S,S], 0..255, S the image
@@ -73,6 +83,9 @@ class ModelImpl : public torch::nn::Module {
 
  private:
   Generator generator_{nullptr};
+  // No submodule: its parameters are buffers of the model.
+  Generator average_{nullptr};
+  double decay_;
   Discriminator discriminator_{nullptr};
   DeepLabV3 segmenter_{nullptr};
   Encoder encoder_{nullptr};

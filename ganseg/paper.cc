@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/backbones/image_features.h"
@@ -38,20 +39,25 @@ absl::Status CheckGenerator(const Config& config, const std::string& path) {
   SEG_ASSIGN_OR_RETURN(const TensorMap tensors,
                        ReadCheckpointModel(run.checkpoint));
   const Generator generator(ToOptions(config.generator));
-  for (const auto& [name, own] : StateDict(*generator)) {
-    const auto found = tensors.find("generator." + name);
-    if (found != tensors.end() && found->second.sizes() == own.sizes()) {
-      continue;
+  std::vector<std::string> prefixes = {"generator."};
+  if (config.generator_ema > 0) prefixes.push_back("generator_ema.");
+  for (const std::string& prefix : prefixes) {
+    for (const auto& [name, own] : StateDict(*generator)) {
+      const auto found = tensors.find(prefix + name);
+      if (found != tensors.end() && found->second.sizes() == own.sizes()) {
+        continue;
+      }
+      return absl::InvalidArgumentError(absl::StrCat(
+          "--init_from: ", run.checkpoint, " has another generator: ", prefix,
+          name,
+          found == tensors.end()
+              ? std::string(" is missing")
+              : absl::StrCat(" is [", absl::StrJoin(found->second.sizes(), ","),
+                             "], by this configuration [",
+                             absl::StrJoin(own.sizes(), ","), "]"),
+          "; take the generator section of that run's config.yaml, and its "
+          "generator_ema"));
     }
-    return absl::InvalidArgumentError(absl::StrCat(
-        "--init_from: ", run.checkpoint, " has another generator: generator.",
-        name,
-        found == tensors.end()
-            ? std::string(" is missing")
-            : absl::StrCat(" is [", absl::StrJoin(found->second.sizes(), ","),
-                           "], by this configuration [",
-                           absl::StrJoin(own.sizes(), ","), "]"),
-        "; take the generator section of that run's config.yaml"));
   }
   return absl::OkStatus();
 }
@@ -151,6 +157,10 @@ std::optional<DatasetInfo> Paper::OutputClasses(const Config& config,
   }
   parts.palette = VocPalette(config.generator.parts + 1);
   return parts;
+}
+
+bool Paper::MayDiffer(const std::string& name, bool missing) {
+  return !missing && absl::StartsWith(name, "generator_ema.");
 }
 
 std::unique_ptr<Task> Paper::MakeTask(const Config& config, Model model,

@@ -60,6 +60,9 @@ struct Paper : PaperDefaults<Config, Model, System> {
   static absl::Status LoadPretrained(const Config& config, Model& model);
   static std::optional<DatasetInfo> OutputClasses(const Config& config,
                                                   const DatasetInfo& data);
+  // A run with an average of its generator is judged without it by
+  // generator_ema=0.
+  static bool MayDiffer(const std::string& name, bool missing);
   static std::unique_ptr<Task> MakeTask(const Config& config, Model model,
                                         const DatasetInfo& info);
   static std::unique_ptr<System> MakeSystem(const Config& config,

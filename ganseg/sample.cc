@@ -20,7 +20,7 @@ constexpr Command kSample = {"sample", kRunFlag | kOutFlag, "samples"};
 absl::Status DrawSamples(const MainArgs& args, Restored<Paper>& restored) {
   const at::NoGradGuard no_grad;
   const SampleConfig& config = restored.config.sample;
-  Generator& generator = restored.models[0]->generator();
+  Generator& generator = restored.models[0]->sampler();
   absl::StatusOr<Codes> codes = SampleCodes(config, generator);
   if (!codes.ok()) return UsageError(codes.status());
   const Generated generated = generator->Render(*codes);

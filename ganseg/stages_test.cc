@@ -101,6 +101,43 @@ TEST_F(StagesTest, ASegmenterAloneStartsAnew) {
   EXPECT_GT(of_generator, 10);
 }
 
+TEST_F(StagesTest, TheAverageOfTheGeneratorIsKept) {
+  const std::string ema = "generator_ema=0.9";
+  Train(Args("whole", {ema, "train.steps=4"}));
+  Train(Args("parts", {ema, "train.steps=1"}));
+  MainArgs rest = Args("parts", {ema, "train.steps=4"});
+  rest.resume = true;
+  Train(rest);
+  const TensorMap whole = End("whole"), parts = End("parts");
+  ASSERT_EQ(whole.size(), parts.size());
+  int64_t averages = 0;
+  for (const auto& [name, tensor] : whole) {
+    EXPECT_TRUE(at::equal(parts.at(name), tensor)) << name;
+    averages += absl::StartsWith(name, "generator_ema.");
+  }
+  EXPECT_GT(averages, 10);
+  // A segmenter learns from it where its own configuration says so.
+  MainArgs args = Args("segmenter", {ema, "stage=segmenter", "train.steps=1"});
+  args.init_from = root_ + "/whole";
+  Train(args);
+  const TensorMap end = End("segmenter");
+  EXPECT_TRUE(at::equal(end.at("generator_ema.part_embedding"),
+                        whole.at("generator_ema.part_embedding")));
+  Train(Args("plain", {"train.steps=2"}));
+  args.work_dir = root_ + "/other";
+  args.init_from = root_ + "/plain";
+  EXPECT_THAT(RunTrain<Paper>(args),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("is missing; take the generator section")));
+  // It can be left aside.
+  MainArgs eval;
+  eval.paper = Paper::kName;
+  eval.device = "cpu";
+  eval.checkpoint = root_ + "/whole";
+  eval.overrides = {"generator_ema=0"};
+  EXPECT_OK(Restore<Paper>(eval, Command::kEval).status());
+}
+
 TEST_F(StagesTest, AutoencodersLearnResumeAndSegment) {
   for (const std::string kind : {"autoencoder_a", "autoencoder_b"}) {
     const std::vector<std::string> small = {

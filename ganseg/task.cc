@@ -142,6 +142,7 @@ StepLoss GansegTask::Loss(int64_t phase, const Batch& batch, int64_t step) {
 }
 
 StepLoss GansegTask::LossOfDiscriminator(const Batch& batch, int64_t step) {
+  model_->AverageGenerator(step);  // as the last update left it
   const LossConfig& loss = config_.loss;
   const bool penalized =
       loss.gradient_penalty > 0 && step % loss.gradient_penalty_every == 0;

@@ -187,6 +187,78 @@ TEST(GansegTask, SegmenterLearnsFromAFrozenGenerator) {
   }
 }
 
+std::vector<at::Tensor> Copies(const std::vector<at::Tensor>& tensors) {
+  std::vector<at::Tensor> copies;
+  for (const at::Tensor& x : tensors) copies.push_back(x.detach().clone());
+  return copies;
+}
+
+TEST(GeneratorAverage, OffWithoutItsKey) {
+  Model model(TinyConfig());
+  EXPECT_EQ(model->sampler().ptr(), model->generator().ptr());
+  for (const auto& item : model->named_buffers()) {
+    EXPECT_EQ(item.key().find("generator_ema"), std::string::npos);
+  }
+}
+
+TEST(GeneratorAverage, FollowsTheWeights) {
+  torch::manual_seed(1);
+  Config config = TinyConfig();
+  const size_t parameters = Model(config)->parameters().size();
+  config.generator_ema = 0.5;
+  Model model(config);
+  EXPECT_EQ(model->parameters().size(), parameters);
+  ASSERT_TRUE(model->named_buffers().contains("generator_ema.part_embedding"));
+  GansegTask task(config, model);
+  const auto update = [&](int64_t step) {
+    task.SetTraining(step);
+    task.Loss(kDiscriminatorPhase, Photographs(2), step);
+  };
+  const auto push = [&] {
+    const at::NoGradGuard no_grad;
+    for (at::Tensor& p : model->generator()->parameters()) p.add_(1);
+  };
+  const std::vector<at::Tensor> start =
+      Copies(model->generator()->parameters());
+  // What the average is above the start, the same for all.
+  const auto expect = [&](double shift) {
+    const std::vector<at::Tensor> now = model->sampler()->parameters();
+    for (size_t i = 0; i < now.size(); ++i) {
+      EXPECT_FALSE(now[i].requires_grad());
+      EXPECT_LT((now[i] - start[i] - shift).abs().max().item<double>(), 1e-5);
+    }
+  };
+  push();
+  update(0);  // starts with the weights as they are
+  expect(1);
+  push();
+  update(1);  // d = 2 / 11
+  expect(1 * 2.0 / 11 + 2 * 9.0 / 11);
+  push();
+  update(100);  // d = 0.5
+  expect((1 * 2.0 / 11 + 2 * 9.0 / 11) / 2 + 1.5);
+  EXPECT_FALSE(model->sampler()->is_training());
+}
+
+TEST(GeneratorAverage, DrawsThePairs) {
+  torch::manual_seed(1);
+  Config config = TinyConfig();
+  config.generator_ema = 0.9;
+  Model model(config);
+  const auto sample = [&] {
+    torch::manual_seed(2);
+    return model->Sample(2).images;
+  };
+  const at::Tensor before = sample();
+  {
+    const at::NoGradGuard no_grad;
+    for (at::Tensor& p : model->generator()->parameters()) p.mul_(2);
+  }
+  EXPECT_TRUE(at::equal(sample(), before));
+  model->AverageGenerator(0);
+  EXPECT_FALSE(at::equal(sample(), before));
+}
+
 TEST(GansegTask, OtherSizesAreRefusedWithTheRemedy) {
   const Config config = TinyConfig();
   GansegTask task(config, Model(config));
