@@ -3,13 +3,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
+#include "common/backbones/image_features.h"
 #include "common/datasets/synthetic/generated.h"
 #include "common/evaluation/evaluate.h"
 #include "common/testing/status_matchers.h"
+#include "ganseg/frechet_score.h"
 #include "ganseg/paper.h"
 #include "ganseg/tiny_config.h"
 #include "torch/utils.h"
@@ -58,6 +62,32 @@ TEST_F(MeasuresTest, TsneOnlyWhereAskedForAndNotWhileTraining) {
     EXPECT_EQ(count(Moment::kFinal), tsne ? 2u : 1u);
     EXPECT_EQ(count(Moment::kEval), tsne ? 2u : 1u);
   }
+}
+
+// Pictures as a file holds them, in whole values, are at no distance from the
+// same as the generator gives them.
+TEST_F(MeasuresTest, TheFrechetDistanceSeesWholeValues) {
+  ASSERT_OK_AND_ASSIGN(ImageFeatures features,
+                       ImageFeatures::EfficientNetLite0(c10::kCPU));
+  const std::string name = features.distance_name();
+  FrechetScore score(std::move(features));
+  torch::manual_seed(1);
+  Generated pictures;
+  pictures.images = at::rand({4, 3, 32, 32}) * 2.02 - 1.01;  // beyond the range
+  score.AddPictures(pictures);
+  Findings findings;
+  ASSERT_OK(score.Finish(&findings));
+  EXPECT_TRUE(std::isnan(findings.scalars.at(name)));  // no images yet
+  for (int64_t i = 0; i < 4; ++i) {
+    const Sample sample;
+    Batch batch;
+    batch.images =
+        ToColours(pictures.images.narrow(0, i, 1)).round().clamp(0, 255);
+    const Prediction prediction;
+    ASSERT_OK(score.AddImage({sample, batch, prediction}));
+  }
+  ASSERT_OK(score.Finish(&findings));
+  EXPECT_LT(findings.scalars.at(name), 1e-4);
 }
 
 TEST_F(MeasuresTest, LandmarksWhereverTheDataHaveThem) {
