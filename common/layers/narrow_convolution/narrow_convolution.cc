@@ -163,13 +163,14 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> RunBackward(
 class NarrowConvolutionFunction
     : public torch::autograd::Function<NarrowConvolutionFunction> {
  public:
-  // x is channels-last.
+  // x is channels-last. own_gradients: by our kernels, else by LibTorch's.
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x,
                             const at::Tensor& weight, const at::Tensor& bias,
-                            double slope) {
+                            double slope, bool own_gradients) {
     at::Tensor y = RunForward(x, weight, bias, slope);
     context->save_for_backward({x, weight, slope == 1 ? at::Tensor() : y});
     context->saved_data["slope"] = slope;
+    context->saved_data["own_gradients"] = own_gradients;
     return y;
   }
 
@@ -181,9 +182,12 @@ class NarrowConvolutionFunction
     const bool want_x = context->needs_input_grad(0);
     const bool want_weight =
         context->needs_input_grad(1) || context->needs_input_grad(2);
+    // A graph of the gradients is made of LibTorch's operators.
+    const bool graph = c10::GradMode::is_enabled();
+    const bool own = context->saved_data["own_gradients"].toBool();
     at::Tensor x_gradient, weight_gradient, bias_gradient;
-    if (c10::GradMode::is_enabled()) {
-      at::Tensor g = gradients[0];
+    if (graph || (!own && x.numel() > 0)) {
+      at::Tensor g = graph ? gradients[0] : ChannelsLast(gradients[0]);
       if (slope != 1) {
         // The sign of y is all that matters: nothing flows back to it.
         g = at::leaky_relu_backward(g, saved[2].detach(), slope,
@@ -200,7 +204,8 @@ class NarrowConvolutionFunction
           RunBackward(x, weight, saved[2], ChannelsLast(gradients[0]), slope,
                       want_x, want_weight);
     }
-    return {x_gradient, weight_gradient, bias_gradient, at::Tensor()};
+    return {x_gradient, weight_gradient, bias_gradient, at::Tensor(),
+            at::Tensor()};
   }
 };
 
@@ -235,7 +240,8 @@ void Check(const at::Tensor& x, const at::Tensor& weight,
 at::Tensor NarrowConvolution(const at::Tensor& x, const at::Tensor& weight,
                              const at::Tensor& bias, double slope) {
   Check(x, weight, bias, slope);
-  return NarrowConvolutionFunction::apply(ChannelsLast(x), weight, bias, slope);
+  return NarrowConvolutionFunction::apply(ChannelsLast(x), weight, bias, slope,
+                                          /*own_gradients=*/true);
 }
 
 at::Tensor Convolution3x3(const at::Tensor& x, const at::Tensor& weight,
@@ -244,7 +250,12 @@ at::Tensor Convolution3x3(const at::Tensor& x, const at::Tensor& weight,
       x.is_cpu() &&
       (x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble) &&
       weight.size(0) * weight.size(1) <= kMaxChannelProducts;
-  if (ours) return NarrowConvolution(x, weight, bias, slope);
+  if (ours) {
+    Check(x, weight, bias, slope);
+    return NarrowConvolutionFunction::apply(ChannelsLast(x), weight, bias,
+                                            slope,
+                                            /*own_gradients=*/false);
+  }
   at::Tensor y = at::conv2d(x, weight, bias, /*stride=*/1, /*padding=*/1);
   return slope == 1 ? y : at::leaky_relu_(y, slope);
 }

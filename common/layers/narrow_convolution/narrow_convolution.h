@@ -10,7 +10,7 @@
 //
 // Differentiable in all three, any number of times (a graph of the gradient is
 // made of LibTorch's operators). Channels-last x is read in place, other
-// layouts are copied. Results do not depend on the number of threads.
+// layouts are copied.
 //
 // With 3 to 64 channels LibTorch's convolution (oneDNN) spends much of its time
 // on other layouts of its operands; README.md has figures.
@@ -22,13 +22,15 @@
 
 namespace seg {
 
-// Our kernels, of any number of channels; CPU only. Memory: a copy of the
-// weights, and for their gradient one for each image.
+// Our kernels, of any number of channels, for the gradients too; CPU only.
+// Memory: a copy of the weights, and for their gradient one for each image.
+// Results do not depend on the number of threads.
 at::Tensor NarrowConvolution(const at::Tensor& x, const at::Tensor& weight,
                              const at::Tensor& bias, double slope = 1);
 
-// NarrowConvolution where its forward pass is the faster one, else LibTorch's
-// operators.
+// The fastest of each: our forward pass where that is faster than LibTorch's,
+// with the gradients of LibTorch (oneDNN, whose sums over images may depend on
+// the number of threads); else LibTorch's operators altogether.
 at::Tensor Convolution3x3(const at::Tensor& x, const at::Tensor& weight,
                           const at::Tensor& bias, double slope = 1);
 

@@ -176,6 +176,51 @@ TEST(NarrowConvolutionTest, EmptyBatch) {
   EXPECT_EQ(got[3].abs().max().item<double>(), 0);
 }
 
+// Few channels to many, as many and fewer.
+TEST(Convolution3x3Test, GradientsAreRight) {
+  const std::vector<std::vector<int64_t>> sizes = {
+      {2, 8, 16, 9, 13}, {2, 8, 8, 9, 13}, {2, 16, 8, 9, 13}, {1, 3, 12, 5, 5}};
+  for (const auto& s : sizes) {
+    for (const double slope : {1.0, 0.2}) {
+      for (const at::ScalarType type : {at::kDouble, at::kFloat}) {
+        const auto inputs = Inputs(s[0], s[1], s[2], s[3], s[4], type);
+        const variable_list expected = Forward(/*plain=*/true, inputs, slope);
+        const at::Tensor y =
+            Convolution3x3(inputs[0], inputs[1], inputs[2], slope);
+        const variable_list got =
+            torch::autograd::grad({y}, inputs, {Random(y.sizes(), 9).to(type)});
+        for (size_t i = 0; i < 3; ++i) {
+          // Sums of up to 1000 products, relative to the largest.
+          EXPECT_LT(
+              MaxDifference(got[i], expected[1 + i]),
+              (type == at::kDouble ? 1e-13 : 1e-5) *
+                  std::max(1.0, expected[1 + i].abs().max().item<double>()))
+              << i << " of " << inputs[0].sizes() << " " << s[2];
+        }
+      }
+    }
+  }
+  const auto f = [](const auto& in) {
+    return Convolution3x3(in[0], in[1], in[2], 0.2);
+  };
+  const std::vector<at::Tensor> inputs = {
+      Random({2, 2, 3, 4}, 1), Random({5, 2, 3, 3}, 2), Random({5}, 3)};
+  EXPECT_TRUE(GradCheck(f, inputs));
+  EXPECT_TRUE(GradCheck(f, {Sparse(inputs[0]), Sparse(inputs[1]), inputs[2]}));
+  EXPECT_TRUE(
+      GradGradCheck([&](const auto& in) { return f(in).square(); }, inputs));
+}
+
+TEST(Convolution3x3Test, EmptyBatch) {
+  const auto inputs = Inputs(0, 3, 12, 5, 5);
+  const at::Tensor y = Convolution3x3(inputs[0], inputs[1], inputs[2], 0.2);
+  EXPECT_THAT(y.sizes(), ElementsAre(0, 12, 5, 5));
+  const auto got = torch::autograd::grad({y}, inputs, {at::zeros_like(y)});
+  EXPECT_THAT(got[0].sizes(), ElementsAre(0, 3, 5, 5));
+  EXPECT_EQ(got[1].abs().max().item<double>(), 0);
+  EXPECT_EQ(got[2].abs().max().item<double>(), 0);
+}
+
 TEST(Convolution3x3Test, ManyChannelsAreLibTorchs) {
   for (const int64_t out : {8, 700}) {
     const auto inputs = Inputs(1, 5, out, 4, 4);
