@@ -143,50 +143,6 @@ TEST_F(MeasuresTest, LandmarksAreFittedOnTheSplitForIt) {
   EXPECT_THAT(table("test"), HasSubstr(half));
 }
 
-// Grey pictures with two eyes and a nose.
-std::shared_ptr<const Dataset> Faces(const DatasetInfo& info, int64_t first,
-                                     int64_t size) {
-  return GeneratedDataset(info, "face", first, size, [](int64_t index) {
-    Sample sample;
-    sample.id = "face" + std::to_string(index);
-    sample.image = at::full({3, 32, 32}, 10 * index, at::kByte);
-    sample.points = at::tensor({8.0 + index, 9.0, 1.0,  //
-                                20.0, 10.0, 1.0,        //
-                                14.0, 16.0 + index, 1.0})
-                        .view({3, 3})
-                        .to(at::kFloat);
-    return sample;
-  });
-}
-
-TEST_F(MeasuresTest, LandmarksAreFittedOnTheSplitForIt) {
-  config_.data.landmarks = "landmarks.txt";
-  info_.name = "faces";
-  info_.class_names = {"background", "face"};
-  info_.palette.resize(2);
-  Model model(config_);
-  model->CountSegmenterUpdate();
-  model->eval();
-  const auto table = [&](const std::string& split) {
-    System system(model);
-    Paper::TakeSplits(config_, system, split, [&](const std::string& wanted) {
-      EXPECT_EQ(wanted, "val");
-      return Faces(info_, 0, 7);
-    });
-    const absl::StatusOr<Findings> findings = Evaluate(
-        *Faces(info_, 7, 5), system,
-        Paper::MakeMeasures(config_, system, info_, Moment::kEval), {});
-    EXPECT_OK(findings.status());
-    return findings.ok() ? ToText(*findings) : "";
-  };
-  const std::string half =
-      "fitted on the first 2 of these images, tested on the other 3";
-  EXPECT_THAT(table("test"), HasSubstr("fitted on 7 other images"));
-  EXPECT_THAT(table("val"), HasSubstr(half));
-  config_.eval.landmark_split = "";
-  EXPECT_THAT(table("test"), HasSubstr(half));
-}
-
 TEST_F(MeasuresTest, PartsWhereTheDataHaveMasks) {
   info_.has_masks = true;
   info_.class_names = {"background", "animal"};

@@ -86,7 +86,7 @@ TEST(SystemTest, UntrainedAndSmallImages) {
     Batch batch;
     batch.ids = {"a", "b"};
     batch.images = at::randint(256, {2, 3, size, size + 1}).to(at::kFloat);
-    const Prediction prediction = Run(*system, batch, "test");
+    const Prediction prediction = seg::Run(*system, batch, "test");
     ASSERT_EQ(prediction.labels.size(), system->Names().size());
     EXPECT_TRUE(prediction.probabilities.empty());
     for (const at::Tensor& labels : prediction.labels) {

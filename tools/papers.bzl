@@ -4,5 +4,6 @@ PAPERS = [
     "cgm",
     "crfgrad",
     "ganseg",
+    "segnet_rerank",
     "spn",
 ]
