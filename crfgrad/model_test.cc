@@ -130,20 +130,20 @@ class TaskTest : public testing::Test {
 
 TEST_F(TaskTest, OverfitsFourImages) {
   Config config;
-  config.loss.unary_steps = 120;
+  config.loss.unary_steps = 160;
   config.train.optimizer.type = OptimizerType::kAdam;
-  config.train.optimizer.lr = 0.01;
+  config.train.optimizer.lr = 0.005;
   config.crf.leak = 0.1;
   Model model(config, train_->info().num_classes());
   CrfGradTask task(config, model);
   Optimizer optimizer(config.train.optimizer, task.Phases()[0].groups);
   double first = 0, last = 0;
-  for (int64_t step = 0; step < 150; ++step) {
+  for (int64_t step = 0; step < 200; ++step) {
     task.SetTraining(step);
     optimizer.ZeroGradients();
     const at::Tensor loss = task.Loss(0, batch_, step).loss;
     loss.backward();
-    optimizer.Step(0.01, at::zeros({}));
+    optimizer.Step(config.train.optimizer.lr, at::zeros({}));
     if (step == 0) first = loss.item<double>();
     last = loss.item<double>();
   }

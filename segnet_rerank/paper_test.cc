@@ -15,7 +15,7 @@ PaperTestOptions TestOptions<segnet_rerank::Paper>() {
                    "o2p.axes_regions=20",
                    "proposals.proposals=4",
                    "segnet.trunk=tiny",
-                   "segnet.weights=",
+                   "segnet.weights=''",
                    "segnet.grid=6",
                    "segnet.width=16",
                    "rank.c=[1]",
