@@ -13,6 +13,7 @@ namespace seg {
 namespace segnet_rerank {
 
 SEG_DEFINE_ENUM(Diversity, {Diversity::kDivMBest, "div_m_best"},
+                {Diversity::kReleased, "released"},
                 {Diversity::kPerturb, "perturb"}, {Diversity::kMBest, "m_best"})
 SEG_DEFINE_CONFIG(DivMBestConfig, diversity, proposals, lambda, perturbation)
 
@@ -26,6 +27,37 @@ std::vector<KeyRule> DivMBestConfig::Rules() {
 namespace {
 
 using Choice = std::vector<PaintedRegion>;
+
+// Advantages over the background, of regions and labels: pasting with the
+// threshold 0.
+std::vector<Choice> Diverse(const at::Tensor& scores,
+                            const PastingConfig& pasting,
+                            const DivMBestConfig& config) {
+  at::Tensor advantages =
+      scores.to(at::kDouble).clone(at::MemoryFormat::Contiguous) -
+      pasting.threshold;
+  double* const advantage = advantages.mutable_data_ptr<double>();
+  const int64_t regions = advantages.size(0), labels = advantages.size(1);
+  PastingConfig relative = pasting;
+  relative.threshold = 0;
+  std::vector<Choice> choices;
+  std::vector<bool> is_painted(regions);
+  for (int64_t m = 0; m < config.proposals; ++m) {
+    choices.push_back(ChooseRegions(advantages, relative));
+    std::fill(is_painted.begin(), is_painted.end(), false);
+    for (const PaintedRegion& painted : choices.back()) {
+      is_painted[painted.region] = true;
+      advantage[painted.region * labels + painted.label - 1] -= config.lambda;
+    }
+    for (int64_t r = 0; r < regions; ++r) {
+      if (is_painted[r]) continue;  // else the background's score falls
+      for (int64_t l = 0; l < labels; ++l) {
+        advantage[r * labels + l] += config.lambda;
+      }
+    }
+  }
+  return choices;
+}
 
 std::vector<Choice> Penalised(const at::Tensor& scores,
                               const PastingConfig& pasting,
@@ -170,6 +202,9 @@ std::vector<std::vector<PaintedRegion>> DiverseChoices(
   std::vector<Choice> choices;
   switch (config.diversity) {
     case Diversity::kDivMBest:
+      choices = Diverse(scores, pasting, config);
+      break;
+    case Diversity::kReleased:
       choices = Penalised(scores, pasting, config);
       break;
     case Diversity::kPerturb:

@@ -109,7 +109,7 @@ TEST(DivMBestTest, HandCase) {
   PastingConfig pasting;
   pasting.most_regions = 1;
   const std::vector<Choice> choices =
-      DiverseChoices(scores, pasting, Config(Diversity::kDivMBest, 9, 0.2), 0);
+      DiverseChoices(scores, pasting, Config(Diversity::kReleased, 9, 0.2), 0);
   // Region 2 has 0.07, the others 0.50 0.45 | 0.30 0.45 | 0.30 0.25 | 0.10 0.25
   // | 0.10 0.05: nothing, and the threshold falls to 0 once | region 0 |
   // nothing | region 2 | nothing
@@ -117,6 +117,49 @@ TEST(DivMBestTest, HandCase) {
       {{0, 1}}, {{1, 1}}, {{0, 1}}, {{1, 1}}, {}, {{0, 1}}, {}, {{2, 1}}, {}};
   EXPECT_EQ(AllPairs(choices), expected);
   EXPECT_EQ(choices[2][0].score, 0.5);  // as given
+}
+
+TEST(DivMBestTest, WhatWasNotPaintedGains) {
+  const at::Tensor scores = at::tensor({0.5, 0.1}, at::kDouble).view({2, 1});
+  // Advantages over the background 0.30 -0.10 | 0.14 0.06 | -0.02 -0.10 | 0.14
+  // 0.06: with a lambda of 0.16, also of the background where it was the label.
+  EXPECT_EQ(
+      AllPairs(
+          DiverseChoices(scores, {}, Config(Diversity::kDivMBest, 4, 0.16), 0)),
+      (std::vector<Pairs>{{{0, 1}}, {{0, 1}, {1, 1}}, {}, {{0, 1}, {1, 1}}}));
+}
+
+// Of the definition: a row of scores a region, the background's first; lambda
+// comes off each label that a region had.
+TEST(DivMBestTest, IsDivMBestOnRegions) {
+  for (int64_t seed = 0; seed < 20; ++seed) {
+    const at::Tensor scores = Scores(2 + seed, 1 + seed % 3, seed);
+    PastingConfig pasting;
+    pasting.most_regions = 1 + seed % 4;
+    constexpr double kLambda = 0.07;
+    const std::vector<Choice> choices = DiverseChoices(
+        scores, pasting, Config(Diversity::kDivMBest, 8, kLambda), 0);
+    at::Tensor now =
+        at::cat(
+            {at::full({scores.size(0), 1}, pasting.threshold, scores.options()),
+             scores},
+            1)
+            .to(at::kDouble);
+    PastingConfig relative = pasting;
+    relative.threshold = 0;
+    for (const Choice& choice : choices) {
+      const at::Tensor advantage =
+          now.narrow(1, 1, scores.size(1)) - now.narrow(1, 0, 1);
+      EXPECT_EQ(PairsOf(choice), PairsOf(ChooseRegions(advantage, relative)))
+          << seed;
+      at::Tensor label = at::zeros({scores.size(0)}, at::kLong);
+      for (const PaintedRegion& painted : choice) {
+        label[painted.region] = painted.label;
+      }
+      now.scatter_add_(1, label.unsqueeze(1),
+                       at::full({scores.size(0), 1}, -kLambda, at::kDouble));
+    }
+  }
 }
 
 TEST(DivMBestTest, IsTheReleasedRecipe) {
@@ -127,7 +170,7 @@ TEST(DivMBestTest, IsTheReleasedRecipe) {
     for (const double lambda : {0.0, 0.03, 0.08, 5.0}) {
       EXPECT_EQ(
           AllPairs(DiverseChoices(scores, pasting,
-                                  Config(Diversity::kDivMBest, 12, lambda), 0)),
+                                  Config(Diversity::kReleased, 12, lambda), 0)),
           Recipe(scores, pasting, 12, lambda))
           << seed << " " << lambda;
     }
@@ -139,7 +182,8 @@ TEST(DivMBestTest, TheFirstIsPlainPasting) {
     const at::Tensor scores = Scores(10, 3, seed);
     const Pairs plain = PairsOf(ChooseRegions(scores, {}));
     for (const Diversity diversity :
-         {Diversity::kDivMBest, Diversity::kPerturb, Diversity::kMBest}) {
+         {Diversity::kDivMBest, Diversity::kReleased, Diversity::kPerturb,
+          Diversity::kMBest}) {
       for (const int64_t proposals : {1, 4}) {
         const std::vector<Choice> choices =
             DiverseChoices(scores, {}, Config(diversity, proposals), 1);
@@ -152,10 +196,10 @@ TEST(DivMBestTest, TheFirstIsPlainPasting) {
 
 TEST(DivMBestTest, NoLambdaAndNoNoiseGiveCopies) {
   const at::Tensor scores = Scores(10, 3, 1);
-  DivMBestConfig config = Config(Diversity::kDivMBest, 5, 0.0);
+  DivMBestConfig config = Config(Diversity::kReleased, 5, 0.0);
   config.perturbation = 0.0;
   for (const Diversity diversity :
-       {Diversity::kDivMBest, Diversity::kPerturb}) {
+       {Diversity::kDivMBest, Diversity::kReleased, Diversity::kPerturb}) {
     config.diversity = diversity;
     const std::vector<Pairs> all =
         AllPairs(DiverseChoices(scores, {}, config, 3));
@@ -169,7 +213,7 @@ TEST(DivMBestTest, MoreLambdaMoreDistance) {
     size_t before = std::numeric_limits<size_t>::max();
     for (const double lambda : {0.0, 0.01, 0.03, 0.08, 0.2, 10.0}) {
       const std::vector<Pairs> all = AllPairs(DiverseChoices(
-          scores, {}, Config(Diversity::kDivMBest, 2, lambda), 0));
+          scores, {}, Config(Diversity::kReleased, 2, lambda), 0));
       Pairs both;
       std::set_intersection(all[0].begin(), all[0].end(), all[1].begin(),
                             all[1].end(), std::inserter(both, both.end()));
@@ -183,8 +227,8 @@ TEST(DivMBestTest, MoreLambdaMoreDistance) {
 TEST(DivMBestTest, LabellingsAndTheirScores) {
   const at::Tensor scores = Scores(6, 2, 4).to(at::kFloat);
   const Regions regions = SeparateRegions(6);
-  for (const Diversity diversity :
-       {Diversity::kDivMBest, Diversity::kPerturb, Diversity::kMBest}) {
+  for (const Diversity diversity : {Diversity::kDivMBest, Diversity::kReleased,
+                                    Diversity::kPerturb, Diversity::kMBest}) {
     const DivMBestConfig config = Config(diversity, 7);
     const Proposals proposals = DivMBest(scores, regions, {}, config, 2);
     ASSERT_EQ(proposals.labels.sizes(), at::IntArrayRef({7, 1, 6}));
@@ -283,8 +327,8 @@ TEST(MBestTest, AreTheBestOfAll) {
 }
 
 TEST(DivMBestTest, Empty) {
-  for (const Diversity diversity :
-       {Diversity::kDivMBest, Diversity::kPerturb, Diversity::kMBest}) {
+  for (const Diversity diversity : {Diversity::kDivMBest, Diversity::kReleased,
+                                    Diversity::kPerturb, Diversity::kMBest}) {
     const DivMBestConfig config = Config(diversity, 3);
     for (const int64_t labels : {0, 4}) {
       const Proposals none =
@@ -305,7 +349,7 @@ TEST(DivMBestTest, Errors) {
   ExpectError(
       [&] {
         DivMBest(scores, SeparateRegions(4), {},
-                 Config(Diversity::kDivMBest, 2), 0);
+                 Config(Diversity::kReleased, 2), 0);
       },
       "expected a row of scores for each region, got scores [3, 2] and members "
       "[4, 4]");
@@ -315,8 +359,8 @@ TEST(DivMBestTest, Errors) {
   ExpectError(
       [&] { DiverseChoices(scores, {}, Config(Diversity::kMBest, 2, -1), 0); },
       "lambda and perturbation must be finite and >= 0, got -1");
-  for (const Diversity diversity :
-       {Diversity::kDivMBest, Diversity::kPerturb, Diversity::kMBest}) {
+  for (const Diversity diversity : {Diversity::kDivMBest, Diversity::kReleased,
+                                    Diversity::kPerturb, Diversity::kMBest}) {
     const at::Tensor infinite = scores / 0.0;
     ExpectError([&] { DiverseChoices(infinite, {}, Config(diversity, 2), 0); },
                 "scores must be finite, got inf");
