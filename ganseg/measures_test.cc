@@ -116,7 +116,7 @@ std::shared_ptr<const Dataset> Faces(const DatasetInfo& info, int64_t first,
 }
 
 TEST_F(MeasuresTest, LandmarksAreFittedOnTheSplitForIt) {
-  config_.data.landmarks = "landmarks.txt";
+  info_.has_points = true;
   info_.name = "faces";
   info_.class_names = {"background", "face"};
   info_.palette.resize(2);

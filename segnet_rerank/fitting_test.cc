@@ -91,7 +91,7 @@ TEST(FitRankerTest, PicksTheBestAndChoosesC) {
     rows[i][1] = right / 30.0;
   }
   RankConfig config;
-  config.c = {1e-9, 10};
+  config.c = {10, 1e-9};
   const std::vector<int64_t> sizes(kImages, 3);
   const at::Tensor ranker = FitRanker(rows, counts, sizes, 10, config, 0);
   ASSERT_EQ(ranker.numel(), 2);

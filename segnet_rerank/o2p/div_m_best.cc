@@ -12,8 +12,8 @@
 namespace seg {
 namespace segnet_rerank {
 
-SEG_DEFINE_ENUM(Diversity, {Diversity::kDivMBest, "div_m_best"},
-                {Diversity::kReleased, "released"},
+SEG_DEFINE_ENUM(Diversity, {Diversity::kHamming, "hamming"},
+                {Diversity::kDivMBest, "div_m_best"},
                 {Diversity::kPerturb, "perturb"}, {Diversity::kMBest, "m_best"})
 SEG_DEFINE_CONFIG(DivMBestConfig, diversity, proposals, lambda, perturbation)
 
@@ -201,10 +201,10 @@ std::vector<std::vector<PaintedRegion>> DiverseChoices(
       config.lambda, " and ", config.perturbation);
   std::vector<Choice> choices;
   switch (config.diversity) {
-    case Diversity::kDivMBest:
+    case Diversity::kHamming:
       choices = Diverse(scores, pasting, config);
       break;
-    case Diversity::kReleased:
+    case Diversity::kDivMBest:
       choices = Penalised(scores, pasting, config);
       break;
     case Diversity::kPerturb:

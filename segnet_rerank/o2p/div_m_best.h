@@ -18,26 +18,25 @@ namespace seg {
 namespace segnet_rerank {
 
 // How solutions after the first, which is plain pasting, come to differ.
-//   kDivMBest: DivMBest itself, with the regions as nodes whose labels are a
-//     class or the background: for each label that a node had in an earlier
-//     solution lambda is taken off that label's score (the general form, with
-//     the Hamming distance). So what was not painted yet gains on the rest. The
-//     best regions by their advantage over the background are painted, as in
-//     pasting.
-//   kReleased: the released code's, for one image: lambda is taken off each
+//   kDivMBest: the released code's, for one image: lambda is taken off each
 //     (region, label) that the last solution painted; what was taken off stays
 //     so. Where that solution painted nothing, the threshold is lower by lambda
 //     once. (There the background score of each region that was not painted is
 //     lowered, and the largest one counts; and the threshold is searched anew
 //     for each solution over the set of images.) With one threshold for all
-//     solutions, empty and painted labellings alternate.
+//     solutions, empty and painted labellings may alternate.
+//   kHamming: the general form of DivMBest, with the regions as nodes whose
+//     labels are a class or the background: for each label that a node had in
+//     an earlier solution lambda is taken off that label's score. So what was
+//     not painted yet gains on the rest. The best regions by their advantage
+//     over the background are painted, as in pasting.
 //   kPerturb: pasting of scores with noise of its own in each solution, from
 //     the Gumbel distribution with mean 0 and scale `perturbation`.
 //   kMBest: no diversity: the next best of the function that plain pasting
 //     maximises exactly. A solution is a set of at most most_regions pairs
 //     (region, label), no region twice; its value is the sum of their scores
 //     less, for the k-th best of them, threshold + k simplicity_bias.
-enum class Diversity { kDivMBest, kReleased, kPerturb, kMBest };
+enum class Diversity { kDivMBest, kHamming, kPerturb, kMBest };
 SEG_DECLARE_ENUM(Diversity)
 
 struct DivMBestConfig {

@@ -109,7 +109,7 @@ TEST(DivMBestTest, HandCase) {
   PastingConfig pasting;
   pasting.most_regions = 1;
   const std::vector<Choice> choices =
-      DiverseChoices(scores, pasting, Config(Diversity::kReleased, 9, 0.2), 0);
+      DiverseChoices(scores, pasting, Config(Diversity::kDivMBest, 9, 0.2), 0);
   // Region 2 has 0.07, the others 0.50 0.45 | 0.30 0.45 | 0.30 0.25 | 0.10 0.25
   // | 0.10 0.05: nothing, and the threshold falls to 0 once | region 0 |
   // nothing | region 2 | nothing
@@ -125,7 +125,7 @@ TEST(DivMBestTest, WhatWasNotPaintedGains) {
   // 0.06: with a lambda of 0.16, also of the background where it was the label.
   EXPECT_EQ(
       AllPairs(
-          DiverseChoices(scores, {}, Config(Diversity::kDivMBest, 4, 0.16), 0)),
+          DiverseChoices(scores, {}, Config(Diversity::kHamming, 4, 0.16), 0)),
       (std::vector<Pairs>{{{0, 1}}, {{0, 1}, {1, 1}}, {}, {{0, 1}, {1, 1}}}));
 }
 
@@ -138,7 +138,7 @@ TEST(DivMBestTest, IsDivMBestOnRegions) {
     pasting.most_regions = 1 + seed % 4;
     constexpr double kLambda = 0.07;
     const std::vector<Choice> choices = DiverseChoices(
-        scores, pasting, Config(Diversity::kDivMBest, 8, kLambda), 0);
+        scores, pasting, Config(Diversity::kHamming, 8, kLambda), 0);
     at::Tensor now =
         at::cat(
             {at::full({scores.size(0), 1}, pasting.threshold, scores.options()),
@@ -170,7 +170,7 @@ TEST(DivMBestTest, IsTheReleasedRecipe) {
     for (const double lambda : {0.0, 0.03, 0.08, 5.0}) {
       EXPECT_EQ(
           AllPairs(DiverseChoices(scores, pasting,
-                                  Config(Diversity::kReleased, 12, lambda), 0)),
+                                  Config(Diversity::kDivMBest, 12, lambda), 0)),
           Recipe(scores, pasting, 12, lambda))
           << seed << " " << lambda;
     }
@@ -181,9 +181,8 @@ TEST(DivMBestTest, TheFirstIsPlainPasting) {
   for (int64_t seed = 0; seed < 5; ++seed) {
     const at::Tensor scores = Scores(10, 3, seed);
     const Pairs plain = PairsOf(ChooseRegions(scores, {}));
-    for (const Diversity diversity :
-         {Diversity::kDivMBest, Diversity::kReleased, Diversity::kPerturb,
-          Diversity::kMBest}) {
+    for (const Diversity diversity : {Diversity::kHamming, Diversity::kDivMBest,
+                                      Diversity::kPerturb, Diversity::kMBest}) {
       for (const int64_t proposals : {1, 4}) {
         const std::vector<Choice> choices =
             DiverseChoices(scores, {}, Config(diversity, proposals), 1);
@@ -196,10 +195,10 @@ TEST(DivMBestTest, TheFirstIsPlainPasting) {
 
 TEST(DivMBestTest, NoLambdaAndNoNoiseGiveCopies) {
   const at::Tensor scores = Scores(10, 3, 1);
-  DivMBestConfig config = Config(Diversity::kReleased, 5, 0.0);
+  DivMBestConfig config = Config(Diversity::kDivMBest, 5, 0.0);
   config.perturbation = 0.0;
   for (const Diversity diversity :
-       {Diversity::kDivMBest, Diversity::kReleased, Diversity::kPerturb}) {
+       {Diversity::kHamming, Diversity::kDivMBest, Diversity::kPerturb}) {
     config.diversity = diversity;
     const std::vector<Pairs> all =
         AllPairs(DiverseChoices(scores, {}, config, 3));
@@ -213,7 +212,7 @@ TEST(DivMBestTest, MoreLambdaMoreDistance) {
     size_t before = std::numeric_limits<size_t>::max();
     for (const double lambda : {0.0, 0.01, 0.03, 0.08, 0.2, 10.0}) {
       const std::vector<Pairs> all = AllPairs(DiverseChoices(
-          scores, {}, Config(Diversity::kReleased, 2, lambda), 0));
+          scores, {}, Config(Diversity::kDivMBest, 2, lambda), 0));
       Pairs both;
       std::set_intersection(all[0].begin(), all[0].end(), all[1].begin(),
                             all[1].end(), std::inserter(both, both.end()));
@@ -227,7 +226,7 @@ TEST(DivMBestTest, MoreLambdaMoreDistance) {
 TEST(DivMBestTest, LabellingsAndTheirScores) {
   const at::Tensor scores = Scores(6, 2, 4).to(at::kFloat);
   const Regions regions = SeparateRegions(6);
-  for (const Diversity diversity : {Diversity::kDivMBest, Diversity::kReleased,
+  for (const Diversity diversity : {Diversity::kHamming, Diversity::kDivMBest,
                                     Diversity::kPerturb, Diversity::kMBest}) {
     const DivMBestConfig config = Config(diversity, 7);
     const Proposals proposals = DivMBest(scores, regions, {}, config, 2);
@@ -327,7 +326,7 @@ TEST(MBestTest, AreTheBestOfAll) {
 }
 
 TEST(DivMBestTest, Empty) {
-  for (const Diversity diversity : {Diversity::kDivMBest, Diversity::kReleased,
+  for (const Diversity diversity : {Diversity::kHamming, Diversity::kDivMBest,
                                     Diversity::kPerturb, Diversity::kMBest}) {
     const DivMBestConfig config = Config(diversity, 3);
     for (const int64_t labels : {0, 4}) {
@@ -349,7 +348,7 @@ TEST(DivMBestTest, Errors) {
   ExpectError(
       [&] {
         DivMBest(scores, SeparateRegions(4), {},
-                 Config(Diversity::kReleased, 2), 0);
+                 Config(Diversity::kDivMBest, 2), 0);
       },
       "expected a row of scores for each region, got scores [3, 2] and members "
       "[4, 4]");
@@ -359,7 +358,7 @@ TEST(DivMBestTest, Errors) {
   ExpectError(
       [&] { DiverseChoices(scores, {}, Config(Diversity::kMBest, 2, -1), 0); },
       "lambda and perturbation must be finite and >= 0, got -1");
-  for (const Diversity diversity : {Diversity::kDivMBest, Diversity::kReleased,
+  for (const Diversity diversity : {Diversity::kHamming, Diversity::kDivMBest,
                                     Diversity::kPerturb, Diversity::kMBest}) {
     const at::Tensor infinite = scores / 0.0;
     ExpectError([&] { DiverseChoices(infinite, {}, Config(diversity, 2), 0); },
