@@ -23,7 +23,7 @@ bad_configurations
 bad_files
 bad_weights
 other_classes
-folders
+folders a_coarse.png
 
 # Numbers that no pipeline has.
 expect 2 "folds: must lie in [2, " "$train" folds=1

@@ -193,6 +193,9 @@ std::vector<std::vector<PaintedRegion>> DiverseChoices(
     const DivMBestConfig& config, uint64_t key) {
   TORCH_CHECK(config.proposals >= 1,
               "DiverseChoices: proposals must be >= 1, got ", config.proposals);
+  TORCH_CHECK(scores.dim() == 2,
+              "DiverseChoices: scores must be float32 or float64 [R,C-1], got ",
+              scores.sizes());
   TORCH_CHECK(
       config.lambda >= 0.0 && std::isfinite(config.lambda) &&
           config.perturbation >= 0.0 && std::isfinite(config.perturbation),
