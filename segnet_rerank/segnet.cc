@@ -42,8 +42,8 @@ std::vector<KeyRule> SegNetConfig::Rules() {
 
 absl::Status CheckConfig(const SegNetConfig& config) {
   if (config.kernel % 2 == 0) {
-    return UsageError(absl::InvalidArgumentError(
-        absl::StrCat("kernel: expected an odd number, got ", config.kernel)));
+    return UsageError(absl::InvalidArgumentError(absl::StrCat(
+        "segnet.kernel: expected an odd number, got ", config.kernel)));
   }
   return absl::OkStatus();
 }
