@@ -155,9 +155,9 @@ absl::StatusOr<std::optional<Fitted>> RunStages(
     const Config& config, std::shared_ptr<const Dataset> train,
     const StageRun& run) {
   if (train->size() < config.folds) {
-    return absl::InvalidArgumentError(
+    return UsageError(absl::InvalidArgumentError(
         absl::StrCat("folds: ", config.folds, ", but there are ", train->size(),
-                     " training images; set fewer folds"));
+                     " training images; set fewer folds")));
   }
   return Pipeline(config, std::move(train), run).Run();
 }

@@ -10,7 +10,8 @@ def seg_commands(
         runs_overrides,
         commands = [],
         command_deps = [],
-        needs_masks = True):
+        needs_masks = True,
+        stages = False):
     """The programs of a paper, and the test of what all runs share.
 
     Makes of the folder's files
@@ -25,6 +26,7 @@ def seg_commands(
       commands: those that this paper has beside train, eval and predict.
       command_deps: what their sources include beside :paper.
       needs_masks: as the paper's kTrainsOnMasks.
+      stages: whether a training keeps stages of a pipeline (Paper::Prepare).
     """
     native.filegroup(
         name = "configs",
@@ -50,7 +52,8 @@ def seg_commands(
         size = "medium",
         srcs = ["//common/testing:runs_test.sh"],
         args = _paths(_COMMANDS + commands) + ["--"] +
-               ([] if needs_masks else ["--without_masks"]) + runs_overrides,
+               ([] if needs_masks else ["--without_masks"]) +
+               (["--with_stages"] if stages else []) + runs_overrides,
         data = _COMMANDS + commands + ["//common/testing:bad_input.sh"],
     )
 
@@ -62,7 +65,8 @@ def seg_paper(
         runs_overrides,
         commands = [],
         command_deps = [],
-        needs_masks = True):
+        needs_masks = True,
+        stages = False):
     """Commands, record and the tests that every paper has.
 
     Makes what seg_commands makes, and of the folder's files
@@ -77,8 +81,9 @@ def seg_paper(
       commands: those that this paper has beside train, eval and predict.
       command_deps: what their sources include beside :paper.
       needs_masks: as the paper's kTrainsOnMasks.
+      stages: whether a training keeps stages of a pipeline (Paper::Prepare).
     """
-    seg_commands(runs_overrides, commands, command_deps, needs_masks)
+    seg_commands(runs_overrides, commands, command_deps, needs_masks, stages)
     native.filegroup(
         name = "record",
         srcs = [
