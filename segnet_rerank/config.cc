@@ -18,7 +18,7 @@ SEG_DEFINE_ENUM(Generator, {Generator::kO2p, "o2p"}, {Generator::kCrf, "crf"})
 SEG_DEFINE_CONFIG(O2pConfig, descriptors, lbp, lbp_descriptors, pooling,
                   dimensions, axes_regions, c, epsilon, examples,
                   least_threshold, painted, most_regions, simplicity_bias)
-SEG_DEFINE_CONFIG(KlConfig, smoothing, background_weight)
+SEG_DEFINE_CONFIG(CoarseDivergenceOptions, smoothing, background_weight)
 SEG_DEFINE_CONFIG(RankConfig, loss, c, held_out, smoothing, least_intersection,
                   chi_square_maps, classifier_c)
 SEG_DEFINE_CONFIG(Config, SEG_PAPER_KEYS, eval, stage, stages, folds,
@@ -78,13 +78,6 @@ PastingConfig Pasting(const O2pConfig& config, double threshold) {
   pasting.most_regions = config.most_regions;
   pasting.simplicity_bias = config.simplicity_bias;
   return pasting;
-}
-
-CoarseDivergenceOptions ToOptions(const KlConfig& config) {
-  CoarseDivergenceOptions options;
-  options.smoothing = config.smoothing;
-  options.background_weight = config.background_weight;
-  return options;
 }
 
 RankingFeaturesOptions ToOptions(const RankConfig& config) {

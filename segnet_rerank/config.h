@@ -67,12 +67,7 @@ struct O2pConfig {
 };
 SEG_DECLARE_CONFIG(O2pConfig)
 
-// The pick by the coarse map alone: CoarseDivergenceOptions.
-struct KlConfig {
-  double smoothing = 1e-2;
-  double background_weight = 0.02;
-};
-SEG_DECLARE_CONFIG(KlConfig)
+SEG_DECLARE_CONFIG(CoarseDivergenceOptions)
 
 struct RankConfig {
   RankingLoss loss = RankingLoss::kMarginRescaled;
@@ -106,7 +101,7 @@ struct Config : PaperConfig {
   std::string proposals_folder;
   SegNetConfig segnet;
   SegNetLossConfig loss;
-  KlConfig kl;
+  CoarseDivergenceOptions kl;  // of the pick by the coarse map alone
   RankConfig rank;
 
   Config();
@@ -115,7 +110,6 @@ struct Config : PaperConfig {
 SEG_DECLARE_CONFIG(Config)
 
 PastingConfig Pasting(const O2pConfig& config, double threshold);
-CoarseDivergenceOptions ToOptions(const KlConfig& config);
 RankingFeaturesOptions ToOptions(const RankConfig& config);
 
 }  // namespace segnet_rerank

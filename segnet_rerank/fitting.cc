@@ -22,6 +22,16 @@ namespace {
 constexpr double kSvmTolerance = 0.01;
 constexpr int64_t kSvmPasses = 100;
 
+LinearSvmOptions SvmOptions(double c, uint64_t seed) {
+  LinearSvmOptions options;
+  options.c = c;
+  options.constant_feature = 1;
+  options.tolerance = kSvmTolerance;
+  options.max_passes = kSvmPasses;
+  options.seed = seed;
+  return options;
+}
+
 // [T,F+1]: weights and bias side by side.
 at::Tensor Scorer(const LinearSvm& svm, const char* what) {
   double worst = 0;
@@ -83,34 +93,23 @@ at::Tensor ChooseExamples(const at::Tensor& overlap, int64_t truths,
 
 at::Tensor FitRegionScorer(const at::Tensor& rows, const at::Tensor& overlap,
                            const O2pConfig& config, uint64_t seed) {
-  LinearSvmOptions options;
-  options.c = config.c;
-  options.constant_feature = 1;
-  options.tolerance = kSvmTolerance;
-  options.max_passes = kSvmPasses;
-  options.seed = seed;
   at::Tensor targets = overlap.narrow(1, 1, overlap.size(1) - 1).t();
   if (targets.numel() > 0) {
     targets = targets - targets.mean(1, /*keepdim=*/true);
   }
-  return Scorer(TrainLinearRegression(rows.contiguous(), targets.contiguous(),
-                                      config.epsilon, options),
-                "region scorer");
+  return Scorer(
+      TrainLinearRegression(rows.contiguous(), targets.contiguous(),
+                            config.epsilon, SvmOptions(config.c, seed)),
+      "region scorer");
 }
 
 at::Tensor FitImageScorer(const at::Tensor& features, const at::Tensor& areas,
                           const at::Tensor& thresholds, double c,
                           uint64_t seed) {
-  LinearSvmOptions options;
-  options.c = c;
-  options.constant_feature = 1;
-  options.tolerance = kSvmTolerance;
-  options.max_passes = kSvmPasses;
-  options.seed = seed;
-  return Scorer(
-      TrainLinearClassifier(features.contiguous(),
-                            ImageTargets(areas, thresholds), {}, options),
-      "image classifiers");
+  return Scorer(TrainLinearClassifier(features.contiguous(),
+                                      ImageTargets(areas, thresholds), {},
+                                      SvmOptions(c, seed)),
+                "image classifiers");
 }
 
 at::Tensor FitRanker(const at::Tensor& rows, const at::Tensor& counts,

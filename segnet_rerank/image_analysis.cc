@@ -13,6 +13,7 @@
 #include "segnet_rerank/picks.h"
 #include "segnet_rerank/ranking_features.h"
 #include "segnet_rerank/regions/region_pool.h"
+#include "segnet_rerank/regions/superpixel_image.h"
 
 namespace seg {
 namespace segnet_rerank {
@@ -78,10 +79,7 @@ RegionsAndProposals MakeProposals(const at::Tensor& image,
                                   uint64_t key) {
   RegionsAndProposals made;
   if (config.generator == Generator::kCrf) {
-    SlicOptions slic;
-    slic.number = config.regions.superpixels;
-    slic.compactness = config.regions.compactness;
-    made.regions.superpixels = Slic(image, slic);
+    made.regions.superpixels = Superpixels(image, config.regions);
     made.proposals =
         FieldProposals(image, made.regions.superpixels, coarse, config);
     return made;

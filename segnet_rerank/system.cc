@@ -6,11 +6,11 @@
 
 #include "absl/status/statusor.h"
 #include "common/base/hash.h"
-#include "common/solvers/superpixels.h"
 #include "segnet_rerank/coarse.h"
 #include "segnet_rerank/image_analysis.h"
 #include "segnet_rerank/picks.h"
 #include "segnet_rerank/ready_proposals.h"
+#include "segnet_rerank/regions/superpixel_image.h"
 
 namespace seg {
 namespace segnet_rerank {
@@ -42,8 +42,7 @@ std::vector<std::string> System::Names() const {
 }
 
 System::Row System::Analyse(const at::Tensor& image, const at::Tensor& coarse,
-                            const std::string& id) {
-  const Fitted fitted = model_->fitted();
+                            const Fitted& fitted, const std::string& id) {
   Row row;
   row.coarse = coarse;
   if (config_.proposals_folder.empty()) {
@@ -57,10 +56,7 @@ System::Row System::Analyse(const at::Tensor& image, const at::Tensor& coarse,
                            image.size(2), model_->classes());
     TORCH_CHECK(ready.ok(), std::string(ready.status().message()));
     row.proposals = *std::move(ready);
-    SlicOptions slic;
-    slic.number = config_.regions.superpixels;
-    slic.compactness = config_.regions.compactness;
-    row.superpixels = Slic(image, slic);
+    row.superpixels = Superpixels(image, config_.regions);
   }
   const at::Tensor shares = ClassShares(row.proposals.labels, model_->classes(),
                                         kNoLabel, coarse.size(1));
@@ -72,7 +68,7 @@ System::Row System::Analyse(const at::Tensor& image, const at::Tensor& coarse,
   for (int64_t s = 0; s < picks.size(0); ++s) {
     row.picks.push_back(picks[s].item<int64_t>());
   }
-  row.picks.push_back(KlPick(coarse, shares, ToOptions(config_.kl)));
+  row.picks.push_back(KlPick(coarse, shares, config_.kl));
   row.picks.push_back(0);
   return row;
 }
@@ -82,10 +78,11 @@ Prediction System::Predict(const Batch& batch) {
       at::softmax(model_->segnet()->forward(batch.images), 1)
           .to(at::kCPU, at::kFloat);
   const at::Tensor images = batch.images.to(at::kCPU).round().to(at::kByte);
+  const Fitted fitted = model_->fitted();
   rows_.clear();
   std::vector<std::vector<at::Tensor>> outputs(Names().size());
   for (int64_t n = 0; n < images.size(0); ++n) {
-    rows_.push_back(Analyse(images[n], coarse[n], batch.ids.at(n)));
+    rows_.push_back(Analyse(images[n], coarse[n], fitted, batch.ids.at(n)));
     const Row& row = rows_.back();
     size_t output = 0;
     for (int64_t pick : row.picks) {

@@ -48,13 +48,12 @@ class System : public Predictor, public ProposalSource {
     at::Tensor superpixels;      // int32 [H,W]
   };
   Row Analyse(const at::Tensor& image, const at::Tensor& coarse,
-              const std::string& id);
+              const Fitted& fitted, const std::string& id);
 
   Config config_;
   Model model_;
   ImageFeatures image_features_;
-  // The model's, read again when a training may have changed them.
-  std::vector<Row> rows_;
+  std::vector<Row> rows_;  // of the last batch
 };
 
 }  // namespace segnet_rerank

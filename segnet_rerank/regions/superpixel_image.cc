@@ -34,13 +34,17 @@ void Locate(SuperpixelImage* image) {
 
 }  // namespace
 
-SuperpixelImage MakeSuperpixelImage(const at::Tensor& image,
-                                    const RegionOptions& options) {
+at::Tensor Superpixels(const at::Tensor& image, const RegionOptions& options) {
   SlicOptions slic;
   slic.number = options.superpixels;
   slic.compactness = options.compactness;
+  return Slic(image, slic);
+}
+
+SuperpixelImage MakeSuperpixelImage(const at::Tensor& image,
+                                    const RegionOptions& options) {
   SuperpixelImage result;
-  result.labels = Slic(image, slic);
+  result.labels = Superpixels(image, options);
   result.graph = MakeSuperpixelGraph(image, result.labels);
   result.height = result.labels.size(0);
   result.width = result.labels.size(1);

@@ -31,8 +31,12 @@ struct SuperpixelImage {
   double pixels() const { return static_cast<double>(height * width); }
 };
 
-// Slic and MakeSuperpixelGraph, and edges for them. image: uint8 [3,H,W], any
-// strides, on the CPU, H W >= 1; anything else is an error.
+// The superpixels of an image, as the options want them; Slic says what the
+// image may be and what comes out.
+at::Tensor Superpixels(const at::Tensor& image, const RegionOptions& options);
+
+// Superpixels and MakeSuperpixelGraph, and edges for them. image: uint8
+// [3,H,W], any strides, on the CPU, H W >= 1; anything else is an error.
 //
 // The strength of a boundary is the mean of two ratios: the contrast along it,
 // and the difference of the two mean colours (which blurred boundaries keep),
