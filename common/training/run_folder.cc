@@ -2,6 +2,7 @@
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
+#include <c10/core/CachingDeviceAllocator.h>
 #include <sys/resource.h>
 #include <torch/headeronly/version.h>
 
@@ -173,6 +174,14 @@ int64_t PeakMemoryMib() {
   rusage usage = {};
   getrusage(RUSAGE_SELF, &usage);
   return usage.ru_maxrss / 1024;
+}
+
+int64_t PeakDeviceMemoryMib(c10::Device device) {
+  if (device.is_cpu()) return 0;
+  using Stat = c10::CachingAllocator::StatType;
+  const auto stats =
+      c10::getDeviceAllocator(device.type())->getDeviceStats(device.index());
+  return stats.allocated_bytes[static_cast<size_t>(Stat::AGGREGATE)].peak >> 20;
 }
 
 absl::Status WriteClasses(const std::string& run, const DatasetInfo& info) {

@@ -45,6 +45,10 @@ std::string RunsRoot(const std::string& paper);
 // Largest resident memory of this process so far, in MiB.
 int64_t PeakMemoryMib();
 
+// Most memory that tensors on `device` had at a time so far, in MiB; 0 for a
+// CPU.
+int64_t PeakDeviceMemoryMib(c10::Device device);
+
 // Class names and palette of the data a run was trained on, in
 // RUN/classes.json, so that predict needs no data set.
 absl::Status WriteClasses(const std::string& run, const DatasetInfo& info);
