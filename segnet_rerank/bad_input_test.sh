@@ -31,6 +31,12 @@ expect 2 "segnet.kernel" "$train" --work_dir=other "${small[@]}" segnet.kernel=2
 expect 2 "segnet.trunk: must be one of " "$train" segnet.trunk=vgg16
 expect 2 "stage: must be one of all, regions, o2p, proposals, segnet, rank" \
   "$train" stage=ranker
+expect 2 "generator: o2p paints objects on a background; with background=false set generator=crf" \
+  "$train" --work_dir=other "${small[@]}" background=false
+expect 2 "stage: o2p: generator=crf has no such stage" \
+  "$train" --work_dir=other "${small[@]}" generator=crf stage=o2p
+expect 2 "eval.mean_classes: p has no class 'thign'; did you mean 'thing'?" \
+  "$train" --work_dir=other "${small[@]}" eval.mean_classes=[thign]
 expect 2 "folds: 3, but there are 2 training images" \
   "$train" --work_dir=other "${small[@]}" folds=3
 rm -rf other

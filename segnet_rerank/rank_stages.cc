@@ -189,10 +189,10 @@ absl::Status MakeFeatures(const StageInputs& in, const std::string& folder) {
               folder, index, [&]() -> absl::StatusOr<TensorMap> {
                 SEG_ASSIGN_OR_RETURN(const Sample sample,
                                      in.images.data()->Get(index));
-                SEG_ASSIGN_OR_RETURN(const Regions regions,
-                                     ReadRegions(in, index));
+                SEG_ASSIGN_OR_RETURN(const at::Tensor superpixels,
+                                     ReadSuperpixels(in, index));
                 SEG_ASSIGN_OR_RETURN(const Proposals proposals,
-                                     ReadProposals(in, index, regions));
+                                     ReadProposals(in, index, superpixels));
                 SEG_ASSIGN_OR_RETURN(const TensorMap image,
                                      in.images.Read(in.image_features, index));
                 SEG_ASSIGN_OR_RETURN(const TensorMap coarse,
@@ -232,7 +232,7 @@ absl::Status FitRankers(const StageInputs& in, const std::string& folder) {
   }
   const Standardiser standardiser = fit.Finish();
   const at::Tensor all_counts = at::cat(counts);
-  const auto layout = FeatureLayout(in.classes, ToOptions(in.config.rank));
+  const auto layout = FeatureLayout(in.classes, FeaturesOptions(in.config));
   at::Tensor rankers = at::zeros_like(in.like.rankers);
   const std::string mapped = folder + "/rows.part";
   for (size_t kind = 0; kind < RankerKinds().size(); ++kind) {
