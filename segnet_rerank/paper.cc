@@ -132,6 +132,13 @@ absl::StatusOr<bool> Paper::Prepare(const Config& config,
                                     const TrainingSets& sets,
                                     const RunOptions& run, Model& model) {
   if (!run.init_from.empty()) return config.stage == Stage::kAll;
+  const Dataset& train = *sets.train;
+  if (config.stage == Stage::kAll && train.size() < config.train.batch_size) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(train.info().name, ": ", train.size(),
+                     " samples do not fill a batch of ",
+                     config.train.batch_size, "; lower train.batch_size"));
+  }
   SEG_ASSIGN_OR_RETURN(const std::optional<Fitted> fitted,
                        RunStages(config, sets.train, StagesOf(config, run)));
   if (fitted.has_value()) model->SetFitted(*fitted);
