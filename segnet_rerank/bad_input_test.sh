@@ -5,11 +5,8 @@
 rerank=${others[0]}
 
 make_pack
-tiny=(folds=2 regions.superpixels=30 regions.max_regions=8 o2p.dimensions=4
-  o2p.axes_regions=10 proposals.proposals=3 segnet.trunk=tiny "segnet.weights=''"
-  segnet.grid=4 segnet.width=4 "rank.c=[1]")
 small=(--data_root=packs data.pack=p data.workers=0 train.steps=2
-  train.batch_size=2 "${tiny[@]}")
+  train.batch_size=2 "$@")
 expect 0 "" "$train" --work_dir=run "${small[@]}"
 ((failures == 0)) || exit 1
 cp -r run kept
