@@ -35,14 +35,14 @@ absl::StatusOr<at::Tensor> StandardColumns(const at::Tensor& raw,
                                            const at::Tensor& columns,
                                            const std::string& path) {
   constexpr int64_t kRows = 1024;
-  RowsFile file(path);
+  RowsFile file(path, at::kFloat, {columns.numel()});
   for (int64_t first = 0; first < raw.size(0); first += kRows) {
     const at::Tensor rows =
         raw.narrow(0, first, std::min(kRows, raw.size(0) - first));
     SEG_RETURN_IF_ERROR(
         file.Add(standardiser.Apply(rows).index_select(1, columns)));
   }
-  return file.Map(columns.numel());
+  return file.Map();
 }
 
 }  // namespace
@@ -213,20 +213,20 @@ absl::Status FitRankers(const StageInputs& in, const std::string& folder) {
       images - 1, static_cast<int64_t>(in.config.rank.held_out * images));
   const int64_t features = in.like.standardiser.mean.numel();
   StandardiserFit fit(features);
-  RowsFile file(folder + "/features.part");
-  std::vector<at::Tensor> counts;
+  RowsFile feature_rows(folder + "/features.part", at::kFloat, {features});
+  RowsFile count_rows(folder + "/counts.part", at::kInt, {in.classes, 3});
   std::vector<int64_t> sizes;
   for (int64_t index : order) {
     SEG_ASSIGN_OR_RETURN(const TensorMap item,
                          in.images.Read(in.features, index));
     fit.Add(item.at("features"));
-    SEG_RETURN_IF_ERROR(file.Add(item.at("features")));
-    counts.push_back(item.at("counts"));
+    SEG_RETURN_IF_ERROR(feature_rows.Add(item.at("features")));
+    SEG_RETURN_IF_ERROR(count_rows.Add(item.at("counts")));
     sizes.push_back(item.at("features").size(0));
   }
   const Standardiser standardiser = fit.Finish();
-  SEG_ASSIGN_OR_RETURN(const at::Tensor raw, file.Map(features));
-  const at::Tensor all_counts = at::cat(counts);
+  SEG_ASSIGN_OR_RETURN(const at::Tensor raw, feature_rows.Map());
+  SEG_ASSIGN_OR_RETURN(const at::Tensor counts, count_rows.Map());
   const auto layout = FeatureLayout(in.classes, FeaturesOptions(in.config));
   at::Tensor rankers = at::zeros_like(in.like.rankers);
   for (size_t kind = 0; kind < RankerKinds().size(); ++kind) {
@@ -237,8 +237,7 @@ absl::Status FitRankers(const StageInputs& in, const std::string& folder) {
         StandardColumns(raw, standardiser, columns, folder + "/rows.part"));
     rankers[static_cast<int64_t>(kind)].index_copy_(
         0, columns,
-        FitRanker(rows, all_counts, sizes, held_out, in.config.rank,
-                  in.Key(7, 0)));
+        FitRanker(rows, counts, sizes, held_out, in.config.rank, in.Key(7, 0)));
   }
   return WriteSafetensors(
       folder + "/ranker.safetensors",

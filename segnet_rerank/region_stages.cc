@@ -188,10 +188,10 @@ absl::Status FindThreshold(const StageInputs& in, const std::string& folder) {
         ReadSafetensors(in.region_scorers[fold] + "/scorer.safetensors"));
     for (int64_t index : in.images.Fold(fold, FoldPart::kHeldOut)) {
       SEG_ASSIGN_OR_RETURN(const Regions regions, ReadRegions(in, index));
-      SEG_ASSIGN_OR_RETURN(at::Tensor of_image,
+      SEG_ASSIGN_OR_RETURN(const at::Tensor of_image,
                            ReadScores(in, index, regions.members.size(0),
                                       scorer.at("region_scorer")));
-      scores.push_back(std::move(of_image));
+      scores.push_back(BestScores(of_image, in.config.o2p.most_regions));
     }
   }
   const double threshold =

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <string>
+#include <vector>
 
 #include "ATen/core/Tensor.h"
 #include "absl/status/status.h"
@@ -17,22 +18,24 @@ namespace segnet_rerank {
 class RowsFile {
  public:
   // Made anew; removed with this object. Errors come with Add and Map.
-  explicit RowsFile(std::string path);
+  //   type, row: of the numbers of a row, and its sizes
+  RowsFile(std::string path, at::ScalarType type, std::vector<int64_t> row);
   RowsFile(const RowsFile&) = delete;
   RowsFile& operator=(const RowsFile&) = delete;
   ~RowsFile();
 
-  // Behind those that are there. rows: float32 [n,C], C the same each time.
+  // Behind those that are there. rows: [n,row].
   absl::Status Add(const at::Tensor& rows);
 
-  // All of them, float32 [N,columns], contiguous. Read only; stays valid when
-  // the file is gone. Ends the writing; once.
-  absl::StatusOr<at::Tensor> Map(int64_t columns);
+  // All of them, [N,row], contiguous. Read only; stays valid when the file is
+  // gone. Ends the writing; once.
+  absl::StatusOr<at::Tensor> Map();
 
  private:
   const std::string path_;
+  const at::ScalarType type_;
+  std::vector<int64_t> sizes_;  // [rows so far, row]
   std::FILE* file_;
-  int64_t rows_ = 0;
   absl::Status status_;
 };
 
