@@ -31,6 +31,11 @@ struct RunFolder {
 // kAlreadyExists (usage) when another process is at work in the folder.
 absl::StatusOr<RunFolder> OpenRunFolder(const RunOptions& options);
 
+// What OpenRunFolder says of a work_dir that a new run cannot have: one that
+// holds a run, or that another process is at work in. Makes nothing, and claims
+// it no longer than it looks: for what comes before a long preparation.
+absl::Status CheckRunFolderIsFree(const RunOptions& options);
+
 // A new, empty folder in the run folder that `options` mean, or where that is
 // not there in the nearest folder above it. The caller removes it.
 absl::StatusOr<std::string> MakeTrialFolder(const RunOptions& options);
