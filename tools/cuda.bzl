@@ -126,6 +126,9 @@ _cuda_library = rule(
     incompatible_use_toolchain_transition = True,
 )
 
+def _once(labels):
+    return depset(labels).to_list()
+
 def _emulated_name(label):
     if ":" in label:
         return label + "_emulated"
@@ -166,10 +169,10 @@ def seg_cuda_library(
         name = name,
         srcs = srcs,
         hdrs = hdrs + textual_hdrs,
-        deps = deps + cuda_deps + [
+        deps = _once(deps + cuda_deps + [
             "//common/cuda:kernel",
             "@libtorch//:libcudart",
-        ],
+        ]),
         nvcc_copts = nvcc_copts,
         target_compatible_with = [] if CUDA_HOME else ["//tools:nvcc"],
         visibility = visibility,
@@ -224,9 +227,9 @@ def seg_cuda_library(
             "//conditions:default": [],
         }),
         visibility = visibility,
-        deps = deps + [_emulated_name(dep) for dep in cuda_deps] + [
+        deps = _once(deps + [_emulated_name(dep) for dep in cuda_deps] + [
             "//common/cuda:kernel",
             "//common/testing/cuda_emulator",
-        ],
+        ]),
         **kwargs
     )
