@@ -118,7 +118,8 @@ absl::Status MakeCoarse(const StageInputs& in, const std::string& folder) {
       if (!in.trunk_features.empty()) {
         SEG_ASSIGN_OR_RETURN(const TensorMap item,
                              in.images.Read(in.trunk_features, index));
-        return net->FromFeatures(item.at("features").unsqueeze(0));
+        return net->FromFeatures(
+            item.at("features").unsqueeze(0).contiguous(net->feature_layout()));
       }
       SEG_ASSIGN_OR_RETURN(const Sample sample, in.images.data()->Get(index));
       return net->forward(sample.image.to(at::kFloat).unsqueeze(0));
