@@ -290,8 +290,9 @@ Generated GeneratorImpl::Draw(const Codes& codes, Generated out) {
   out.foreground = Foreground(out);
   out.background = Background(codes);
   // (1 - m) f + m b.
-  at::Tensor y = at::lerp(out.foreground, out.background,
-                          out.masks.narrow(1, options_.parts(), 1));
+  const at::ScalarType type = out.foreground.scalar_type();
+  at::Tensor y = at::lerp(out.foreground, out.background.to(type),
+                          out.masks.narrow(1, options_.parts(), 1).to(type));
   at::leaky_relu_(y, kLeakySlope);
   if (head1_.is_empty()) {
     y = head0_->forward(y);

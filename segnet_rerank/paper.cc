@@ -155,7 +155,12 @@ absl::StatusOr<bool> Paper::Prepare(const Config& config,
 absl::StatusOr<seg::TrainingData> Paper::Learning(const Config& config,
                                                   const TrainingSets& sets,
                                                   const RunOptions& run) {
-  if (run.dry_run) return PaperDefaults::Learning(config, sets, run);
+  if (run.dry_run) {
+    // There are no features yet, and photographs differ in size.
+    Config one = config;
+    if (TrunkIsFrozen(config.segnet)) one.train.batch_size = 1;
+    return PaperDefaults::Learning(one, sets, run);
+  }
   return LearningData(config, sets.train, StagesOf(config, run));
 }
 
