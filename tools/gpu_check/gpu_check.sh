@@ -5,18 +5,21 @@
 # a folder (//tools:gpu_pack, and the tests and benchmarks of kernels) to carry to
 # a machine with a card, where DIR/check does.
 set -eu
-output_base=$(realpath "$0")
+# Bazel starts this in its runfiles, below its output base.
+output_base=$(pwd -P)
 output_base=${output_base%%/execroot/*}
-runfiles=${RUNFILES_DIR:-$0.runfiles}
-gpu_pack=$(realpath "$runfiles/segpapers/tools/gpu_pack/gpu_pack")
-check=$(realpath "$runfiles/segpapers/tools/gpu_check/check.py")
+RUNFILES_DIR=$(dirname "$(pwd -P)")
+export RUNFILES_DIR
+gpu_pack=$PWD/tools/gpu_pack/gpu_pack
+check=$(realpath tools/gpu_check/check.py)
 
 folder=
 pack_arguments=()
 check_arguments=()
 for argument in "$@"; do
   case $argument in
-    --pack=*) folder=$(realpath -m "${BUILD_WORKING_DIRECTORY:-.}/${argument#*=}") ;;
+    --pack=*)
+      folder=$(cd "${BUILD_WORKING_DIRECTORY:-.}" && realpath -m "${argument#*=}") ;;
     --papers=* | --data=* | --data_root=*) pack_arguments+=("$argument") ;;
     *) check_arguments+=("$argument") ;;
   esac
