@@ -17,7 +17,14 @@ tests=$(bazel query 'attr(tags, "kernel_registers", tests(//...))' 2>"$log") || 
   exit 1
 }
 # shellcheck disable=SC2086  # a word a target
-bazel test --noshow_progress --test_output=all --test_summary=none \
-  --ui_event_filters=-info,-debug $tests 2>&1 |
-  grep -v '^=*$\|^==* Test output\|^//.*PASSED'
-exit "${PIPESTATUS[0]}"
+bazel test --keep_going $tests >"$log" 2>&1
+status=$?
+logs=$(bazel info bazel-testlogs 2>/dev/null)
+for test in $tests; do
+  path=${test#//}
+  echo "$test"
+  # Without the lines that every test of a shell script begins with.
+  sed -n '/^ *registers/,$p' "$logs/${path/://}/test.log" 2>/dev/null ||
+    cat "$log"
+done
+exit $status
