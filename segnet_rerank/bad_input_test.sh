@@ -32,8 +32,12 @@ expect 2 "generator: o2p paints objects on a background; with background=false s
   "$train" --work_dir=other "${small[@]}" background=false
 expect 2 "stage: o2p: generator=crf has no such stage" \
   "$train" --work_dir=other "${small[@]}" generator=crf stage=o2p
-expect 2 "eval.mean_classes: p has no class 'thign'; did you mean 'thing'?" \
+expect 2 "eval.mean_classes: p has no class 'thign'; did you mean " \
   "$train" --work_dir=other "${small[@]}" eval.mean_classes=[thign]
+expect 2 "regions.contour_weights: expected a file for" \
+  "$train" --work_dir=other "${small[@]}" regions.boundaries=contours
+expect 2 "nowhere.h5: " "$train" --work_dir=other "${small[@]}" \
+  regions.boundaries=contours regions.contour_weights=nowhere.h5
 expect 2 "folds: 3, but there are 2 training images" \
   "$train" --work_dir=other "${small[@]}" folds=3
 rm -rf other

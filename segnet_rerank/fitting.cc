@@ -122,7 +122,8 @@ at::Tensor FitImageScorer(const at::Tensor& features, const at::Tensor& areas,
                 "image classifiers");
 }
 
-at::Tensor FitRanker(const at::Tensor& rows, const at::Tensor& counts,
+at::Tensor FitRanker(const std::string& name, const at::Tensor& rows,
+                     const at::Tensor& counts,
                      const std::vector<int64_t>& sizes, int64_t held_out,
                      const RankConfig& config, uint64_t seed) {
   const at::Tensor accuracies = Accuracies(counts);
@@ -151,7 +152,7 @@ at::Tensor FitRanker(const at::Tensor& rows, const at::Tensor& counts,
         options.c = c;
       }
     }
-    LogInfo(absl::StrCat("ranker: c = ", options.c, ", mean IoU of its picks ",
+    LogInfo(absl::StrCat(name, ": c = ", options.c, ", mean IoU of its picks ",
                          best, " on ", held_out,
                          " training images that it had not learned from"));
   }

@@ -3,6 +3,7 @@
 #define SEGNET_RERANK_FITTING_H_
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "ATen/core/Tensor.h"
@@ -36,11 +37,13 @@ at::Tensor FitImageScorer(const at::Tensor& features, const at::Tensor& areas,
 
 // A ranker of all images, with the best of config.c by the corpus IoU of its
 // picks in the last `held_out` images when it learns from the others.
+//   name: for the log
 //   rows: float32 [N,F], standardised, an image's proposals side by side
 //   counts: int32 [N,C,3], CountByClass
 //   sizes: proposals of each image
 //   returns: float64 [F]
-at::Tensor FitRanker(const at::Tensor& rows, const at::Tensor& counts,
+at::Tensor FitRanker(const std::string& name, const at::Tensor& rows,
+                     const at::Tensor& counts,
                      const std::vector<int64_t>& sizes, int64_t held_out,
                      const RankConfig& config, uint64_t seed);
 

@@ -93,7 +93,8 @@ TEST(FitRankerTest, PicksTheBestAndChoosesC) {
   RankConfig config;
   config.c = {10, 1e-9};
   const std::vector<int64_t> sizes(kImages, 3);
-  const at::Tensor ranker = FitRanker(rows, counts, sizes, 10, config, 0);
+  const at::Tensor ranker =
+      FitRanker("ranker", rows, counts, sizes, 10, config, 0);
   ASSERT_EQ(ranker.numel(), 2);
   EXPECT_GT(ranker[1].item<double>(), 0);
   EXPECT_LT(ranker[0].abs().item<double>(), 0.2 * ranker[1].item<double>());

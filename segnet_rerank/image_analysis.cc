@@ -76,6 +76,7 @@ Proposals FieldProposals(const at::Tensor& image, const at::Tensor& superpixels,
 RegionsAndProposals MakeProposals(const at::Tensor& image,
                                   const at::Tensor& coarse,
                                   const Config& config, const Fitted& fitted,
+                                  const ContourNetwork& contours,
                                   uint64_t key) {
   RegionsAndProposals made;
   if (config.generator == Generator::kCrf) {
@@ -84,7 +85,8 @@ RegionsAndProposals MakeProposals(const at::Tensor& image,
         FieldProposals(image, made.regions.superpixels, coarse, config);
     return made;
   }
-  made.regions = ProposeRegions(image, config.regions);
+  made.regions =
+      ProposeRegions(image, config.regions, ObjectScore, contours(image));
   const at::Tensor vectors = RegionVectors(image, made.regions, config.o2p);
   made.proposals = DivMBest(
       LinearScores(vectors.matmul(fitted.axes), fitted.region_scorer),

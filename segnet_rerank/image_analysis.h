@@ -8,6 +8,7 @@
 #include "ATen/core/Tensor.h"
 #include "common/backbones/image_features.h"
 #include "segnet_rerank/config.h"
+#include "segnet_rerank/contour_network.h"
 #include "segnet_rerank/fitted.h"
 #include "segnet_rerank/regions/regions.h"
 
@@ -32,6 +33,7 @@ at::Tensor DescribeImage(const ImageFeatures& network, const at::Tensor& image);
 // The proposals of an image, from its pixels and, for Generator::kCrf, the
 // coarse map.
 //   coarse: float32 [C,g,g], SegNet's softmax
+//   contours: by config.regions
 //   key: of random choices (proposals.diversity)
 struct RegionsAndProposals {
   Regions regions;
@@ -40,7 +42,7 @@ struct RegionsAndProposals {
 RegionsAndProposals MakeProposals(const at::Tensor& image,
                                   const at::Tensor& coarse,
                                   const Config& config, const Fitted& fitted,
-                                  uint64_t key);
+                                  const ContourNetwork& contours, uint64_t key);
 
 // Those of the random field: superpixels and the coarse map in, by CrfConfig.
 Proposals FieldProposals(const at::Tensor& image, const at::Tensor& superpixels,

@@ -105,17 +105,17 @@ TEST(ImageClassifierTest, Errors) {
       [] {
         ScoreImage(at::zeros({10, 3}), at::zeros({3}));
       },
-      "weights must be float32 [5(C-1),4], got Float [10, 3]");
+      "weights must be float32 [5 K,4], got Float [10, 3]");
   ExpectError(
       [] {
         ScoreImage(at::zeros({9, 4}), at::zeros({3}));
       },
-      "[5(C-1),4]");
+      "[5 K,4]");
   ExpectError(
       [] {
         AreaThresholds(at::zeros({3, 2}));
       },
-      "areas must be float64 [N,C-1], got Float [3, 2]");
+      "areas must be float64 [N,K], got Float [3, 2]");
   ExpectError(
       [] {
         ImageTargets(at::zeros({3, 2}, at::kDouble),

@@ -18,9 +18,9 @@
 namespace seg {
 namespace segnet_rerank {
 
-// Calls `f` for each index, on all threads, each of which takes the next one;
-// operators inside run on one thread. The first error ends it; SIGINT and
-// SIGTERM are looked at by EnsureItem.
+// Calls `f` for each index (of an image, a ranker), on all threads, each of
+// which takes the next one; operators inside run on one thread. The first error
+// ends it; SIGINT and SIGTERM are looked at by EnsureItem.
 absl::Status ForEachImage(const std::vector<int64_t>& indices,
                           const std::function<absl::Status(int64_t)>& f);
 

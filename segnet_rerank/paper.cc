@@ -17,6 +17,7 @@
 #include "common/io/npy.h"
 #include "common/reporting/overlay.h"
 #include "common/training/run_folder.h"
+#include "segnet_rerank/contour_network.h"
 #include "segnet_rerank/measures.h"
 #include "segnet_rerank/picks.h"
 #include "segnet_rerank/segnet_task.h"
@@ -78,6 +79,11 @@ absl::Status WriteFindings(const std::string& prefix, const Sample& sample,
 
 absl::Status CheckGenerator(const Config& config) {
   if (config.generator == Generator::kCrf) {
+    if (config.regions.boundaries == Boundaries::kContours) {
+      return absl::InvalidArgumentError(
+          "regions.boundaries: contours are of regions, which generator=crf "
+          "does not make");
+    }
     if (config.stage != Stage::kO2p) return absl::OkStatus();
     return absl::InvalidArgumentError(
         "stage: o2p: generator=crf has no such stage");
@@ -109,6 +115,7 @@ absl::Status Paper::Check(const Config& config, const DatasetInfo& info,
         " classes; expected a background and at least one of objects"));
   }
   SEG_RETURN_IF_ERROR(CheckGenerator(config));
+  SEG_RETURN_IF_ERROR(ContourNetwork::Load(config.regions).status());
   for (const std::string& name : config.eval.mean_classes) {
     const std::vector<std::string>& names = info.class_names;
     if (std::find(names.begin(), names.end(), name) != names.end()) continue;
@@ -164,7 +171,11 @@ std::unique_ptr<System> Paper::MakeSystem(const Config& config,
       ImageFeatures::EfficientNetLite0(c10::kCPU);
   // Its weights come with the build.
   TORCH_CHECK(features.ok(), std::string(features.status().message()));
-  return std::make_unique<System>(config, models[0], *std::move(features));
+  absl::StatusOr<ContourNetwork> contours =
+      ContourNetwork::Load(config.regions);
+  TORCH_CHECK(contours.ok(), std::string(contours.status().message()));
+  return std::make_unique<System>(config, models[0], *std::move(features),
+                                  *std::move(contours));
 }
 
 TilingOptions Paper::Tiling(const Config& /*config*/) { return WholeImages(); }

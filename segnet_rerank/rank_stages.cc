@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <numeric>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "common/backbones/image_features.h"
 #include "common/backbones/state_dict.h"
 #include "common/base/status_macros.h"
@@ -116,7 +118,8 @@ absl::Status MakeCoarse(const StageInputs& in, const std::string& folder) {
       if (!in.trunk_features.empty()) {
         SEG_ASSIGN_OR_RETURN(const TensorMap item,
                              in.images.Read(in.trunk_features, index));
-        return net->FromFeatures(item.at("features").unsqueeze(0));
+        return net->FromFeatures(
+            item.at("features").unsqueeze(0).contiguous(net->feature_layout()));
       }
       SEG_ASSIGN_OR_RETURN(const Sample sample, in.images.data()->Get(index));
       return net->forward(sample.image.to(at::kFloat).unsqueeze(0));
@@ -229,16 +232,21 @@ absl::Status FitRankers(const StageInputs& in, const std::string& folder) {
   SEG_ASSIGN_OR_RETURN(const at::Tensor counts, count_rows.Map());
   const auto layout = FeatureLayout(in.classes, FeaturesOptions(in.config));
   at::Tensor rankers = at::zeros_like(in.like.rankers);
-  for (size_t kind = 0; kind < RankerKinds().size(); ++kind) {
+  std::vector<int64_t> kinds(RankerKinds().size());
+  std::iota(kinds.begin(), kinds.end(), 0);
+  SEG_RETURN_IF_ERROR(ForEachImage(kinds, [&](int64_t kind) -> absl::Status {
     const RankerKind& ranker = RankerKinds()[kind];
     const at::Tensor columns = ColumnsOfSections(layout, ranker.sections);
     SEG_ASSIGN_OR_RETURN(
         const at::Tensor rows,
-        StandardColumns(raw, standardiser, columns, folder + "/rows.part"));
-    rankers[static_cast<int64_t>(kind)].index_copy_(
+        StandardColumns(raw, standardiser, columns,
+                        absl::StrCat(folder, "/", ranker.name, ".part")));
+    rankers[kind].index_copy_(
         0, columns,
-        FitRanker(rows, counts, sizes, held_out, in.config.rank, in.Key(7, 0)));
-  }
+        FitRanker(ranker.name, rows, counts, sizes, held_out, in.config.rank,
+                  in.Key(7, 0)));
+    return absl::OkStatus();
+  }));
   return WriteSafetensors(
       folder + "/ranker.safetensors",
       {{"rankers", rankers},

@@ -10,6 +10,7 @@
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
 #include "common/io/safetensors.h"
+#include "segnet_rerank/contour_network.h"
 #include "segnet_rerank/fitting.h"
 #include "segnet_rerank/image_analysis.h"
 #include "segnet_rerank/image_classifier.h"
@@ -52,10 +53,13 @@ absl::StatusOr<Proposals> ReadProposals(const StageInputs& in, int64_t index,
 }
 
 absl::Status MakeRegions(const StageInputs& in, const std::string& folder) {
+  SEG_ASSIGN_OR_RETURN(const ContourNetwork contours,
+                       ContourNetwork::Load(in.config.regions));
   return ForEachImage(in.images.All(), [&](int64_t index) {
     return in.images.Ensure(folder, index, [&]() -> absl::StatusOr<TensorMap> {
       SEG_ASSIGN_OR_RETURN(const Sample sample, in.images.data()->Get(index));
-      Regions regions = ProposeRegions(sample.image, in.config.regions);
+      Regions regions = ProposeRegions(sample.image, in.config.regions,
+                                       ObjectScore, contours(sample.image));
       const at::Tensor histogram =
           SuperpixelHistogram(sample.mask, regions.superpixels, in.classes,
                               in.ignore_label);  // [S,C]

@@ -130,6 +130,11 @@ at::Tensor SegNetImpl::Features(const at::Tensor& images) {
   return RunTrunk(images);
 }
 
+at::MemoryFormat SegNetImpl::feature_layout() const {
+  return lite_.is_empty() ? at::MemoryFormat::Contiguous
+                          : at::MemoryFormat::ChannelsLast;
+}
+
 at::Tensor SegNetImpl::FromFeatures(const at::Tensor& map) {
   TORCH_CHECK(map.dim() == 4 && map.size(1) == feature_channels_,
               "SegNet: map must be [N,", feature_channels_, ",h,w], got ",

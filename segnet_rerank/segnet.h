@@ -94,6 +94,10 @@ class SegNetImpl : public torch::nn::Module {
   at::Tensor Features(const at::Tensor& images);   // [N,F,g,g]
   at::Tensor FromFeatures(const at::Tensor& map);  // [N,F,h,w] -> [N,C,h,w]
 
+  // The layout that Features gives. Kept features that are brought into it have
+  // the scores of forward() bit by bit.
+  at::MemoryFormat feature_layout() const;
+
   // A frozen trunk stays in eval mode: its running statistics stand still.
   void train(bool on = true) override;
 

@@ -178,6 +178,20 @@ TEST(SegNetTest, AFrozenTrunkHasNoGradientsAndStandsStill) {
   }
 }
 
+TEST(SegNetTest, KeptFeaturesHaveTheScoresOfTheImage) {
+  at::manual_seed(6);
+  for (const Trunk trunk : {Trunk::kEfficientNetLite0, Trunk::kCaffeNet}) {
+    SegNet net(FrozenConfig(trunk, 5), 7);
+    net->eval();
+    const at::Tensor image = at::rand({1, 3, 70, 90}) * 255;
+    const at::NoGradGuard no_grad;
+    const at::Tensor kept = net->Features(image).contiguous();  // as on disk
+    EXPECT_TRUE(
+        at::equal(net->FromFeatures(kept.contiguous(net->feature_layout())),
+                  net->forward(image)));
+  }
+}
+
 TEST(SegNetTest, ATrunkFromScratchOrToBeTunedTrains) {
   SegNetConfig tuned = FrozenConfig(Trunk::kEfficientNetLite0, 2);
   tuned.freeze_trunk = false;

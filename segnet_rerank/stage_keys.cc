@@ -31,6 +31,10 @@ StageKeys::StageKeys(const Config& config, const Dataset& train, int64_t seed)
            {"name", train.info().name},
            {"samples", train.size()},
            {"ids", HashText(ids)}};
+  if (config.regions.boundaries == Boundaries::kContours) {
+    // A file that cannot be read ends the stage itself.
+    contours_ = FileFingerprint(config.regions.contour_weights).value_or("");
+  }
 }
 
 json StageKeys::Fold(int64_t fold) const {
@@ -46,7 +50,10 @@ StageKey StageKeys::Regions() const {
          {"regions", Keys(config_.regions, {"superpixels", "compactness"})}},
         {}};
   }
-  return {"regions", {{"data", data_}, {"regions", config_.regions}}, {}};
+  StageKey key = {
+      "regions", {{"data", data_}, {"regions", config_.regions}}, {}};
+  if (!contours_.empty()) key.inputs.push_back(contours_);
+  return key;
 }
 
 StageKey StageKeys::Axes() const {

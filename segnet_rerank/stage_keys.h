@@ -3,6 +3,7 @@
 #define SEGNET_RERANK_STAGE_KEYS_H_
 
 #include <cstdint>
+#include <string>
 
 #include "common/datasets/dataset.h"
 #include "common/stages/stage.h"
@@ -38,7 +39,8 @@ class StageKeys {
 
   Config config_;
   int64_t seed_;
-  nlohmann::json data_;  // pictures and masks, as the stages see them
+  nlohmann::json data_;   // pictures and masks, as the stages see them
+  std::string contours_;  // fingerprint of the contour network's weights
 };
 
 }  // namespace segnet_rerank

@@ -21,10 +21,12 @@ constexpr int64_t kNoLabel = 255;
 
 }  // namespace
 
-System::System(const Config& config, Model model, ImageFeatures image_features)
+System::System(const Config& config, Model model, ImageFeatures image_features,
+               ContourNetwork contours)
     : config_(config),
       model_(std::move(model)),
-      image_features_(std::move(image_features)) {}
+      image_features_(std::move(image_features)),
+      contours_(std::move(contours)) {}
 
 std::vector<std::string> System::Methods() {
   std::vector<std::string> names;
@@ -47,7 +49,7 @@ System::Row System::Analyse(const at::Tensor& image, const at::Tensor& coarse,
   row.coarse = coarse;
   if (config_.proposals_folder.empty()) {
     RegionsAndProposals made =
-        MakeProposals(image, coarse, config_, fitted, Fnv1a(id));
+        MakeProposals(image, coarse, config_, fitted, contours_, Fnv1a(id));
     row.proposals = std::move(made.proposals);
     row.superpixels = std::move(made.regions.superpixels);
   } else {

@@ -10,6 +10,7 @@
 #include "common/backbones/image_features.h"
 #include "common/evaluation/predictor.h"
 #include "segnet_rerank/config.h"
+#include "segnet_rerank/contour_network.h"
 #include "segnet_rerank/fitted.h"
 #include "segnet_rerank/measures.h"
 #include "segnet_rerank/model.h"
@@ -22,7 +23,8 @@ namespace segnet_rerank {
 // maker ("one_best"), then "superpixel" and "naive", which need no proposal.
 class System : public Predictor, public ProposalSource {
  public:
-  System(const Config& config, Model model, ImageFeatures image_features);
+  System(const Config& config, Model model, ImageFeatures image_features,
+         ContourNetwork contours);
 
   std::vector<std::string> Names() const override;
   Prediction Predict(const Batch& batch) override;
@@ -53,6 +55,7 @@ class System : public Predictor, public ProposalSource {
   Config config_;
   Model model_;
   ImageFeatures image_features_;
+  ContourNetwork contours_;
   std::vector<Row> rows_;  // of the last batch
 };
 

@@ -41,8 +41,11 @@ inline void WriteHdf5(
       H5Pset_chunk(properties, static_cast<int>(sizes.size()), sizes.data());
       H5Pset_deflate(properties, 6);
     }
-    const hid_t dataset = H5Dcreate2(file, name.c_str(), stored, space,
-                                     H5P_DEFAULT, properties, H5P_DEFAULT);
+    const hid_t groups = H5Pcreate(H5P_LINK_CREATE);  // of "group/name"
+    H5Pset_create_intermediate_group(groups, 1);
+    const hid_t dataset = H5Dcreate2(file, name.c_str(), stored, space, groups,
+                                     properties, H5P_DEFAULT);
+    H5Pclose(groups);
     ASSERT_GE(dataset, 0);
     ASSERT_GE(H5Dwrite(dataset, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT,
                        array.data_ptr()),

@@ -3,6 +3,7 @@
 #define SEGNET_RERANK_REGIONS_REGION_OPTIONS_H_
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "common/config/config.h"
@@ -16,6 +17,11 @@ namespace segnet_rerank {
 enum class RegionPool { kMinCuts, kMergeTree };
 SEG_DECLARE_ENUM(RegionPool)
 
+// Where the strength of boundaries between superpixels comes from: the contrast
+// of colours, or a contour network (contour_network.h).
+enum class Boundaries { kGradient, kContours };
+SEG_DECLARE_ENUM(Boundaries)
+
 // Lengths are in units of sqrt(H W), areas in units of H W: the same options
 // mean the same at every size of the image. "O2P code" is the region pool of
 // the released code (Sec. 7.1 of our fact sheet). "Tried" values gave the best
@@ -27,6 +33,11 @@ struct RegionOptions {
   // SlicOptions.
   int64_t superpixels = 400;
   double compactness = 10;
+
+  Boundaries boundaries = Boundaries::kGradient;
+  // Of the contour network: the file that `bazel build @hed_weights//:weights`
+  // fetches, or another of its layout.
+  std::string contour_weights;
 
   // Weight of an edge between superpixels a boundary strength d apart:
   // exp(-d / (2 edge_sigma^2)) + edge_offset. d is 1 at the mean of the image's

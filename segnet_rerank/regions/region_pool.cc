@@ -30,13 +30,19 @@ void CheckOptions(const RegionOptions& options) {
 }  // namespace
 
 Regions ProposeRegions(const at::Tensor& image, const RegionOptions& options,
-                       const RegionScore& score) {
+                       const RegionScore& score, const at::Tensor& contours) {
   CheckOptions(options);
   TORCH_CHECK(image.dim() == 3 && image.size(0) == 3 &&
                   image.scalar_type() == at::kByte && image.is_cpu(),
               "ProposeRegions: image must be uint8 [3,H,W] on the CPU, got ",
               image.scalar_type(), " ", image.sizes(), " on ", image.device());
-  const SuperpixelImage superpixels = MakeSuperpixelImage(image, options);
+  const bool by_network = options.boundaries == Boundaries::kContours;
+  TORCH_CHECK(contours.defined() == by_network,
+              "ProposeRegions: contours must be ",
+              by_network ? "given" : "undefined", " for boundaries=",
+              nlohmann::json(options.boundaries).get<std::string>());
+  const SuperpixelImage superpixels =
+      MakeSuperpixelImage(image, options, contours);
   const std::vector<RankedRegion> ranked = RankRegions(
       superpixels,
       options.pool == RegionPool::kMinCuts ? CutRegions(superpixels, options)

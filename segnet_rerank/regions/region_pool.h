@@ -21,13 +21,15 @@ namespace segnet_rerank {
 // descending.
 //   image: uint8 [3,H,W], sRGB, any strides, on the CPU; 1 <= H W < 2^31.
 //   options: values outside of RegionOptions::Rules() are an error.
+//   contours: of MakeSuperpixelImage, for Boundaries::kContours
 //   score: may replace the one of options' pool; a pure function.
 // There may be no region: an image of one superpixel or of one colour has none.
 // A function of its arguments: neither threads nor earlier calls change it. Use
 // one thread for an image and many images at once.
 Regions ProposeRegions(const at::Tensor& image,
                        const RegionOptions& options = {},
-                       const RegionScore& score = ObjectScore);
+                       const RegionScore& score = ObjectScore,
+                       const at::Tensor& contours = {});
 
 }  // namespace segnet_rerank
 }  // namespace seg

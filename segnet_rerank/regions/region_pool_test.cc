@@ -149,6 +149,57 @@ TEST(ProposeRegionsTest, AFunctionOfImageAndOptions) {
   }
 }
 
+// Contours in place of colours: a square that no colour shows.
+TEST(ProposeRegionsTest, FollowsContoursThatItIsGiven) {
+  RegionOptions options = Options(RegionPool::kMinCuts);
+  options.boundaries = Boundaries::kContours;
+  options.colour_weight = 0;
+  at::manual_seed(2);
+  const at::Tensor image = at::randint(120, 136, {3, 48, 64}, at::kByte);
+  at::Tensor contours = at::zeros({48, 64});
+  contours.slice(0, 12, 36).slice(1, 16, 48).fill_(1);
+  contours.slice(0, 13, 35).slice(1, 17, 47).zero_();
+  const SuperpixelImage with = MakeSuperpixelImage(image, options, contours);
+  const SuperpixelImage without = MakeSuperpixelImage(image, options);
+  ASSERT_TRUE(at::equal(with.labels, without.labels));
+  // The mean over all boundaries is 1, and strengths are symmetric.
+  double sum = 0, length = 0;
+  for (int64_t s = 0; s < with.size(); ++s) {
+    ASSERT_EQ(with.strength[s].size(), with.graph.neighbours[s].size());
+    for (size_t k = 0; k < with.strength[s].size(); ++k) {
+      const SuperpixelNeighbour& n = with.graph.neighbours[s][k];
+      const double pairs = static_cast<double>(n.boundary_length);
+      sum += pairs * with.strength[s][k];
+      length += pairs;
+      const auto& back = with.graph.neighbours[n.label];
+      for (size_t j = 0; j < back.size(); ++j) {
+        if (back[j].label == s) {
+          EXPECT_EQ(with.strength[n.label][j], with.strength[s][k]);
+        }
+      }
+    }
+  }
+  EXPECT_NEAR(sum / length, 1, 1e-9);
+  const Regions regions = ProposeRegions(image, options, ObjectScore, contours);
+  EXPECT_GT(regions.members.size(0), 0);
+  // No contour at all: no boundary is strong.
+  const SuperpixelImage none =
+      MakeSuperpixelImage(image, options, at::zeros({48, 64}));
+  for (const auto& strengths : none.strength) {
+    for (const double strength : strengths) EXPECT_EQ(strength, 0);
+  }
+  ExpectError([&] { ProposeRegions(image, options); },
+              "contours must be given for boundaries=contours");
+  ExpectError(
+      [&] {
+        MakeSuperpixelImage(image, options, at::zeros({48, 63}));
+      },
+      "contours must be float32 [48,64] on the CPU");
+  options.boundaries = Boundaries::kGradient;
+  ExpectError([&] { ProposeRegions(image, options, ObjectScore, contours); },
+              "contours must be undefined for boundaries=gradient");
+}
+
 TEST(ProposeRegionsTest, AnySize) {
   at::manual_seed(4);
   const int64_t sizes[][2] = {{1, 1},  {1, 2}, {2, 1},  {2, 2},  {1, 40},

