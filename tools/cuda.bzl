@@ -267,3 +267,31 @@ def seg_cuda_test(name, kernels, deps = [], tags = [], **kwargs):
         deps = deps + kernels + ["//common/testing/cuda_emulator:card"],
         **kwargs
     )
+
+def seg_cuda_benchmark(name, kernels, deps = [], **kwargs):
+    """A program of NAME.cu that times kernels; //tools:gpu_check runs it.
+
+    It needs no LibTorch, takes the path of a JSON file to write, and exits 1
+    where a result is wrong.
+
+    Args:
+      name: target.
+      kernels: targets of seg_cuda_library.
+      deps: C++ libraries that it includes besides.
+      **kwargs: of the binary, as cc_binary.
+    """
+    seg_cuda_library(
+        name = name + "_kernels",
+        srcs = [name + ".cu"],
+        deps = deps,
+        cuda_deps = kernels,
+        emulated = False,
+        visibility = ["//visibility:private"],
+    )
+    native.cc_binary(
+        name = name,
+        deps = [name + "_kernels"],
+        tags = ["cuda_benchmark"],
+        target_compatible_with = CUDA_ONLY,
+        **kwargs
+    )

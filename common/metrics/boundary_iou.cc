@@ -65,10 +65,11 @@ at::Tensor SquaredDistanceToBoundary(const at::Tensor& target,
   TORCH_CHECK(target.dim() == 2 && target.scalar_type() == at::kLong,
               "SquaredDistanceToBoundary: target must be int64 [H, W], got ",
               target.scalar_type(), " ", target.sizes());
-  at::Tensor result = at::full(target.sizes(), kNoSource, at::kLong);
-  for (int64_t label : Occurring(target)) {
+  const at::Tensor labels = target.cpu();
+  at::Tensor result = at::full(labels.sizes(), kNoSource, at::kLong);
+  for (int64_t label : Occurring(labels)) {
     if (label == ignore_label) continue;
-    const at::Tensor inside = target == label;
+    const at::Tensor inside = labels == label;
     result = at::where(inside, SquaredDistanceTransform(~inside), result);
   }
   return result;
@@ -120,7 +121,7 @@ at::Tensor InnerBoundary(const at::Tensor& mask, int64_t d) {
               mask.scalar_type(), " ", mask.sizes());
   TORCH_CHECK(d >= 0, "InnerBoundary: d must not be negative, got ", d);
   const int64_t height = mask.size(0), width = mask.size(1);
-  const at::Tensor input = mask.contiguous();
+  const at::Tensor input = mask.cpu().contiguous();
   const bool* in = input.const_data_ptr<bool>();
   // Sums of rectangles from the origin; a pixel survives the erosion if its
   // window is inside the image and full.

@@ -11,7 +11,7 @@ at::Tensor ConnectedRegions(const at::Tensor& mask) {
   TORCH_CHECK(mask.dim() == 2 && mask.scalar_type() == at::kBool,
               "ConnectedRegions: mask must be bool [H,W], got ",
               mask.scalar_type(), " ", mask.sizes());
-  const at::Tensor inside = mask.contiguous();
+  const at::Tensor inside = mask.cpu().contiguous();
   const int64_t height = mask.size(0), width = mask.size(1);
   at::Tensor regions = at::zeros({height, width}, at::kLong);
   const bool* in = inside.data_ptr<bool>();
@@ -47,7 +47,8 @@ at::Tensor Specks(const at::Tensor& prediction, const at::Tensor& target,
               "Specks: prediction and target must have the same size, got ",
               prediction.sizes(), " and ", target.sizes());
   const at::Tensor regions = ConnectedRegions(prediction == label);
-  const at::Tensor founded = (target == label) | (target == ignore_label);
+  const at::Tensor founded =
+      ((target == label) | (target == ignore_label)).cpu();
   const int64_t number =
       regions.numel() == 0 ? 0 : regions.max().item<int64_t>();
   const at::Tensor area = at::bincount(regions.flatten(), {}, number + 1);

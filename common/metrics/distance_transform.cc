@@ -11,7 +11,7 @@ at::Tensor SquaredDistanceTransform(const at::Tensor& sources) {
   TORCH_CHECK(sources.dim() == 2 && sources.scalar_type() == at::kBool,
               "SquaredDistanceTransform: sources must be bool [H, W], got ",
               sources.scalar_type(), " ", sources.sizes());
-  const at::Tensor input = sources.contiguous();
+  const at::Tensor input = sources.cpu().contiguous();
   const bool* source = input.const_data_ptr<bool>();
   const int64_t height = input.size(0), width = input.size(1);
   at::Tensor result = at::empty({height, width}, at::kLong);

@@ -13,7 +13,7 @@ namespace seg {
 // Squared distance of a pixel that has no source.
 constexpr int64_t kNoSource = std::numeric_limits<int64_t>::max();
 
-// sources: bool [H, W], any strides.
+// sources: bool [H, W], any strides and device; the result is on the CPU.
 // returns: int64 [H, W], the squared Euclidean distance (pixel centre to pixel
 //   centre) to the nearest true pixel, 0 at true pixels; kNoSource everywhere
 //   if no pixel is true. Exact, in integers. O(H W). (Meijster, Roerdink and

@@ -49,7 +49,8 @@ at::Tensor IouDistances(const at::Tensor& a, const at::Tensor& b,
               a.size(2), " and ", b.size(1), " x ", b.size(2));
   const at::Tensor valid_a = Indicator(a != options.ignore_label);
   const at::Tensor valid_b = Indicator(b != options.ignore_label);
-  at::Tensor sum = at::zeros({a.size(0), b.size(0)}, at::kDouble);
+  at::Tensor sum =
+      at::zeros({a.size(0), b.size(0)}, a.options().dtype(at::kDouble));
   at::Tensor classes = at::zeros_like(sum);
   for (int64_t c = options.first_class; c < options.num_classes; ++c) {
     const at::Tensor in_a = Indicator(a == c), in_b = Indicator(b == c);
@@ -66,7 +67,7 @@ at::Tensor IouDistances(const at::Tensor& a, const at::Tensor& b,
 EnergyDistance GeneralizedEnergyDistance(const at::Tensor& samples,
                                          const at::Tensor& truths,
                                          const EnergyDistanceOptions& options) {
-  const at::Tensor cross = IouDistances(samples, truths, options);
+  const at::Tensor cross = IouDistances(samples, truths, options).cpu();
   const int64_t num_truths = truths.size(0);
   TORCH_CHECK(
       options.truth_weights.empty() ||
@@ -94,6 +95,7 @@ EnergyDistance GeneralizedEnergyDistance(const at::Tensor& samples,
   result.samples =
       IouDistances(samples, samples, options).mean().item<double>();
   result.truths = IouDistances(truths, truths, options)
+                      .cpu()
                       .mv(weights)
                       .dot(weights)
                       .item<double>();

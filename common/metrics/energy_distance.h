@@ -42,7 +42,7 @@ struct EnergyDistance {
   double truths = 0.0;          // E[d(Y, Y')]: how ambiguous the image is
 };
 
-// samples [S, H, W], truths [M, H, W]: int64 or uint8 on the CPU, any strides;
+// samples [S, H, W], truths [M, H, W]: int64 or uint8, one device, any strides;
 // labels other than 0..num_classes-1 and ignore_label are an error, as are
 // empty sets. Cost: (S + M)^2 C H W multiply-adds.
 EnergyDistance GeneralizedEnergyDistance(

@@ -3,19 +3,28 @@
 # for sm_90. Needs nvcc, no card. Exit code 1 where one spills.
 #   ./bazelw run //tools:kernel_registers
 set -u
-# Of the Bazel that started this, also where it has an output base of its own.
-output_base=$(realpath "$0")
+# Of the Bazel that started this in its runfiles, also where it has an output
+# base of its own.
+output_base=$(pwd -P)
 output_base=${output_base%%/execroot/*}
 cd "${BUILD_WORKSPACE_DIRECTORY:?run it by bazel run}" || exit 1
 bazel() { command bazel --output_base="$output_base" "$@"; }
 
-tests=$(bazel query --noshow_progress \
-  'attr(tags, "kernel_registers", tests(//...))' 2>/dev/null) || {
-  echo "bazel query failed" >&2
+log=$(mktemp)
+trap 'rm "$log"' EXIT
+tests=$(bazel query 'attr(tags, "kernel_registers", tests(//...))' 2>"$log") || {
+  cat "$log" >&2
   exit 1
 }
 # shellcheck disable=SC2086  # a word a target
-bazel test --noshow_progress --test_output=all --test_summary=none \
-  --ui_event_filters=-info,-debug $tests 2>&1 |
-  grep -v '^=*$\|^==* Test output\|^//.*PASSED'
-exit "${PIPESTATUS[0]}"
+bazel test --keep_going $tests >"$log" 2>&1
+status=$?
+logs=$(bazel info bazel-testlogs 2>/dev/null)
+for test in $tests; do
+  path=${test#//}
+  echo "$test"
+  # Without the lines that every test of a shell script begins with.
+  sed -n '/^ *registers/,$p' "$logs/${path/://}/test.log" 2>/dev/null ||
+    cat "$log"
+done
+exit $status
