@@ -1,0 +1,353 @@
+// Backward kernel of the spatial propagation. Included by its .cu files.
+
+#ifndef COMMON_LAYERS_SPATIAL_PROPAGATION_SPATIAL_PROPAGATION_CUDA_BACKWARD_INL_H_
+#define COMMON_LAYERS_SPATIAL_PROPAGATION_SPATIAL_PROPAGATION_CUDA_BACKWARD_INL_H_
+
+#include <cstdint>
+
+#include "common/cuda/kernel.h"
+#include "common/layers/spatial_propagation/spatial_propagation_cuda_block-inl.h"
+#include "common/layers/spatial_propagation/spatial_propagation_cuda_kernels.h"
+#include "common/layers/spatial_propagation/spatial_propagation_cuda_launch-inl.h"
+
+namespace seg {
+namespace spatial_propagation_cuda {
+
+// Gradient of the raw gates of one lane and step, in place of them; d: h of a
+// gate's source - x, zero where it is unused; e: gradient of h.
+template <int K, class P, typename T>
+__device__ __forceinline__ void GateGradient(const P& p, T inverse,
+                                             bool divided, T e, const T (&d)[K],
+                                             T (&raw)[K]) {
+  T dot = T(0);
+#pragma unroll
+  for (int k = 0; k < K; ++k) dot = Fma(d[k], raw[k] * inverse, dot);
+  if (!divided) dot = T(0);
+  e *= inverse;
+#pragma unroll
+  for (int k = 0; k < K; ++k) {
+    const T sign_dot = raw[k] > T(0) ? dot : (raw[k] < T(0) ? -dot : T(0));
+    const T of_tanh = p.tanh ? Fma(-raw[k], raw[k], T(1)) : T(1);
+    raw[k] = (d[k] - sign_dot) * e * of_tanh;
+  }
+}
+
+template <typename T, typename G, int K, Form kForm>
+struct BackwardBody {
+  const Block<T, G, K, kForm>& block;
+  const Problem<T, G>& p;
+  T carried[kRun];  // of the gradient of h, what later steps send back
+
+  __device__ __forceinline__ explicit BackwardBody(
+      const Block<T, G, K, kForm>& b)
+      : block(b), p(b.p) {
+    Start();
+  }
+  __device__ __forceinline__ void Start() {
+#pragma unroll
+    for (int i = 0; i < kRun; ++i) carried[i] = T(0);
+  }
+
+  // A slot: K arrays of gates, x, gradient, the states before the tile,
+  // winners.
+  struct Slot {
+    G* gates;
+    T* x;
+    T* gradient;
+    T* states;
+    uint8_t* winner;
+  };
+  __device__ __forceinline__ Slot SlotAt(const unsigned char* slot) const {
+    const int elements = p.tile_lanes * kTile;
+    Slot s;
+    s.gates = reinterpret_cast<G*>(const_cast<unsigned char*>(slot));
+    s.x = reinterpret_cast<T*>(s.gates + K * elements);
+    s.gradient = s.x + elements;
+    s.states = s.gradient + elements;
+    s.winner = reinterpret_cast<uint8_t*>(s.states + p.tile_lanes);
+    return s;
+  }
+
+  template <bool kHorizontal>
+  __device__ __forceinline__ void Load(unsigned char* slot, const Line& line,
+                                       int direction, int index) const {
+    const Window window = block.WindowOf(line);
+    const int forward_index = line.tiles - 1 - index;
+    const int tile = line.Tile(forward_index);
+    const int elements = p.tile_lanes * kTile;
+    const int threads = p.warps * kWarp;
+    const int64_t offset = block.plane * block.pixels();
+    const Slot s = SlotAt(slot);
+    LoadTile<kHorizontal, 16>(p.gates + block.Gates(direction),
+                              p.channels * block.pixels(), K, s.gates, elements,
+                              tile, window, p.height, p.width, p.tile_lanes,
+                              p.vectors, block.thread, threads);
+    const int64_t to_gradient = (reinterpret_cast<intptr_t>(p.gradient) -
+                                 reinterpret_cast<intptr_t>(p.x)) /
+                                static_cast<int64_t>(sizeof(T));
+    LoadTile<kHorizontal, 16>(p.x + offset, to_gradient, 2, s.x, elements, tile,
+                              window, p.height, p.width, p.tile_lanes,
+                              p.vectors, block.thread, threads);
+    LoadTile<kHorizontal, 4>(p.winner_in + offset, 0, 1, s.winner, 0, tile,
+                             window, p.height, p.width, p.tile_lanes, p.vectors,
+                             block.thread, threads);
+    if (forward_index == 0) return;
+    const T* states = p.checkpoints_in + block.Checkpoints(direction) +
+                      int64_t{forward_index} * line.lanes;
+    for (int i = window.tile_begin + block.thread; i < window.tile_end;
+         i += threads) {
+      cuda::CopyAsync<sizeof(T)>(s.states + i - window.tile_begin, states + i);
+    }
+  }
+
+  template <bool kHorizontal, bool kReverse>
+  __device__ __forceinline__ void Run(const unsigned char* slot_data,
+                                      const Line& line, const Window& window,
+                                      int direction, int pair, int index) {
+    constexpr bool kInShared = kForm != kFormGlobal;
+    constexpr int kGroups = kTile / kGroup;
+    const int forward_index = line.tiles - 1 - index;
+    const int tile = line.Tile(forward_index);
+    const int elements = p.tile_lanes * kTile;
+    const Slot slot = SlotAt(slot_data);
+    const int lane = window.base + threadIdx.x % kWarp * kRun;
+    const int local = lane - window.tile_begin;
+    const Ends ends(lane, line.lanes);
+    const bool owned = lane >= window.own_begin && lane < window.own_end;
+    const int first = kReverse ? line.steps - 1 : 0;  // position of step 0
+    T gates[K][kGroup][kRun], x[kGroup][kRun];
+
+    // The states before each step, again.
+    T states[kTile][kRun], h[kRun];
+#pragma unroll
+    for (int i = 0; i < kRun; ++i) {
+      h[i] = forward_index > 0 ? slot.states[local + i] : T(0);
+    }
+#pragma unroll
+    for (int half = 0; half < kGroups; ++half) {
+      const int s = kReverse ? kTile - kGroup * (half + 1) : kGroup * half;
+#pragma unroll
+      for (int k = 0; k < K; ++k) {
+        LoadGroup<kHorizontal, kReverse>(slot.gates + k * elements, local, s,
+                                         p.tile_lanes, gates[k]);
+      }
+      LoadGroup<kHorizontal, kReverse>(slot.x, local, s, p.tile_lanes, x);
+      Normalize<K>(p, ends, gates);
+#pragma unroll
+      for (int u = 0; u < kGroup; ++u) {
+        const int position = tile * kTile + s + (kReverse ? kGroup - 1 - u : u);
+#pragma unroll
+        for (int i = 0; i < kRun; ++i) states[half * kGroup + u][i] = h[i];
+        if (half + 1 < kGroups || u + 1 < kGroup) {
+          Step<K>(gates, x, u, position == first, ends, h);
+        }
+      }
+    }
+
+    const bool replace = kForm == kFormDirections ||
+                         (pair == 0 && block.FirstOfPair(line, index));
+    const bool last = kForm != kFormDirections && pair == block.pairs - 1 &&
+                      block.LastOfPair(line, index);
+    T* x_gradient = p.x_gradient + block.plane * block.pixels();
+#pragma unroll
+    for (int half = kGroups - 1; half >= 0; --half) {
+      const int s = kReverse ? kTile - kGroup * (half + 1) : kGroup * half;
+      const Place<kHorizontal, kReverse> place{lane,       tile * kTile + s,
+                                               line.lanes, line.steps,
+                                               p.width,    p.plane_pitch};
+      T dx[kGroup][kRun];
+#pragma unroll
+      for (int u = 0; u < kGroup; ++u) {
+#pragma unroll
+        for (int i = 0; i < kRun; ++i) dx[u][i] = T(0);
+      }
+      if (owned && !replace) {
+        if (kInShared) {
+          place.template Read<true>(block.merged, true, dx);
+        } else {
+          place.template Read<false>(x_gradient, p.vectors, dx);
+        }
+      }
+      T gradient[kGroup][kRun];
+      int winner[kGroup][kRun];
+#pragma unroll
+      for (int k = 0; k < K; ++k) {
+        LoadGroup<kHorizontal, kReverse>(slot.gates + k * elements, local, s,
+                                         p.tile_lanes, gates[k]);
+      }
+      LoadGroup<kHorizontal, kReverse>(slot.x, local, s, p.tile_lanes, x);
+      LoadGroup<kHorizontal, kReverse>(slot.gradient, local, s, p.tile_lanes,
+                                       gradient);
+      LoadGroup<kHorizontal, kReverse>(slot.winner, local, s, p.tile_lanes,
+                                       winner);
+#pragma unroll
+      for (int u = kGroup - 1; u >= 0; --u) {
+        const int position = place.position + (kReverse ? kGroup - 1 - u : u);
+        if (position >= line.steps) continue;
+        StepBack(ends, position == first, direction, states[half * kGroup + u],
+                 u, x, gradient, winner, gates, dx);
+      }
+      if (!owned) continue;
+      if (kInShared && !last) {
+        place.template Write<true>(block.merged, true, dx);
+      } else {
+        place.template Write<false>(x_gradient, p.vectors, dx);
+      }
+      if (p.gates_gradient == nullptr) continue;
+      G* to = p.gates_gradient + block.Gates(direction);
+#pragma unroll
+      for (int k = 0; k < K; ++k) {
+        place.template Write<false>(to + k * p.channels * block.pixels(),
+                                    p.vectors, gates[k]);
+      }
+    }
+  }
+
+  // Step u of a group: adds to dx, and puts the gradient of the raw gates in
+  // their place. h: states of the step before.
+  __device__ __forceinline__ void StepBack(const Ends& ends, bool first_step,
+                                           int direction, const T (&h)[kRun],
+                                           int u, const T (&x)[kGroup][kRun],
+                                           const T (&gradient)[kGroup][kRun],
+                                           const int (&winner)[kGroup][kRun],
+                                           T (&gates)[K][kGroup][kRun],
+                                           T (&dx)[kGroup][kRun]) {
+    T e[kRun];
+#pragma unroll
+    for (int i = 0; i < kRun; ++i) {
+      e[i] = (winner[u][i] == direction ? gradient[u][i] : T(0)) + carried[i];
+    }
+    if (first_step) {
+#pragma unroll
+      for (int i = 0; i < kRun; ++i) {
+        dx[u][i] += e[i];
+#pragma unroll
+        for (int k = 0; k < K; ++k) gates[k][u][i] = T(0);
+      }
+      return;
+    }
+    const Neighbours<T> beside(h, ends);
+    T products[K][kRun];
+#pragma unroll
+    for (int i = 0; i < kRun; ++i) {
+      T raw[K];
+#pragma unroll
+      for (int k = 0; k < K; ++k) raw[k] = gates[k][u][i];
+      Raw<K>(p, ends, i, raw);
+      bool divided;
+      const T inverse = Inverse<K>(p, raw, &divided);
+      T sum = T(0), d[K];
+      Differences<K>(h, beside, x[u][i], i, d);
+#pragma unroll
+      for (int k = 0; k < K; ++k) {
+        const bool valid = ends.Valid<K>(k, i);
+        const T gate = valid ? raw[k] * inverse : T(0);
+        if (!valid) d[k] = T(0);
+        sum = k == 0 ? gate : sum + gate;
+        products[k][i] = gate * e[i];
+      }
+      dx[u][i] += Fma(-sum, e[i], e[i]);
+      GateGradient<K>(p, inverse, divided, e[i], d, raw);
+#pragma unroll
+      for (int k = 0; k < K; ++k) gates[k][u][i] = raw[k];
+    }
+    if constexpr (K == 1) {
+#pragma unroll
+      for (int i = 0; i < kRun; ++i) carried[i] = products[0][i];
+    } else {
+      // Lane i - k received gate k from here.
+      T from_before = __shfl_up_sync(kAllLanes, products[2][kRun - 1], 1);
+      const T from_next = __shfl_down_sync(kAllLanes, products[0][0], 1);
+      if (ends.first) from_before = T(0);
+#pragma unroll
+      for (int i = 0; i < kRun; ++i) {
+        const T before = i == 0 ? from_before : products[2][i > 0 ? i - 1 : 0];
+        T after =
+            i + 1 < kRun ? products[0][i + 1 < kRun ? i + 1 : 0] : from_next;
+        if (ends.last[i]) after = T(0);
+        carried[i] = products[1][i] + after + before;
+      }
+    }
+  }
+
+  // A cluster with a direction a block: the sum, in parts.
+  __device__ __forceinline__ void MergeDirections() const {
+    if (p.vectors) {
+      MergeParts<kGroup>();
+    } else {
+      MergeParts<1>();
+    }
+  }
+
+  template <int kPart>
+  __device__ __forceinline__ void MergeParts() const {
+    const int parts = p.width / kPart;
+    const int64_t offset = block.plane * block.pixels();
+    const T* merged[4];
+#pragma unroll
+    for (int d = 0; d < 4; ++d) merged[d] = cuda::ClusterMap(block.merged, d);
+    for (int i = block.rank * blockDim.x + threadIdx.x; i < p.height * parts;
+         i += 4 * blockDim.x) {
+      const int row = i / parts, column = i % parts * kPart;
+      const int from = PlaneOffset(row, column, p.plane_pitch);
+      Pack<T, kPart> dx[4];
+#pragma unroll
+      for (int d = 0; d < 4; ++d) dx[d] = AsPack<kPart>(merged[d] + from);
+#pragma unroll
+      for (int j = 0; j < kPart; ++j) {
+        dx[0].v[j] = (dx[0].v[j] + dx[1].v[j]) + (dx[2].v[j] + dx[3].v[j]);
+      }
+      AsPack<kPart>(p.x_gradient + offset + int64_t{row} * p.width + column) =
+          dx[0];
+    }
+  }
+};
+
+namespace {
+
+template <typename T, typename G, int K, Form kForm>
+__global__ void __launch_bounds__(kMaxWarps* kWarp)
+    BackwardKernel(const Problem<T, G> p) {
+  const Block<T, G, K, kForm> block(p);
+  BackwardBody<T, G, K, kForm> body(block);
+  block.ForEachTile(body);
+  if (kForm == kFormDirections) {
+    cuda::ClusterSync();
+    body.MergeDirections();
+  }
+  // Others may still read the shared memory of this block.
+  if (kForm != kFormShared && p.cluster > 1) cuda::ClusterSync();
+}
+
+}  // namespace
+
+template <typename T, typename G>
+cudaError_t RunBackward(const Problem<T, G>& problem, const Layout& layout,
+                        const SpatialPropagationShape& shape,
+                        SpatialPropagationDesign design, cudaStream_t stream) {
+  using Design = SpatialPropagationDesign;
+  const auto run = [&](auto one_way, auto three_way) {
+    return LaunchBlocks<T, G>(shape.connections == 3 ? three_way : one_way,
+                              problem, layout, shape.planes(), stream);
+  };
+  if (design == Design::kGlobal) {
+    return run(&BackwardKernel<T, G, 1, kFormGlobal>,
+               &BackwardKernel<T, G, 3, kFormGlobal>);
+  }
+  if constexpr (sizeof(T) == 4) {
+    if (design == Design::kShared) {
+      return run(&BackwardKernel<T, G, 1, kFormShared>,
+                 &BackwardKernel<T, G, 3, kFormShared>);
+    }
+    if (design == Design::kDirections) {
+      return run(&BackwardKernel<T, G, 1, kFormDirections>,
+                 &BackwardKernel<T, G, 3, kFormDirections>);
+    }
+  }
+  return cudaErrorInvalidValue;
+}
+
+}  // namespace spatial_propagation_cuda
+}  // namespace seg
+
+#endif  // COMMON_LAYERS_SPATIAL_PROPAGATION_SPATIAL_PROPAGATION_CUDA_BACKWARD_INL_H_

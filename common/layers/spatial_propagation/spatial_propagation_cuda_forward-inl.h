@@ -1,0 +1,239 @@
+// Forward kernel of the spatial propagation. Included by its .cu files.
+
+#ifndef COMMON_LAYERS_SPATIAL_PROPAGATION_SPATIAL_PROPAGATION_CUDA_FORWARD_INL_H_
+#define COMMON_LAYERS_SPATIAL_PROPAGATION_SPATIAL_PROPAGATION_CUDA_FORWARD_INL_H_
+
+#include <cstdint>
+
+#include "common/cuda/kernel.h"
+#include "common/layers/spatial_propagation/spatial_propagation_cuda_block-inl.h"
+#include "common/layers/spatial_propagation/spatial_propagation_cuda_kernels.h"
+#include "common/layers/spatial_propagation/spatial_propagation_cuda_launch-inl.h"
+
+namespace seg {
+namespace spatial_propagation_cuda {
+
+// Whether h of `direction` replaces the maximum `best` of `winner`: larger, or
+// NaN, which nothing replaces; among equals (NaN among them) the first
+// direction. Without winners equals are left: the value is the same.
+template <typename T>
+__device__ __forceinline__ bool Takes(T h, int direction, T best, int winner,
+                                      bool winners) {
+  const bool larger = best == best && !(h <= best);
+  if (!winners) return larger;
+  const bool equal = h == best || (h != h && best != best);
+  return larger || (equal && direction < winner);
+}
+
+template <typename T, typename G, int K, Form kForm>
+struct ForwardBody {
+  const Block<T, G, K, kForm>& block;
+  const Problem<T, G>& p;
+  T carried[kRun];  // h
+
+  __device__ __forceinline__ explicit ForwardBody(
+      const Block<T, G, K, kForm>& b)
+      : block(b), p(b.p) {
+    Start();
+  }
+  __device__ __forceinline__ void Start() {
+#pragma unroll
+    for (int i = 0; i < kRun; ++i) carried[i] = T(0);
+  }
+
+  // A slot: K arrays of gates, x.
+  template <bool kHorizontal>
+  __device__ __forceinline__ void Load(unsigned char* slot, const Line& line,
+                                       int direction, int index) const {
+    const Window window = block.WindowOf(line);
+    const int tile = line.Tile(index);
+    const int elements = p.tile_lanes * kTile;
+    G* gates = reinterpret_cast<G*>(slot);
+    LoadTile<kHorizontal, 16>(p.gates + block.Gates(direction),
+                              p.channels * block.pixels(), K, gates, elements,
+                              tile, window, p.height, p.width, p.tile_lanes,
+                              p.vectors, block.thread, p.warps * kWarp);
+    LoadTile<kHorizontal, 16>(p.x + block.plane * block.pixels(), 0, 1,
+                              reinterpret_cast<T*>(gates + K * elements), 0,
+                              tile, window, p.height, p.width, p.tile_lanes,
+                              p.vectors, block.thread, p.warps * kWarp);
+  }
+
+  template <bool kHorizontal, bool kReverse>
+  __device__ __forceinline__ void Run(const unsigned char* slot,
+                                      const Line& line, const Window& window,
+                                      int direction, int pair, int index) {
+    constexpr bool kInShared = kForm != kFormGlobal;
+    const int elements = p.tile_lanes * kTile;
+    const G* gates_tile = reinterpret_cast<const G*>(slot);
+    const T* x_tile = reinterpret_cast<const T*>(gates_tile + K * elements);
+    const int lane = window.base + threadIdx.x % kWarp * kRun;
+    const int local = lane - window.tile_begin;
+    const Ends ends(lane, line.lanes);
+    const bool owned = lane >= window.own_begin && lane < window.own_end;
+    const int64_t offset = block.plane * block.pixels();
+    const bool winners = p.winner != nullptr;
+    if (p.checkpoints != nullptr && index > 0 && owned) {
+      T* to = p.checkpoints + block.Checkpoints(direction) +
+              int64_t{index} * line.lanes + lane;
+#pragma unroll
+      for (int i = 0; i < kRun; ++i) {
+        if (lane + i < line.lanes) to[i] = carried[i];
+      }
+    }
+    const bool replace = kForm == kFormDirections ||
+                         (pair == 0 && block.FirstOfPair(line, index));
+    const bool last = kForm != kFormDirections && pair == block.pairs - 1 &&
+                      block.LastOfPair(line, index);
+#pragma unroll 1
+    for (int half = 0; half < kTile / kGroup; ++half) {
+      const int s = kReverse ? kTile - kGroup * (half + 1) : kGroup * half;
+      const Place<kHorizontal, kReverse> place{
+          lane,       line.Tile(index) * kTile + s,
+          line.lanes, line.steps,
+          p.width,    p.plane_pitch};
+      T best[kGroup][kRun];
+      int winner[kGroup][kRun];
+#pragma unroll
+      for (int u = 0; u < kGroup; ++u) {
+#pragma unroll
+        for (int i = 0; i < kRun; ++i) best[u][i] = T(0), winner[u][i] = 0;
+      }
+      if (owned && !replace) {
+        if (kInShared) {
+          place.template Read<true>(block.merged, true, best);
+          if (winners) place.template Read<true>(block.winner, true, winner);
+        } else {
+          place.template Read<false>(p.out + offset, p.vectors, best);
+          if (winners) {
+            place.template Read<false>(p.winner + offset, p.vectors, winner);
+          }
+        }
+      }
+      T gates[K][kGroup][kRun], x[kGroup][kRun];
+#pragma unroll
+      for (int k = 0; k < K; ++k) {
+        LoadGroup<kHorizontal, kReverse>(gates_tile + k * elements, local, s,
+                                         p.tile_lanes, gates[k]);
+      }
+      LoadGroup<kHorizontal, kReverse>(x_tile, local, s, p.tile_lanes, x);
+      Normalize<K>(p, ends, gates);
+      const int first = kReverse ? line.steps - 1 : 0;
+#pragma unroll
+      for (int u = 0; u < kGroup; ++u) {
+        const int position = place.position + (kReverse ? kGroup - 1 - u : u);
+        Step<K>(gates, x, u, position == first, ends, carried);
+#pragma unroll
+        for (int i = 0; i < kRun; ++i) {
+          if (replace ||
+              Takes(carried[i], direction, best[u][i], winner[u][i], winners)) {
+            best[u][i] = carried[i];
+            winner[u][i] = direction;
+          }
+        }
+      }
+      if (!owned) continue;
+      if (kInShared && !last) {
+        place.template Write<true>(block.merged, true, best);
+        if (winners && kForm == kFormShared) {
+          place.template Write<true>(block.winner, true, winner);
+        }
+      } else {
+        place.template Write<false>(p.out + offset, p.vectors, best);
+        if (winners) {
+          place.template Write<false>(p.winner + offset, p.vectors, winner);
+        }
+      }
+    }
+  }
+
+  // A cluster with a direction a block: the maximum, in parts.
+  __device__ __forceinline__ void MergeDirections() const {
+    if (p.vectors) {
+      MergeParts<kGroup>();
+    } else {
+      MergeParts<1>();
+    }
+  }
+
+  template <int kPart>
+  __device__ __forceinline__ void MergeParts() const {
+    const int parts = p.width / kPart;
+    const int64_t offset = block.plane * block.pixels();
+    const T* merged[4];
+#pragma unroll
+    for (int d = 0; d < 4; ++d) merged[d] = cuda::ClusterMap(block.merged, d);
+    for (int i = block.rank * blockDim.x + threadIdx.x; i < p.height * parts;
+         i += 4 * blockDim.x) {
+      const int row = i / parts, column = i % parts * kPart;
+      const int from = PlaneOffset(row, column, p.plane_pitch);
+      Pack<T, kPart> h[4];
+#pragma unroll
+      for (int d = 0; d < 4; ++d) h[d] = AsPack<kPart>(merged[d] + from);
+      Pack<uint8_t, kPart> winner;
+#pragma unroll
+      for (int j = 0; j < kPart; ++j) {
+        winner.v[j] = 0;
+#pragma unroll
+        for (int d = 1; d < 4; ++d) {
+          if (Takes(h[d].v[j], d, h[0].v[j], 0, false)) {
+            h[0].v[j] = h[d].v[j];
+            winner.v[j] = static_cast<uint8_t>(d);
+          }
+        }
+      }
+      const int64_t to = offset + int64_t{row} * p.width + column;
+      AsPack<kPart>(p.out + to) = h[0];
+      if (p.winner != nullptr) AsPack<kPart>(p.winner + to) = winner;
+    }
+  }
+};
+
+namespace {
+
+template <typename T, typename G, int K, Form kForm>
+__global__ void __launch_bounds__(kMaxWarps* kWarp)
+    ForwardKernel(const Problem<T, G> p) {
+  const Block<T, G, K, kForm> block(p);
+  ForwardBody<T, G, K, kForm> body(block);
+  block.ForEachTile(body);
+  if (kForm == kFormDirections) {
+    cuda::ClusterSync();
+    body.MergeDirections();
+  }
+  // Others may still read the shared memory of this block.
+  if (kForm != kFormShared && p.cluster > 1) cuda::ClusterSync();
+}
+
+}  // namespace
+
+template <typename T, typename G>
+cudaError_t RunForward(const Problem<T, G>& problem, const Layout& layout,
+                       const SpatialPropagationShape& shape,
+                       SpatialPropagationDesign design, cudaStream_t stream) {
+  using Design = SpatialPropagationDesign;
+  const auto run = [&](auto one_way, auto three_way) {
+    return LaunchBlocks<T, G>(shape.connections == 3 ? three_way : one_way,
+                              problem, layout, shape.planes(), stream);
+  };
+  if (design == Design::kGlobal) {
+    return run(&ForwardKernel<T, G, 1, kFormGlobal>,
+               &ForwardKernel<T, G, 3, kFormGlobal>);
+  }
+  if constexpr (sizeof(T) == 4) {
+    if (design == Design::kShared) {
+      return run(&ForwardKernel<T, G, 1, kFormShared>,
+                 &ForwardKernel<T, G, 3, kFormShared>);
+    }
+    if (design == Design::kDirections) {
+      return run(&ForwardKernel<T, G, 1, kFormDirections>,
+                 &ForwardKernel<T, G, 3, kFormDirections>);
+    }
+  }
+  return cudaErrorInvalidValue;
+}
+
+}  // namespace spatial_propagation_cuda
+}  // namespace seg
+
+#endif  // COMMON_LAYERS_SPATIAL_PROPAGATION_SPATIAL_PROPAGATION_CUDA_FORWARD_INL_H_

@@ -1,0 +1,311 @@
+// Device code of the spatial propagation: windows of a line, tiles in shared
+// memory, the merged plane. Included by its .cu files.
+
+#ifndef COMMON_LAYERS_SPATIAL_PROPAGATION_SPATIAL_PROPAGATION_CUDA_TILE_INL_H_
+#define COMMON_LAYERS_SPATIAL_PROPAGATION_SPATIAL_PROPAGATION_CUDA_TILE_INL_H_
+
+#include <cstdint>
+#include <type_traits>
+
+#include "common/cuda/kernel.h"
+#include "common/layers/spatial_propagation/spatial_propagation_cuda_plan.h"
+
+namespace seg {
+namespace spatial_propagation_cuda {
+
+constexpr int kGroup = 4;  // steps whose operands are in registers at a time
+
+template <typename E, int N>
+struct alignas(sizeof(E) * N > 16 ? 16 : sizeof(E) * N) Pack {
+  E v[N];
+};
+template <int N, typename E>
+__device__ __forceinline__ Pack<E, N>& AsPack(E* data) {
+  return *reinterpret_cast<Pack<E, N>*>(data);
+}
+template <int N, typename E>
+__device__ __forceinline__ const Pack<E, N>& AsPack(const E* data) {
+  return *reinterpret_cast<const Pack<E, N>*>(data);
+}
+
+__device__ __forceinline__ float Widen(float x) { return x; }
+__device__ __forceinline__ double Widen(double x) { return x; }
+__device__ __forceinline__ int Widen(uint8_t x) { return x; }
+__device__ __forceinline__ float Widen(__nv_bfloat16 x) {
+  return __bfloat162float(x);
+}
+template <typename E, typename T>
+__device__ __forceinline__ E Narrowed(T x) {
+  if constexpr (std::is_same_v<E, __nv_bfloat16>) {
+    return __float2bfloat16(x);
+  } else {
+    return static_cast<E>(x);
+  }
+}
+
+// One direction of a plane as a team scans it.
+struct Line {
+  int lanes, steps, tiles;
+  bool horizontal, reverse;
+
+  // The tile that comes `index`-th in the forward scan.
+  __device__ __forceinline__ int Tile(int index) const {
+    return reverse ? tiles - 1 - index : index;
+  }
+};
+
+template <class P>
+__device__ __forceinline__ Line MakeLine(const P& p, int direction) {
+  Line line;
+  line.horizontal = direction < 2;
+  line.reverse = (direction & 1) != 0;
+  line.lanes = line.horizontal ? p.height : p.width;
+  line.steps = line.horizontal ? p.width : p.height;
+  line.tiles = (line.steps + kTile - 1) / kTile;
+  return line;
+}
+
+// Lanes of one warp. A warp without lanes of its own keeps in step only.
+struct Window {
+  int base;  // its first lane
+  int own_begin, own_end;
+  int tile_begin;  // first lane of the block's tile
+  int tile_end;
+  bool below, above;  // whether others own the lanes at its rims
+
+  __device__ __forceinline__ bool active() const { return own_begin < own_end; }
+};
+
+// `first`: number of the block's first window in the line.
+template <class P>
+__device__ __forceinline__ Window MakeWindow(const P& p, const Line& line,
+                                             int first, int warp) {
+  const int number = first + warp;
+  Window w;
+  w.base = number * p.stride;
+  w.below = number > 0;
+  w.above = w.base + kWindow < line.lanes;
+  w.own_begin = w.below ? w.base + kHalo : 0;
+  w.own_end = w.above ? w.base + p.stride + kHalo : line.lanes;
+  // The window before reaches the end.
+  if (w.below && w.base - p.stride + kWindow >= line.lanes) {
+    w.own_begin = w.own_end = 0;
+    w.below = w.above = false;
+  }
+  w.tile_begin = first * p.stride;
+  w.tile_end = min(line.lanes, w.tile_begin + p.tile_lanes);
+  return w;
+}
+
+// Element (lane, s) of an array of a tile, lane from the tile's first. A
+// vertical tile has its steps as rows. A horizontal one has the kTile columns
+// of a row together, as in memory, and 16-byte parts exchanged such that a
+// warp whose threads read the same columns of kRun rows each meets all banks.
+template <typename E>
+__device__ __forceinline__ int HorizontalPart(int run, int element) {
+  constexpr int kPart = 16 / sizeof(E);
+  constexpr int kParts = kRun * kTile / kPart;
+  constexpr int kEvery = kParts >= 8 ? 1 : 8 / kParts;
+  constexpr int kMask = (kParts >= 8 ? 8 : kParts) - 1;
+  const int part = (element / kPart) ^ (run / kEvery & kMask);
+  return run * kRun * kTile + part * kPart + element % kPart;
+}
+template <bool kHorizontal, typename E>
+__device__ __forceinline__ int TileOffset(int lane, int s, int tile_lanes) {
+  if (!kHorizontal) return s * tile_lanes + lane;
+  return HorizontalPart<E>(lane / kRun, lane % kRun * kTile + s);
+}
+
+// Copies `arrays` planes of E, `plane_stride` elements apart, of one tile into
+// shared memory, arrays `array_stride` elements apart. Vectors: asynchronously,
+// kBytes at a time.
+template <bool kHorizontal, int kBytes, typename E>
+__device__ __forceinline__ void LoadTile(const E* plane, int64_t plane_stride,
+                                         int arrays, E* to, int array_stride,
+                                         int tile, const Window& window,
+                                         int height, int width, int tile_lanes,
+                                         bool vectors, int thread,
+                                         int threads) {
+  constexpr int kPart = kBytes / static_cast<int>(sizeof(E));
+  const int first = tile * kTile;
+  const int part = vectors ? kPart : 1;
+  const int lanes = window.tile_end - window.tile_begin;
+  if (lanes <= 0) return;
+  // Rows of memory, and parts of a row.
+  const int rows = kHorizontal ? lanes : min(kTile, height - first);
+  const int columns = kHorizontal ? min(kTile, width - first) : lanes;
+  const int parts = (columns + part - 1) / part;
+  const int row_step = threads / parts, part_step = threads % parts;
+  int row = thread / parts, column = thread % parts;
+  const E* from =
+      plane + (kHorizontal ? int64_t{window.tile_begin} * width + first
+                           : int64_t{first} * width + window.tile_begin);
+  while (row < rows) {
+    const int c = column * part;
+    const E* source = from + int64_t{row} * width + c;
+    E* target = to + (kHorizontal ? TileOffset<true, E>(row, c, tile_lanes)
+                                  : TileOffset<false, E>(c, row, tile_lanes));
+    for (int a = 0; a < arrays; ++a) {
+      if (vectors) {
+        cuda::CopyAsync<kBytes>(target + a * array_stride,
+                                source + a * plane_stride);
+      } else {
+        target[a * array_stride] = source[a * plane_stride];
+      }
+    }
+    row += row_step;
+    column += part_step;
+    if (column >= parts) {
+      column -= parts;
+      ++row;
+    }
+  }
+}
+
+// to[u][i]: step u in the order of the scan of the group that begins at
+// position s, lane i of this thread's run.
+template <bool kHorizontal, bool kReverse, typename E, typename T>
+__device__ __forceinline__ void LoadGroup(const E* tile, int lane, int s,
+                                          int tile_lanes,
+                                          T (&to)[kGroup][kRun]) {
+  if (kHorizontal) {
+    constexpr int kPart = 16 / sizeof(E);
+    constexpr int kPiece = kPart < kGroup ? kPart : kGroup;
+#pragma unroll
+    for (int i = 0; i < kRun; ++i) {
+#pragma unroll
+      for (int c = 0; c < kGroup; c += kPiece) {
+        const Pack<E, kPiece> piece = AsPack<kPiece>(
+            tile + HorizontalPart<E>(lane / kRun, i * kTile + s + c));
+#pragma unroll
+        for (int j = 0; j < kPiece; ++j) {
+          to[kReverse ? kGroup - 1 - c - j : c + j][i] = Widen(piece.v[j]);
+        }
+      }
+    }
+  } else {
+#pragma unroll
+    for (int u = 0; u < kGroup; ++u) {
+      const int row = s + (kReverse ? kGroup - 1 - u : u);
+      const Pack<E, kRun> run = AsPack<kRun>(tile + row * tile_lanes + lane);
+#pragma unroll
+      for (int i = 0; i < kRun; ++i) to[u][i] = Widen(run.v[i]);
+    }
+  }
+}
+
+// Element (row, column) of the merged plane in shared memory: parts of four
+// columns exchanged by the row.
+__device__ __forceinline__ int PlaneOffset(int row, int column, int pitch) {
+  return row * pitch + (((column >> 2) ^ (row / kRun & 7)) << 2) + (column & 3);
+}
+
+// Where a group of steps lies in a plane of memory or of shared memory, and
+// which of it exists.
+template <bool kHorizontal, bool kReverse>
+struct Place {
+  int lane, position;  // first of the run, first of the group
+  int lanes, steps, width, pitch;
+
+  __device__ __forceinline__ bool Has(int u, int i) const {
+    return lane + i < lanes &&
+           position + (kReverse ? kGroup - 1 - u : u) < steps;
+  }
+  __device__ __forceinline__ int Row(int u, int i) const {
+    return kHorizontal ? lane + i : position + (kReverse ? kGroup - 1 - u : u);
+  }
+  __device__ __forceinline__ int Column(int u, int i) const {
+    return kHorizontal ? position + (kReverse ? kGroup - 1 - u : u) : lane + i;
+  }
+
+  // Vectors of memory hold kGroup columns (horizontal) or kRun.
+  template <bool kShared, typename E, typename T>
+  __device__ __forceinline__ void Read(const E* plane, bool vectors,
+                                       T (&to)[kGroup][kRun]) const {
+    if constexpr (!kShared) {
+      if (!vectors) {
+#pragma unroll
+        for (int u = 0; u < kGroup; ++u) {
+#pragma unroll
+          for (int i = 0; i < kRun; ++i) {
+            if (Has(u, i)) {
+              to[u][i] =
+                  static_cast<T>(plane[Row(u, i) * width + Column(u, i)]);
+            }
+          }
+        }
+        return;
+      }
+    }
+    if (kHorizontal) {
+#pragma unroll
+      for (int i = 0; i < kRun; ++i) {
+        if (lane + i >= lanes || position >= steps) continue;
+        const Pack<E, kGroup> p = AsPack<kGroup>(
+            plane + (kShared ? PlaneOffset(lane + i, position, pitch)
+                             : (lane + i) * width + position));
+#pragma unroll
+        for (int u = 0; u < kGroup; ++u) {
+          to[u][i] = static_cast<T>(p.v[kReverse ? kGroup - 1 - u : u]);
+        }
+      }
+    } else {
+#pragma unroll
+      for (int u = 0; u < kGroup; ++u) {
+        if (!Has(u, 0)) continue;
+        const Pack<E, kRun> p =
+            AsPack<kRun>(plane + (kShared ? PlaneOffset(Row(u, 0), lane, pitch)
+                                          : Row(u, 0) * width + lane));
+#pragma unroll
+        for (int i = 0; i < kRun; ++i) to[u][i] = static_cast<T>(p.v[i]);
+      }
+    }
+  }
+
+  template <bool kShared, typename E, typename T>
+  __device__ __forceinline__ void Write(E* plane, bool vectors,
+                                        const T (&from)[kGroup][kRun]) const {
+    if constexpr (!kShared) {
+      if (!vectors) {
+#pragma unroll
+        for (int u = 0; u < kGroup; ++u) {
+#pragma unroll
+          for (int i = 0; i < kRun; ++i) {
+            if (Has(u, i)) {
+              plane[Row(u, i) * width + Column(u, i)] = Narrowed<E>(from[u][i]);
+            }
+          }
+        }
+        return;
+      }
+    }
+    if (kHorizontal) {
+#pragma unroll
+      for (int i = 0; i < kRun; ++i) {
+        if (lane + i >= lanes || position >= steps) continue;
+        Pack<E, kGroup> p;
+#pragma unroll
+        for (int u = 0; u < kGroup; ++u) {
+          p.v[kReverse ? kGroup - 1 - u : u] = Narrowed<E>(from[u][i]);
+        }
+        AsPack<kGroup>(plane + (kShared ? PlaneOffset(lane + i, position, pitch)
+                                        : (lane + i) * width + position)) = p;
+      }
+    } else {
+#pragma unroll
+      for (int u = 0; u < kGroup; ++u) {
+        if (!Has(u, 0)) continue;
+        Pack<E, kRun> p;
+#pragma unroll
+        for (int i = 0; i < kRun; ++i) p.v[i] = Narrowed<E>(from[u][i]);
+        AsPack<kRun>(plane + (kShared ? PlaneOffset(Row(u, 0), lane, pitch)
+                                      : Row(u, 0) * width + lane)) = p;
+      }
+    }
+  }
+};
+
+}  // namespace spatial_propagation_cuda
+}  // namespace seg
+
+#endif  // COMMON_LAYERS_SPATIAL_PROPAGATION_SPATIAL_PROPAGATION_CUDA_TILE_INL_H_
