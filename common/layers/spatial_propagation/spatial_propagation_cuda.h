@@ -53,7 +53,7 @@ enum class SpatialPropagationDesign {
   // A cluster of four blocks a plane, a direction each, merged through
   // distributed shared memory. Four directions only.
   kDirections,
-  // A launch a step. Any size; the others take at most 2,320 rows and columns.
+  // A launch a step. Any size; the others take at most 1,552 rows and columns.
   kSteps,
 };
 

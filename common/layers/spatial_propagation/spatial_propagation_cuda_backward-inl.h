@@ -4,6 +4,7 @@
 #define COMMON_LAYERS_SPATIAL_PROPAGATION_SPATIAL_PROPAGATION_CUDA_BACKWARD_INL_H_
 
 #include <cstdint>
+#include <type_traits>
 
 #include "common/cuda/kernel.h"
 #include "common/layers/spatial_propagation/spatial_propagation_cuda_block-inl.h"
@@ -74,28 +75,31 @@ struct BackwardBody {
     const Window window = block.WindowOf(line);
     const int forward_index = line.tiles - 1 - index;
     const int tile = line.Tile(forward_index);
-    const int elements = p.tile_lanes * kTile;
-    const int threads = p.warps * kWarp;
     const int64_t offset = block.plane * block.pixels();
     const Slot s = SlotAt(slot);
-    LoadTile<kHorizontal, 16>(p.gates + block.Gates(direction),
-                              p.channels * block.pixels(), K, s.gates, elements,
-                              tile, window, p.height, p.width, p.tile_lanes,
-                              p.vectors, block.thread, threads);
-    const int64_t to_gradient = (reinterpret_cast<intptr_t>(p.gradient) -
-                                 reinterpret_cast<intptr_t>(p.x)) /
-                                static_cast<int64_t>(sizeof(T));
-    LoadTile<kHorizontal, 16>(p.x + offset, to_gradient, 2, s.x, elements, tile,
-                              window, p.height, p.width, p.tile_lanes,
-                              p.vectors, block.thread, threads);
-    LoadTile<kHorizontal, 4>(p.winner_in + offset, 0, 1, s.winner, 0, tile,
-                             window, p.height, p.width, p.tile_lanes, p.vectors,
-                             block.thread, threads);
+    const G* gates = p.gates + block.Gates(direction);
+    if constexpr (std::is_same_v<T, G>) {
+      const T* planes[K + 2];
+#pragma unroll
+      for (int k = 0; k < K; ++k) planes[k] = gates + k * block.gate_stride;
+      planes[K] = p.x + offset;
+      planes[K + 1] = p.gradient + offset;
+      LoadTile<kHorizontal, 16>(p, planes, s.gates, tile, window, block.thread);
+    } else {
+      const G* planes[K];
+#pragma unroll
+      for (int k = 0; k < K; ++k) planes[k] = gates + k * block.gate_stride;
+      LoadTile<kHorizontal, 16>(p, planes, s.gates, tile, window, block.thread);
+      const T* states[2] = {p.x + offset, p.gradient + offset};
+      LoadTile<kHorizontal, 16>(p, states, s.x, tile, window, block.thread);
+    }
+    const uint8_t* winner[1] = {p.winner_in + offset};
+    LoadTile<kHorizontal, 4>(p, winner, s.winner, tile, window, block.thread);
     if (forward_index == 0) return;
     const T* states = p.checkpoints_in + block.Checkpoints(direction) +
                       int64_t{forward_index} * line.lanes;
     for (int i = window.tile_begin + block.thread; i < window.tile_end;
-         i += threads) {
+         i += p.warps * kWarp) {
       cuda::CopyAsync<sizeof(T)>(s.states + i - window.tile_begin, states + i);
     }
   }
@@ -180,6 +184,7 @@ struct BackwardBody {
                                        gradient);
       LoadGroup<kHorizontal, kReverse>(slot.winner, local, s, p.tile_lanes,
                                        winner);
+      TakeRaw<K>(p, ends, gates);
 #pragma unroll
       for (int u = kGroup - 1; u >= 0; --u) {
         const int position = place.position + (kReverse ? kGroup - 1 - u : u);
@@ -197,8 +202,8 @@ struct BackwardBody {
       G* to = p.gates_gradient + block.Gates(direction);
 #pragma unroll
       for (int k = 0; k < K; ++k) {
-        place.template Write<false>(to + k * p.channels * block.pixels(),
-                                    p.vectors, gates[k]);
+        place.template Write<false>(to + k * block.gate_stride, p.vectors,
+                                    gates[k]);
       }
     }
   }
@@ -233,7 +238,6 @@ struct BackwardBody {
       T raw[K];
 #pragma unroll
       for (int k = 0; k < K; ++k) raw[k] = gates[k][u][i];
-      Raw<K>(p, ends, i, raw);
       bool divided;
       const T inverse = Inverse<K>(p, raw, &divided);
       T sum = T(0), d[K];
@@ -306,7 +310,7 @@ struct BackwardBody {
 namespace {
 
 template <typename T, typename G, int K, Form kForm>
-__global__ void __launch_bounds__(kMaxWarps* kWarp)
+__global__ void __launch_bounds__(kMaxBackwardWarps* kWarp, 1)
     BackwardKernel(const Problem<T, G> p) {
   const Block<T, G, K, kForm> block(p);
   BackwardBody<T, G, K, kForm> body(block);

@@ -24,6 +24,7 @@ struct Block {
   int64_t plane;
   int rank, team, thread, warp;
   int pairs;
+  int64_t first_gate, gate_stride;  // of direction 0; from gate to gate
   unsigned char* ring;
   Rims<T> rims;
   T* merged;        // the plane in shared memory
@@ -38,6 +39,10 @@ struct Block {
     thread = threadIdx.x % team_threads;
     warp = thread / kWarp;
     pairs = kForm == kFormDirections || p.directions == 1 ? 1 : 2;
+    const int64_t n = plane / p.channels, c = plane % p.channels;
+    gate_stride = p.channels * pixels();
+    first_gate = n * p.directions * K * gate_stride + c * pixels() -
+                 p.first_direction * K * gate_stride;
     unsigned char* shared = cuda::DynamicShared<unsigned char>();
     ring = shared + team * p.stages * p.slot_bytes;
     shared += p.teams * p.stages * p.slot_bytes;
@@ -57,11 +62,9 @@ struct Block {
   __device__ __forceinline__ int64_t pixels() const {
     return int64_t{p.height} * p.width;
   }
-  // Of the gates of a direction; the K are C H W apart.
+  // Of the gates of a direction; the K are gate_stride apart.
   __device__ __forceinline__ int64_t Gates(int direction) const {
-    const int64_t n = plane / p.channels, c = plane % p.channels;
-    const int64_t first = int64_t{direction - p.first_direction} * K;
-    return ((n * p.directions * K + first) * p.channels + c) * pixels();
+    return first_gate + direction * K * gate_stride;
   }
   // Of the checkpoints of a direction.
   __device__ __forceinline__ int64_t Checkpoints(int direction) const {

@@ -4,6 +4,7 @@
 #define COMMON_LAYERS_SPATIAL_PROPAGATION_SPATIAL_PROPAGATION_CUDA_FORWARD_INL_H_
 
 #include <cstdint>
+#include <type_traits>
 
 #include "common/cuda/kernel.h"
 #include "common/layers/spatial_propagation/spatial_propagation_cuda_block-inl.h"
@@ -25,7 +26,7 @@ __device__ __forceinline__ bool Takes(T h, int direction, T best, int winner,
   return larger || (equal && direction < winner);
 }
 
-template <typename T, typename G, int K, Form kForm>
+template <typename T, typename G, int K, Form kForm, bool kWinners>
 struct ForwardBody {
   const Block<T, G, K, kForm>& block;
   const Problem<T, G>& p;
@@ -47,16 +48,26 @@ struct ForwardBody {
                                        int direction, int index) const {
     const Window window = block.WindowOf(line);
     const int tile = line.Tile(index);
-    const int elements = p.tile_lanes * kTile;
-    G* gates = reinterpret_cast<G*>(slot);
-    LoadTile<kHorizontal, 16>(p.gates + block.Gates(direction),
-                              p.channels * block.pixels(), K, gates, elements,
-                              tile, window, p.height, p.width, p.tile_lanes,
-                              p.vectors, block.thread, p.warps * kWarp);
-    LoadTile<kHorizontal, 16>(p.x + block.plane * block.pixels(), 0, 1,
-                              reinterpret_cast<T*>(gates + K * elements), 0,
-                              tile, window, p.height, p.width, p.tile_lanes,
-                              p.vectors, block.thread, p.warps * kWarp);
+    const G* gates = p.gates + block.Gates(direction);
+    const T* x = p.x + block.plane * block.pixels();
+    if constexpr (std::is_same_v<T, G>) {
+      const T* planes[K + 1];
+#pragma unroll
+      for (int k = 0; k < K; ++k) planes[k] = gates + k * block.gate_stride;
+      planes[K] = x;
+      LoadTile<kHorizontal, 16>(p, planes, reinterpret_cast<T*>(slot), tile,
+                                window, block.thread);
+    } else {
+      const G* planes[K];
+#pragma unroll
+      for (int k = 0; k < K; ++k) planes[k] = gates + k * block.gate_stride;
+      G* to = reinterpret_cast<G*>(slot);
+      LoadTile<kHorizontal, 16>(p, planes, to, tile, window, block.thread);
+      const T* states[1] = {x};
+      LoadTile<kHorizontal, 16>(
+          p, states, reinterpret_cast<T*>(to + K * p.tile_lanes * kTile), tile,
+          window, block.thread);
+    }
   }
 
   template <bool kHorizontal, bool kReverse>
@@ -72,8 +83,7 @@ struct ForwardBody {
     const Ends ends(lane, line.lanes);
     const bool owned = lane >= window.own_begin && lane < window.own_end;
     const int64_t offset = block.plane * block.pixels();
-    const bool winners = p.winner != nullptr;
-    if (p.checkpoints != nullptr && index > 0 && owned) {
+    if (kWinners && index > 0 && owned) {
       T* to = p.checkpoints + block.Checkpoints(direction) +
               int64_t{index} * line.lanes + lane;
 #pragma unroll
@@ -102,10 +112,10 @@ struct ForwardBody {
       if (owned && !replace) {
         if (kInShared) {
           place.template Read<true>(block.merged, true, best);
-          if (winners) place.template Read<true>(block.winner, true, winner);
+          if (kWinners) place.template Read<true>(block.winner, true, winner);
         } else {
           place.template Read<false>(p.out + offset, p.vectors, best);
-          if (winners) {
+          if (kWinners) {
             place.template Read<false>(p.winner + offset, p.vectors, winner);
           }
         }
@@ -125,8 +135,8 @@ struct ForwardBody {
         Step<K>(gates, x, u, position == first, ends, carried);
 #pragma unroll
         for (int i = 0; i < kRun; ++i) {
-          if (replace ||
-              Takes(carried[i], direction, best[u][i], winner[u][i], winners)) {
+          if (replace || Takes(carried[i], direction, best[u][i], winner[u][i],
+                               kWinners)) {
             best[u][i] = carried[i];
             winner[u][i] = direction;
           }
@@ -135,12 +145,12 @@ struct ForwardBody {
       if (!owned) continue;
       if (kInShared && !last) {
         place.template Write<true>(block.merged, true, best);
-        if (winners && kForm == kFormShared) {
+        if (kWinners && kForm == kFormShared) {
           place.template Write<true>(block.winner, true, winner);
         }
       } else {
         place.template Write<false>(p.out + offset, p.vectors, best);
-        if (winners) {
+        if (kWinners) {
           place.template Write<false>(p.winner + offset, p.vectors, winner);
         }
       }
@@ -184,18 +194,18 @@ struct ForwardBody {
       }
       const int64_t to = offset + int64_t{row} * p.width + column;
       AsPack<kPart>(p.out + to) = h[0];
-      if (p.winner != nullptr) AsPack<kPart>(p.winner + to) = winner;
+      if (kWinners) AsPack<kPart>(p.winner + to) = winner;
     }
   }
 };
 
 namespace {
 
-template <typename T, typename G, int K, Form kForm>
-__global__ void __launch_bounds__(kMaxWarps* kWarp)
+template <typename T, typename G, int K, Form kForm, bool kWinners>
+__global__ void __launch_bounds__(kMaxForwardWarps* kWarp, 1)
     ForwardKernel(const Problem<T, G> p) {
   const Block<T, G, K, kForm> block(p);
-  ForwardBody<T, G, K, kForm> body(block);
+  ForwardBody<T, G, K, kForm, kWinners> body(block);
   block.ForEachTile(body);
   if (kForm == kFormDirections) {
     cuda::ClusterSync();
@@ -207,27 +217,35 @@ __global__ void __launch_bounds__(kMaxWarps* kWarp)
 
 }  // namespace
 
+template <typename T, typename G, Form kForm>
+cudaError_t RunForwardForm(const Problem<T, G>& problem, const Layout& layout,
+                           const SpatialPropagationShape& shape,
+                           cudaStream_t stream) {
+  const auto run = [&](auto without, auto with) {
+    return LaunchBlocks<T, G>(problem.winner == nullptr ? without : with,
+                              problem, layout, shape.planes(), stream);
+  };
+  return shape.connections == 3 ? run(&ForwardKernel<T, G, 3, kForm, false>,
+                                      &ForwardKernel<T, G, 3, kForm, true>)
+                                : run(&ForwardKernel<T, G, 1, kForm, false>,
+                                      &ForwardKernel<T, G, 1, kForm, true>);
+}
+
 template <typename T, typename G>
 cudaError_t RunForward(const Problem<T, G>& problem, const Layout& layout,
                        const SpatialPropagationShape& shape,
                        SpatialPropagationDesign design, cudaStream_t stream) {
   using Design = SpatialPropagationDesign;
-  const auto run = [&](auto one_way, auto three_way) {
-    return LaunchBlocks<T, G>(shape.connections == 3 ? three_way : one_way,
-                              problem, layout, shape.planes(), stream);
-  };
   if (design == Design::kGlobal) {
-    return run(&ForwardKernel<T, G, 1, kFormGlobal>,
-               &ForwardKernel<T, G, 3, kFormGlobal>);
+    return RunForwardForm<T, G, kFormGlobal>(problem, layout, shape, stream);
   }
   if constexpr (sizeof(T) == 4) {
     if (design == Design::kShared) {
-      return run(&ForwardKernel<T, G, 1, kFormShared>,
-                 &ForwardKernel<T, G, 3, kFormShared>);
+      return RunForwardForm<T, G, kFormShared>(problem, layout, shape, stream);
     }
     if (design == Design::kDirections) {
-      return run(&ForwardKernel<T, G, 1, kFormDirections>,
-                 &ForwardKernel<T, G, 3, kFormDirections>);
+      return RunForwardForm<T, G, kFormDirections>(problem, layout, shape,
+                                                   stream);
     }
   }
   return cudaErrorInvalidValue;

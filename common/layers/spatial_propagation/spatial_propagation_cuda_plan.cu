@@ -57,7 +57,8 @@ Layout MakeLayout(const SpatialPropagationShape& shape,
     layout.shared_bytes +=
         shape.height * layout.plane_pitch * (element + (winners ? 1 : 0));
   }
-  layout.fits = warps <= kMaxWarps && layout.shared_bytes <= kBlockShared &&
+  layout.fits = warps <= (backward ? kMaxBackwardWarps : kMaxForwardWarps) &&
+                layout.shared_bytes <= kBlockShared &&
                 (!directions || shape.directions == 4);
   return layout;
 }
@@ -70,10 +71,12 @@ using spatial_propagation_cuda::CeilDiv;
 using spatial_propagation_cuda::Layout;
 using spatial_propagation_cuda::MakeLayout;
 
-// Blocks of this layout that a multiprocessor holds.
-int64_t Held(const Layout& layout) {
-  return std::min<int64_t>(kSharedMemory / (layout.shared_bytes + 1024),
-                           12 / (layout.teams * layout.warps));
+// Blocks of this layout that a multiprocessor holds: shared memory, and
+// registers (128 or 200 a thread).
+int64_t Held(const Layout& layout, bool backward) {
+  return std::min<int64_t>(
+      kSharedMemory / (layout.shared_bytes + 1024),
+      (backward ? 10 : 16) / (layout.teams * layout.warps));
 }
 
 }  // namespace
@@ -117,14 +120,14 @@ SpatialPropagationTuning ChooseSpatialPropagationTuning(
       planes * (tuning.design == Design::kDirections ? 4 : tuning.cluster);
   const int64_t wanted = CeilDiv(blocks, kMultiprocessors);
   const int64_t held = std::min(
-      wanted,
-      Held(MakeLayout(shape, tuning, element_bytes, training, backward)));
+      wanted, Held(MakeLayout(shape, tuning, element_bytes, training, backward),
+                   backward));
   for (int stages : {4, 3}) {
     SpatialPropagationTuning more = tuning;
     more.stages = stages;
     const Layout layout =
         MakeLayout(shape, more, element_bytes, training, backward);
-    if (layout.fits && Held(layout) >= held) return more;
+    if (layout.fits && Held(layout, backward) >= held) return more;
   }
   return tuning;
 }

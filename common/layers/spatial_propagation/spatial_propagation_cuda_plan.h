@@ -24,7 +24,9 @@ constexpr int kWarp = 32;
 constexpr int kWindow = kWarp * kRun;
 constexpr int kHalo = kTile;
 constexpr int kMaxStride = kWindow - 2 * kHalo;
-constexpr int kMaxWarps = 12;  // a block
+// Of a block: at these the registers of a thread suffice.
+constexpr int kMaxForwardWarps = 10;
+constexpr int kMaxBackwardWarps = 8;
 
 // Where blocks merge, a template argument.
 enum Form { kFormShared, kFormGlobal, kFormDirections };

@@ -19,13 +19,8 @@ __device__ __forceinline__ float Reciprocal(float x) {
   return __fdividef(1.0f, x);
 }
 __device__ __forceinline__ double Reciprocal(double x) { return 1.0 / x; }
-// Not inline: a rare rule, and two dozen copies in each body.
-inline __device__ __attribute__((noinline)) float Tanh(float x) {
-  return tanhf(x);
-}
-inline __device__ __attribute__((noinline)) double Tanh(double x) {
-  return tanh(x);
-}
+__device__ __forceinline__ float Tanh(float x) { return tanhf(x); }
+__device__ __forceinline__ double Tanh(double x) { return tanh(x); }
 __device__ __forceinline__ float Abs(float x) { return fabsf(x); }
 __device__ __forceinline__ double Abs(double x) { return fabs(x); }
 __device__ __forceinline__ float Fma(float x, float y, float z) {
@@ -68,17 +63,33 @@ __device__ __forceinline__ T Inverse(const P& p, const T (&raw)[K],
   return p.no_rule ? T(1) : inverse;
 }
 
-// Raw gates as the rule takes them: zero where unused, but for sum_all.
+// Raw gates of a group as the rule takes them: zero where unused, but for
+// sum_all.
 template <int K, class P, typename T>
-__device__ __forceinline__ void Raw(const P& p, const Ends& ends, int i,
-                                    T (&raw)[K]) {
+__device__ __forceinline__ void TakeRaw(const P& p, const Ends& ends,
+                                        T (&gates)[K][kGroup][kRun]) {
 #pragma unroll
   for (int k = 0; k < K; ++k) {
-    if (!(ends.Valid<K>(k, i) || p.sum_all)) raw[k] = T(0);
+#pragma unroll
+    for (int i = 0; i < kRun; ++i) {
+      const bool taken = ends.Valid<K>(k, i) || p.sum_all;
+#pragma unroll
+      for (int u = 0; u < kGroup; ++u) {
+        if (!taken) gates[k][u][i] = T(0);
+      }
+    }
   }
   if (p.tanh) {
 #pragma unroll
-    for (int k = 0; k < K; ++k) raw[k] = Tanh(raw[k]);
+    for (int k = 0; k < K; ++k) {
+#pragma unroll
+      for (int u = 0; u < kGroup; ++u) {
+#pragma unroll
+        for (int i = 0; i < kRun; ++i) {
+          gates[k][u][i] = Tanh(gates[k][u][i]);
+        }
+      }
+    }
   }
 }
 
@@ -86,6 +97,7 @@ __device__ __forceinline__ void Raw(const P& p, const Ends& ends, int i,
 template <int K, class P, typename T>
 __device__ __forceinline__ void Normalize(const P& p, const Ends& ends,
                                           T (&gates)[K][kGroup][kRun]) {
+  TakeRaw<K>(p, ends, gates);
 #pragma unroll
   for (int u = 0; u < kGroup; ++u) {
 #pragma unroll
@@ -93,7 +105,6 @@ __device__ __forceinline__ void Normalize(const P& p, const Ends& ends,
       T raw[K];
 #pragma unroll
       for (int k = 0; k < K; ++k) raw[k] = gates[k][u][i];
-      Raw<K>(p, ends, i, raw);
       bool divided;
       const T inverse = Inverse<K>(p, raw, &divided);
 #pragma unroll

@@ -61,7 +61,10 @@ __device__ void LoadRaw(const Problem<T, G>& p, const Ends& ends,
   for (int k = 0; k < K; ++k) {
     raw[k] = Widen(p.gates[place.gates + k * place.gate_stride]);
   }
-  Raw<K>(p, ends, 0, raw);
+  for (int k = 0; k < K; ++k) {
+    if (!(ends.Valid<K>(k, 0) || p.sum_all)) raw[k] = T(0);
+    if (p.tanh) raw[k] = Tanh(raw[k]);
+  }
 }
 
 template <typename T, int K>

@@ -116,49 +116,62 @@ __device__ __forceinline__ int TileOffset(int lane, int s, int tile_lanes) {
   return HorizontalPart<E>(lane / kRun, lane % kRun * kTile + s);
 }
 
-// Copies `arrays` planes of E, `plane_stride` elements apart, of one tile into
-// shared memory, arrays `array_stride` elements apart. Vectors: asynchronously,
-// kBytes at a time.
-template <bool kHorizontal, int kBytes, typename E>
-__device__ __forceinline__ void LoadTile(const E* plane, int64_t plane_stride,
-                                         int arrays, E* to, int array_stride,
-                                         int tile, const Window& window,
-                                         int height, int width, int tile_lanes,
-                                         bool vectors, int thread,
+// Copies one tile of kArrays planes of E into shared memory, arrays
+// `array_stride` elements apart. kBytes: asynchronously, so many at a time; 0:
+// element by element. Without a division: it runs once a tile.
+template <bool kHorizontal, int kBytes, int kArrays, typename E>
+__device__ __forceinline__ void CopyTile(const E* const (&planes)[kArrays],
+                                         E* to, int array_stride, int tile,
+                                         const Window& window, int height,
+                                         int width, int tile_lanes, int thread,
                                          int threads) {
-  constexpr int kPart = kBytes / static_cast<int>(sizeof(E));
+  constexpr int kPart = kBytes == 0 ? 1 : kBytes / static_cast<int>(sizeof(E));
   const int first = tile * kTile;
-  const int part = vectors ? kPart : 1;
   const int lanes = window.tile_end - window.tile_begin;
-  if (lanes <= 0) return;
-  // Rows of memory, and parts of a row.
+  const int64_t from = kHorizontal ? int64_t{window.tile_begin} * width + first
+                                   : int64_t{first} * width + window.tile_begin;
+  // Parts of a row of the tile: all kTile columns of a lane, or eight parts of
+  // a step at a time.
+  constexpr int kRowParts = kTile / kPart;
+  const int items = kHorizontal
+                        ? lanes * kRowParts
+                        : (lanes + 8 * kPart - 1) / (8 * kPart) * 8 * kTile;
   const int rows = kHorizontal ? lanes : min(kTile, height - first);
   const int columns = kHorizontal ? min(kTile, width - first) : lanes;
-  const int parts = (columns + part - 1) / part;
-  const int row_step = threads / parts, part_step = threads % parts;
-  int row = thread / parts, column = thread % parts;
-  const E* from =
-      plane + (kHorizontal ? int64_t{window.tile_begin} * width + first
-                           : int64_t{first} * width + window.tile_begin);
-  while (row < rows) {
-    const int c = column * part;
-    const E* source = from + int64_t{row} * width + c;
-    E* target = to + (kHorizontal ? TileOffset<true, E>(row, c, tile_lanes)
-                                  : TileOffset<false, E>(c, row, tile_lanes));
-    for (int a = 0; a < arrays; ++a) {
-      if (vectors) {
-        cuda::CopyAsync<kBytes>(target + a * array_stride,
-                                source + a * plane_stride);
+  for (int item = thread; item < items; item += threads) {
+    const int row = kHorizontal ? item / kRowParts : item / 8 % kTile;
+    const int column =
+        kPart *
+        (kHorizontal ? item % kRowParts : item % 8 + item / (8 * kTile) * 8);
+    if (row >= rows || column >= columns) continue;
+    const int64_t source = from + int64_t{row} * width + column;
+    E* target =
+        to + (kHorizontal ? TileOffset<true, E>(row, column, tile_lanes)
+                          : TileOffset<false, E>(column, row, tile_lanes));
+#pragma unroll
+    for (int a = 0; a < kArrays; ++a) {
+      if constexpr (kBytes == 0) {
+        target[a * array_stride] = planes[a][source];
       } else {
-        target[a * array_stride] = source[a * plane_stride];
+        cuda::CopyAsync<kBytes>(target + a * array_stride, planes[a] + source);
       }
     }
-    row += row_step;
-    column += part_step;
-    if (column >= parts) {
-      column -= parts;
-      ++row;
-    }
+  }
+}
+
+template <bool kHorizontal, int kBytes, int kArrays, class P, typename E>
+__device__ __forceinline__ void LoadTile(const P& p,
+                                         const E* const (&planes)[kArrays],
+                                         E* to, int tile, const Window& window,
+                                         int thread) {
+  const int elements = p.tile_lanes * kTile;
+  const int threads = p.warps * kWarp;
+  if (p.vectors) {
+    CopyTile<kHorizontal, kBytes>(planes, to, elements, tile, window, p.height,
+                                  p.width, p.tile_lanes, thread, threads);
+  } else {
+    CopyTile<kHorizontal, 0>(planes, to, elements, tile, window, p.height,
+                             p.width, p.tile_lanes, thread, threads);
   }
 }
 
@@ -218,90 +231,112 @@ struct Place {
     return kHorizontal ? position + (kReverse ? kGroup - 1 - u : u) : lane + i;
   }
 
-  // Vectors of memory hold kGroup columns (horizontal) or kRun.
+  // Whether all steps of the group exist; in rows of vectors all do or, in the
+  // horizontal scans, none.
+  __device__ __forceinline__ bool Whole() const {
+    return position + kGroup <= steps;
+  }
+  __device__ __forceinline__ bool HasStep(int u) const {
+    return position + (kReverse ? kGroup - 1 - u : u) < steps;
+  }
+
+  template <bool kShared>
+  __device__ __forceinline__ int At(int row, int column) const {
+    return kShared ? PlaneOffset(row, column, pitch) : row * width + column;
+  }
+
+  // The run of step u, which exists, or kGroup columns of lane i, which exists.
   template <bool kShared, typename E, typename T>
-  __device__ __forceinline__ void Read(const E* plane, bool vectors,
-                                       T (&to)[kGroup][kRun]) const {
-    if constexpr (!kShared) {
+  __device__ __forceinline__ void ReadRun(const E* plane, int u,
+                                          T (&to)[kGroup][kRun]) const {
+    const Pack<E, kRun> p = AsPack<kRun>(plane + At<kShared>(Row(u, 0), lane));
+#pragma unroll
+    for (int i = 0; i < kRun; ++i) to[u][i] = static_cast<T>(p.v[i]);
+  }
+  template <bool kShared, typename E, typename T>
+  __device__ __forceinline__ void WriteRun(
+      E* plane, int u, const T (&from)[kGroup][kRun]) const {
+    Pack<E, kRun> p;
+#pragma unroll
+    for (int i = 0; i < kRun; ++i) p.v[i] = Narrowed<E>(from[u][i]);
+    AsPack<kRun>(plane + At<kShared>(Row(u, 0), lane)) = p;
+  }
+  template <bool kShared, typename E, typename T>
+  __device__ __forceinline__ void ReadColumns(const E* plane, int i,
+                                              T (&to)[kGroup][kRun]) const {
+    const Pack<E, kGroup> p =
+        AsPack<kGroup>(plane + At<kShared>(lane + i, position));
+#pragma unroll
+    for (int u = 0; u < kGroup; ++u) {
+      to[u][i] = static_cast<T>(p.v[kReverse ? kGroup - 1 - u : u]);
+    }
+  }
+  template <bool kShared, typename E, typename T>
+  __device__ __forceinline__ void WriteColumns(
+      E* plane, int i, const T (&from)[kGroup][kRun]) const {
+    Pack<E, kGroup> p;
+#pragma unroll
+    for (int u = 0; u < kGroup; ++u) {
+      p.v[kReverse ? kGroup - 1 - u : u] = Narrowed<E>(from[u][i]);
+    }
+    AsPack<kGroup>(plane + At<kShared>(lane + i, position)) = p;
+  }
+
+  // Calls columns(i) for lanes (horizontal) or run(u) for steps that exist, or
+  // one(u, i) for each element where memory is not read by vectors. lane <
+  // lanes.
+  template <bool kByElement, class Columns, class Run, class One>
+  __device__ __forceinline__ void Each(bool vectors, Columns columns, Run run,
+                                       One one) const {
+    if constexpr (kByElement) {
       if (!vectors) {
 #pragma unroll
         for (int u = 0; u < kGroup; ++u) {
 #pragma unroll
           for (int i = 0; i < kRun; ++i) {
-            if (Has(u, i)) {
-              to[u][i] =
-                  static_cast<T>(plane[Row(u, i) * width + Column(u, i)]);
-            }
+            if (Has(u, i)) one(u, i);
           }
         }
         return;
       }
     }
-    if (kHorizontal) {
+    if constexpr (kHorizontal) {
+      if (position >= steps) return;
 #pragma unroll
       for (int i = 0; i < kRun; ++i) {
-        if (lane + i >= lanes || position >= steps) continue;
-        const Pack<E, kGroup> p = AsPack<kGroup>(
-            plane + (kShared ? PlaneOffset(lane + i, position, pitch)
-                             : (lane + i) * width + position));
-#pragma unroll
-        for (int u = 0; u < kGroup; ++u) {
-          to[u][i] = static_cast<T>(p.v[kReverse ? kGroup - 1 - u : u]);
-        }
+        if (i == 0 || lane + i < lanes) columns(i);
       }
+    } else if (Whole()) {
+#pragma unroll
+      for (int u = 0; u < kGroup; ++u) run(u);
     } else {
 #pragma unroll
       for (int u = 0; u < kGroup; ++u) {
-        if (!Has(u, 0)) continue;
-        const Pack<E, kRun> p =
-            AsPack<kRun>(plane + (kShared ? PlaneOffset(Row(u, 0), lane, pitch)
-                                          : Row(u, 0) * width + lane));
-#pragma unroll
-        for (int i = 0; i < kRun; ++i) to[u][i] = static_cast<T>(p.v[i]);
+        if (HasStep(u)) run(u);
       }
     }
   }
 
+  // What exists of the group.
+  template <bool kShared, typename E, typename T>
+  __device__ __forceinline__ void Read(const E* plane, bool vectors,
+                                       T (&to)[kGroup][kRun]) const {
+    Each<!kShared>(
+        vectors, [&](int i) { ReadColumns<kShared>(plane, i, to); },
+        [&](int u) { ReadRun<kShared>(plane, u, to); },
+        [&](int u, int i) {
+          to[u][i] = static_cast<T>(plane[Row(u, i) * width + Column(u, i)]);
+        });
+  }
   template <bool kShared, typename E, typename T>
   __device__ __forceinline__ void Write(E* plane, bool vectors,
                                         const T (&from)[kGroup][kRun]) const {
-    if constexpr (!kShared) {
-      if (!vectors) {
-#pragma unroll
-        for (int u = 0; u < kGroup; ++u) {
-#pragma unroll
-          for (int i = 0; i < kRun; ++i) {
-            if (Has(u, i)) {
-              plane[Row(u, i) * width + Column(u, i)] = Narrowed<E>(from[u][i]);
-            }
-          }
-        }
-        return;
-      }
-    }
-    if (kHorizontal) {
-#pragma unroll
-      for (int i = 0; i < kRun; ++i) {
-        if (lane + i >= lanes || position >= steps) continue;
-        Pack<E, kGroup> p;
-#pragma unroll
-        for (int u = 0; u < kGroup; ++u) {
-          p.v[kReverse ? kGroup - 1 - u : u] = Narrowed<E>(from[u][i]);
-        }
-        AsPack<kGroup>(plane + (kShared ? PlaneOffset(lane + i, position, pitch)
-                                        : (lane + i) * width + position)) = p;
-      }
-    } else {
-#pragma unroll
-      for (int u = 0; u < kGroup; ++u) {
-        if (!Has(u, 0)) continue;
-        Pack<E, kRun> p;
-#pragma unroll
-        for (int i = 0; i < kRun; ++i) p.v[i] = Narrowed<E>(from[u][i]);
-        AsPack<kRun>(plane + (kShared ? PlaneOffset(Row(u, 0), lane, pitch)
-                                      : Row(u, 0) * width + lane)) = p;
-      }
-    }
+    Each<!kShared>(
+        vectors, [&](int i) { WriteColumns<kShared>(plane, i, from); },
+        [&](int u) { WriteRun<kShared>(plane, u, from); },
+        [&](int u, int i) {
+          plane[Row(u, i) * width + Column(u, i)] = Narrowed<E>(from[u][i]);
+        });
   }
 };
 
