@@ -16,7 +16,7 @@ namespace spatial_propagation_cuda {
 
 // Gradient of the raw gates of one lane and step, in place of them; d: h of a
 // gate's source - x, zero where it is unused; e: gradient of h.
-template <int K, class P, typename T>
+template <int K, bool kDivideRule, class P, typename T>
 __device__ __forceinline__ void GateGradient(const P& p, T inverse,
                                              bool divided, T e, const T (&d)[K],
                                              T (&raw)[K]) {
@@ -28,12 +28,13 @@ __device__ __forceinline__ void GateGradient(const P& p, T inverse,
 #pragma unroll
   for (int k = 0; k < K; ++k) {
     const T sign_dot = raw[k] > T(0) ? dot : (raw[k] < T(0) ? -dot : T(0));
-    const T of_tanh = p.tanh ? Fma(-raw[k], raw[k], T(1)) : T(1);
-    raw[k] = (d[k] - sign_dot) * e * of_tanh;
+    T of_raw = (d[k] - sign_dot) * e;
+    if (!kDivideRule && p.tanh) of_raw *= Fma(-raw[k], raw[k], T(1));
+    raw[k] = of_raw;
   }
 }
 
-template <typename T, typename G, int K, Form kForm>
+template <typename T, typename G, int K, Form kForm, bool kDivideRule>
 struct BackwardBody {
   const Block<T, G, K, kForm>& block;
   const Problem<T, G>& p;
@@ -136,7 +137,7 @@ struct BackwardBody {
                                          p.tile_lanes, gates[k]);
       }
       LoadGroup<kHorizontal, kReverse>(slot.x, local, s, p.tile_lanes, x);
-      Normalize<K>(p, ends, gates);
+      Normalize<K, kDivideRule>(p, ends, gates);
 #pragma unroll
       for (int u = 0; u < kGroup; ++u) {
         const int position = tile * kTile + s + (kReverse ? kGroup - 1 - u : u);
@@ -159,6 +160,10 @@ struct BackwardBody {
       const Place<kHorizontal, kReverse> place{lane,       tile * kTile + s,
                                                line.lanes, line.steps,
                                                p.width,    p.plane_pitch};
+      const typename Place<kHorizontal, kReverse>::template Offsets<true>
+          in_shared(place);
+      const typename Place<kHorizontal, kReverse>::template Offsets<false>
+          in_memory(place);
       T dx[kGroup][kRun];
 #pragma unroll
       for (int u = 0; u < kGroup; ++u) {
@@ -166,10 +171,10 @@ struct BackwardBody {
         for (int i = 0; i < kRun; ++i) dx[u][i] = T(0);
       }
       if (owned && !replace) {
-        if (kInShared) {
-          place.template Read<true>(block.merged, true, dx);
+        if constexpr (kInShared) {
+          place.Read(block.merged, true, in_shared, dx);
         } else {
-          place.template Read<false>(x_gradient, p.vectors, dx);
+          place.Read(x_gradient, p.vectors, in_memory, dx);
         }
       }
       T gradient[kGroup][kRun];
@@ -184,26 +189,26 @@ struct BackwardBody {
                                        gradient);
       LoadGroup<kHorizontal, kReverse>(slot.winner, local, s, p.tile_lanes,
                                        winner);
-      TakeRaw<K>(p, ends, gates);
+      TakeRaw<K, kDivideRule>(p, ends, gates);
 #pragma unroll
       for (int u = kGroup - 1; u >= 0; --u) {
         const int position = place.position + (kReverse ? kGroup - 1 - u : u);
         if (position >= line.steps) continue;
-        StepBack(ends, position == first, direction, states[half * kGroup + u],
-                 u, x, gradient, winner, gates, dx);
+        StepBack(ends, kReverse ? position == first : u == 0 && position == 0,
+                 direction, states[half * kGroup + u], u, x, gradient, winner,
+                 gates, dx);
       }
       if (!owned) continue;
       if (kInShared && !last) {
-        place.template Write<true>(block.merged, true, dx);
+        place.Write(block.merged, true, in_shared, dx);
       } else {
-        place.template Write<false>(x_gradient, p.vectors, dx);
+        place.Write(x_gradient, p.vectors, in_memory, dx);
       }
       if (p.gates_gradient == nullptr) continue;
       G* to = p.gates_gradient + block.Gates(direction);
 #pragma unroll
       for (int k = 0; k < K; ++k) {
-        place.template Write<false>(to + k * block.gate_stride, p.vectors,
-                                    gates[k]);
+        place.Write(to + k * block.gate_stride, p.vectors, in_memory, gates[k]);
       }
     }
   }
@@ -239,19 +244,19 @@ struct BackwardBody {
 #pragma unroll
       for (int k = 0; k < K; ++k) raw[k] = gates[k][u][i];
       bool divided;
-      const T inverse = Inverse<K>(p, raw, &divided);
+      const T inverse = Inverse<K, kDivideRule>(p, raw, &divided);
       T sum = T(0), d[K];
       Differences<K>(h, beside, x[u][i], i, d);
 #pragma unroll
       for (int k = 0; k < K; ++k) {
         const bool valid = ends.Valid<K>(k, i);
-        const T gate = valid ? raw[k] * inverse : T(0);
+        const T gate = kDivideRule || valid ? raw[k] * inverse : T(0);
         if (!valid) d[k] = T(0);
         sum = k == 0 ? gate : sum + gate;
         products[k][i] = gate * e[i];
       }
       dx[u][i] += Fma(-sum, e[i], e[i]);
-      GateGradient<K>(p, inverse, divided, e[i], d, raw);
+      GateGradient<K, kDivideRule>(p, inverse, divided, e[i], d, raw);
 #pragma unroll
       for (int k = 0; k < K; ++k) gates[k][u][i] = raw[k];
     }
@@ -309,11 +314,11 @@ struct BackwardBody {
 
 namespace {
 
-template <typename T, typename G, int K, Form kForm>
+template <typename T, typename G, int K, Form kForm, bool kDivideRule>
 __global__ void __launch_bounds__(kMaxBackwardWarps* kWarp, 1)
     BackwardKernel(const Problem<T, G> p) {
   const Block<T, G, K, kForm> block(p);
-  BackwardBody<T, G, K, kForm> body(block);
+  BackwardBody<T, G, K, kForm, kDivideRule> body(block);
   block.ForEachTile(body);
   if (kForm == kFormDirections) {
     cuda::ClusterSync();
@@ -330,22 +335,27 @@ cudaError_t RunBackward(const Problem<T, G>& problem, const Layout& layout,
                         const SpatialPropagationShape& shape,
                         SpatialPropagationDesign design, cudaStream_t stream) {
   using Design = SpatialPropagationDesign;
-  const auto run = [&](auto one_way, auto three_way) {
-    return LaunchBlocks<T, G>(shape.connections == 3 ? three_way : one_way,
+  const auto run = [&](auto one_way, auto three_way, auto divide_rule) {
+    return LaunchBlocks<T, G>(shape.connections == 1 ? one_way
+                              : IsDivideRule(shape)  ? divide_rule
+                                                     : three_way,
                               problem, layout, shape.planes(), stream);
   };
   if (design == Design::kGlobal) {
-    return run(&BackwardKernel<T, G, 1, kFormGlobal>,
-               &BackwardKernel<T, G, 3, kFormGlobal>);
+    return run(&BackwardKernel<T, G, 1, kFormGlobal, false>,
+               &BackwardKernel<T, G, 3, kFormGlobal, false>,
+               &BackwardKernel<T, G, 3, kFormGlobal, true>);
   }
   if constexpr (sizeof(T) == 4) {
     if (design == Design::kShared) {
-      return run(&BackwardKernel<T, G, 1, kFormShared>,
-                 &BackwardKernel<T, G, 3, kFormShared>);
+      return run(&BackwardKernel<T, G, 1, kFormShared, false>,
+                 &BackwardKernel<T, G, 3, kFormShared, false>,
+                 &BackwardKernel<T, G, 3, kFormShared, true>);
     }
     if (design == Design::kDirections) {
-      return run(&BackwardKernel<T, G, 1, kFormDirections>,
-                 &BackwardKernel<T, G, 3, kFormDirections>);
+      return run(&BackwardKernel<T, G, 1, kFormDirections, false>,
+                 &BackwardKernel<T, G, 3, kFormDirections, false>,
+                 &BackwardKernel<T, G, 3, kFormDirections, true>);
     }
   }
   return cudaErrorInvalidValue;

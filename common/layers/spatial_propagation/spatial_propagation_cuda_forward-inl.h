@@ -16,17 +16,16 @@ namespace spatial_propagation_cuda {
 
 // Whether h of `direction` replaces the maximum `best` of `winner`: larger, or
 // NaN, which nothing replaces; among equals (NaN among them) the first
-// direction. Without winners equals are left: the value is the same.
+// direction.
 template <typename T>
-__device__ __forceinline__ bool Takes(T h, int direction, T best, int winner,
-                                      bool winners) {
+__device__ __forceinline__ bool Takes(T h, int direction, T best, int winner) {
   const bool larger = best == best && !(h <= best);
-  if (!winners) return larger;
   const bool equal = h == best || (h != h && best != best);
   return larger || (equal && direction < winner);
 }
 
-template <typename T, typename G, int K, Form kForm, bool kWinners>
+template <typename T, typename G, int K, Form kForm, bool kDivideRule,
+          bool kWinners>
 struct ForwardBody {
   const Block<T, G, K, kForm>& block;
   const Problem<T, G>& p;
@@ -102,21 +101,29 @@ struct ForwardBody {
           lane,       line.Tile(index) * kTile + s,
           line.lanes, line.steps,
           p.width,    p.plane_pitch};
+      const typename Place<kHorizontal, kReverse>::template Offsets<true>
+          in_shared(place);
+      const typename Place<kHorizontal, kReverse>::template Offsets<false>
+          in_memory(place);
+      // Less than every h, or equal.
       T best[kGroup][kRun];
       int winner[kGroup][kRun];
 #pragma unroll
       for (int u = 0; u < kGroup; ++u) {
 #pragma unroll
-        for (int i = 0; i < kRun; ++i) best[u][i] = T(0), winner[u][i] = 0;
+        for (int i = 0; i < kRun; ++i) {
+          best[u][i] = -Infinity<T>();
+          winner[u][i] = direction;
+        }
       }
       if (owned && !replace) {
-        if (kInShared) {
-          place.template Read<true>(block.merged, true, best);
-          if (kWinners) place.template Read<true>(block.winner, true, winner);
+        if constexpr (kInShared) {
+          place.Read(block.merged, true, in_shared, best);
+          if (kWinners) place.Read(block.winner, true, in_shared, winner);
         } else {
-          place.template Read<false>(p.out + offset, p.vectors, best);
+          place.Read(p.out + offset, p.vectors, in_memory, best);
           if (kWinners) {
-            place.template Read<false>(p.winner + offset, p.vectors, winner);
+            place.Read(p.winner + offset, p.vectors, in_memory, winner);
           }
         }
       }
@@ -127,31 +134,36 @@ struct ForwardBody {
                                          p.tile_lanes, gates[k]);
       }
       LoadGroup<kHorizontal, kReverse>(x_tile, local, s, p.tile_lanes, x);
-      Normalize<K>(p, ends, gates);
-      const int first = kReverse ? line.steps - 1 : 0;
+      Normalize<K, kDivideRule>(p, ends, gates);
 #pragma unroll
       for (int u = 0; u < kGroup; ++u) {
-        const int position = place.position + (kReverse ? kGroup - 1 - u : u);
-        Step<K>(gates, x, u, position == first, ends, carried);
+        // Step 0 can be any of the last tile of memory, else the first.
+        const bool first_step =
+            kReverse ? place.position + kGroup - 1 - u == line.steps - 1
+                     : u == 0 && place.position == 0;
+        Step<K>(gates, x, u, first_step, ends, carried);
 #pragma unroll
         for (int i = 0; i < kRun; ++i) {
-          if (replace || Takes(carried[i], direction, best[u][i], winner[u][i],
-                               kWinners)) {
-            best[u][i] = carried[i];
-            winner[u][i] = direction;
+          if constexpr (kWinners) {
+            if (Takes(carried[i], direction, best[u][i], winner[u][i])) {
+              best[u][i] = carried[i];
+              winner[u][i] = direction;
+            }
+          } else {
+            best[u][i] = Larger(carried[i], best[u][i]);
           }
         }
       }
       if (!owned) continue;
       if (kInShared && !last) {
-        place.template Write<true>(block.merged, true, best);
+        place.Write(block.merged, true, in_shared, best);
         if (kWinners && kForm == kFormShared) {
-          place.template Write<true>(block.winner, true, winner);
+          place.Write(block.winner, true, in_shared, winner);
         }
       } else {
-        place.template Write<false>(p.out + offset, p.vectors, best);
+        place.Write(p.out + offset, p.vectors, in_memory, best);
         if (kWinners) {
-          place.template Write<false>(p.winner + offset, p.vectors, winner);
+          place.Write(p.winner + offset, p.vectors, in_memory, winner);
         }
       }
     }
@@ -186,7 +198,7 @@ struct ForwardBody {
         winner.v[j] = 0;
 #pragma unroll
         for (int d = 1; d < 4; ++d) {
-          if (Takes(h[d].v[j], d, h[0].v[j], 0, false)) {
+          if (Takes(h[d].v[j], d, h[0].v[j], 0)) {
             h[0].v[j] = h[d].v[j];
             winner.v[j] = static_cast<uint8_t>(d);
           }
@@ -201,11 +213,12 @@ struct ForwardBody {
 
 namespace {
 
-template <typename T, typename G, int K, Form kForm, bool kWinners>
+template <typename T, typename G, int K, Form kForm, bool kDivideRule,
+          bool kWinners>
 __global__ void __launch_bounds__(kMaxForwardWarps* kWarp, 1)
     ForwardKernel(const Problem<T, G> p) {
   const Block<T, G, K, kForm> block(p);
-  ForwardBody<T, G, K, kForm, kWinners> body(block);
+  ForwardBody<T, G, K, kForm, kDivideRule, kWinners> body(block);
   block.ForEachTile(body);
   if (kForm == kFormDirections) {
     cuda::ClusterSync();
@@ -225,10 +238,14 @@ cudaError_t RunForwardForm(const Problem<T, G>& problem, const Layout& layout,
     return LaunchBlocks<T, G>(problem.winner == nullptr ? without : with,
                               problem, layout, shape.planes(), stream);
   };
-  return shape.connections == 3 ? run(&ForwardKernel<T, G, 3, kForm, false>,
-                                      &ForwardKernel<T, G, 3, kForm, true>)
-                                : run(&ForwardKernel<T, G, 1, kForm, false>,
-                                      &ForwardKernel<T, G, 1, kForm, true>);
+  if (shape.connections == 1) {
+    return run(&ForwardKernel<T, G, 1, kForm, false, false>,
+               &ForwardKernel<T, G, 1, kForm, false, true>);
+  }
+  return IsDivideRule(shape) ? run(&ForwardKernel<T, G, 3, kForm, true, false>,
+                                   &ForwardKernel<T, G, 3, kForm, true, true>)
+                             : run(&ForwardKernel<T, G, 3, kForm, false, false>,
+                                   &ForwardKernel<T, G, 3, kForm, false, true>);
 }
 
 template <typename T, typename G>

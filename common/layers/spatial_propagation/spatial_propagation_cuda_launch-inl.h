@@ -80,6 +80,12 @@ inline bool Sensible(const SpatialPropagationShape& shape,
           tuning.cluster == 8);
 }
 
+// What has kernels of its own.
+inline bool IsDivideRule(const SpatialPropagationShape& shape) {
+  return shape.normalization == GateNormalization::kDivide &&
+         !shape.sum_all_gates;
+}
+
 // A block a plane, or a cluster.
 template <typename T, typename G>
 cudaError_t LaunchBlocks(void (*kernel)(const Problem<T, G>),

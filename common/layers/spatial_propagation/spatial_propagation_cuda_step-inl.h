@@ -15,10 +15,30 @@ namespace spatial_propagation_cuda {
 
 constexpr unsigned kAllLanes = 0xffffffffu;
 
+// Of a normal number; to a unit in the last place.
 __device__ __forceinline__ float Reciprocal(float x) {
-  return __fdividef(1.0f, x);
+#ifdef SEG_CUDA_EMULATOR
+  return 1.0f / x;
+#else
+  float y;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+#endif
 }
 __device__ __forceinline__ double Reciprocal(double x) { return 1.0 / x; }
+// NaN where one is.
+__device__ __forceinline__ float Larger(float x, float y) {
+#ifdef SEG_CUDA_EMULATOR
+  return y != y || x <= y ? y : x;
+#else
+  float z;
+  asm("max.NaN.f32 %0, %1, %2;" : "=f"(z) : "f"(x), "f"(y));
+  return z;
+#endif
+}
+__device__ __forceinline__ double Larger(double x, double y) {
+  return y != y || x <= y ? y : x;
+}
 __device__ __forceinline__ float Tanh(float x) { return tanhf(x); }
 __device__ __forceinline__ double Tanh(double x) { return tanh(x); }
 __device__ __forceinline__ float Abs(float x) { return fabsf(x); }
@@ -48,38 +68,47 @@ struct Ends {
   }
 };
 
+// kDivideRule: rule kDivide without sum_all, known to the compiler; else what
+// the problem says.
+
 // 1 / max(S + plus, floor); `divided`: whether it depends on the raw gates.
-template <int K, class P, typename T>
+template <int K, bool kDivideRule, class P, typename T>
 __device__ __forceinline__ T Inverse(const P& p, const T (&raw)[K],
                                      bool* divided) {
   T sum = Abs(raw[0]);
 #pragma unroll
   for (int k = 1; k < K; ++k) sum += Abs(raw[k]);
-  sum += p.plus;
-  *divided =
-      !p.no_rule && (p.divided_at_floor ? sum >= p.floor : sum > p.floor);
-  // NaN stays.
-  const T inverse = Reciprocal(sum <= p.floor ? p.floor : sum);
-  return p.no_rule ? T(1) : inverse;
+  if constexpr (kDivideRule) {
+    constexpr T kFloor = static_cast<T>(kGateDivideFloor);
+    *divided = sum > kFloor;
+    return Reciprocal(Larger(sum, kFloor));
+  } else {
+    sum += p.plus;
+    *divided =
+        !p.no_rule && (p.divided_at_floor ? sum >= p.floor : sum > p.floor);
+    const T inverse = Reciprocal(Larger(sum, p.floor));
+    return p.no_rule ? T(1) : inverse;
+  }
 }
 
 // Raw gates of a group as the rule takes them: zero where unused, but for
 // sum_all.
-template <int K, class P, typename T>
+template <int K, bool kDivideRule, class P, typename T>
 __device__ __forceinline__ void TakeRaw(const P& p, const Ends& ends,
                                         T (&gates)[K][kGroup][kRun]) {
 #pragma unroll
   for (int k = 0; k < K; ++k) {
 #pragma unroll
     for (int i = 0; i < kRun; ++i) {
-      const bool taken = ends.Valid<K>(k, i) || p.sum_all;
+      const bool taken = ends.Valid<K>(k, i) || (!kDivideRule && p.sum_all);
 #pragma unroll
       for (int u = 0; u < kGroup; ++u) {
         if (!taken) gates[k][u][i] = T(0);
       }
     }
   }
-  if (p.tanh) {
+  if constexpr (!kDivideRule) {
+    if (!p.tanh) return;
 #pragma unroll
     for (int k = 0; k < K; ++k) {
 #pragma unroll
@@ -94,10 +123,10 @@ __device__ __forceinline__ void TakeRaw(const P& p, const Ends& ends,
 }
 
 // Raw gates of a group into gates p, in place.
-template <int K, class P, typename T>
+template <int K, bool kDivideRule, class P, typename T>
 __device__ __forceinline__ void Normalize(const P& p, const Ends& ends,
                                           T (&gates)[K][kGroup][kRun]) {
-  TakeRaw<K>(p, ends, gates);
+  TakeRaw<K, kDivideRule>(p, ends, gates);
 #pragma unroll
   for (int u = 0; u < kGroup; ++u) {
 #pragma unroll
@@ -106,10 +135,11 @@ __device__ __forceinline__ void Normalize(const P& p, const Ends& ends,
 #pragma unroll
       for (int k = 0; k < K; ++k) raw[k] = gates[k][u][i];
       bool divided;
-      const T inverse = Inverse<K>(p, raw, &divided);
+      const T inverse = Inverse<K, kDivideRule>(p, raw, &divided);
 #pragma unroll
       for (int k = 0; k < K; ++k) {
-        gates[k][u][i] = ends.Valid<K>(k, i) ? raw[k] * inverse : T(0);
+        gates[k][u][i] = raw[k] * inverse;
+        if (!kDivideRule && !ends.Valid<K>(k, i)) gates[k][u][i] = T(0);
       }
     }
   }

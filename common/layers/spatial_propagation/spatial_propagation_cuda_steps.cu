@@ -91,7 +91,7 @@ __global__ void ForwardStepKernel(const Problem<T, G> p, const Line line,
     T raw[K], d[K];
     LoadRaw<T, G, K>(p, ends, place, raw);
     bool divided;
-    const T inverse = Inverse<K>(p, raw, &divided);
+    const T inverse = Inverse<K, false>(p, raw, &divided);
     SourceDifferences<T, K>(previous, i, ends, h, d);
     for (int k = 0; k < K; ++k) {
       if (ends.Valid<K>(k, 0)) h = Fma(raw[k] * inverse, d[k], h);
@@ -102,7 +102,7 @@ __global__ void ForwardStepKernel(const Problem<T, G> p, const Line line,
   if (p.checkpoints != nullptr && place.starts_stage && place.stage > 0) {
     p.checkpoints[place.checkpoint] = previous[i];
   }
-  if (replace || Takes(h, direction, p.out[place.x], 0, false)) {
+  if (replace || Takes(h, direction, p.out[place.x], 0)) {
     p.out[place.x] = h;
     if (p.winner != nullptr) {
       p.winner[place.x] = static_cast<uint8_t>(direction);
@@ -148,7 +148,7 @@ __global__ void BackwardStepKernel(const Problem<T, G> p, const Line line,
     T d[K], sum = T(0);
     LoadRaw<T, G, K>(p, ends, place, raw);
     bool divided;
-    const T inverse = Inverse<K>(p, raw, &divided);
+    const T inverse = Inverse<K, false>(p, raw, &divided);
     SourceDifferences<T, K>(previous, i, ends, p.x[place.x], d);
     for (int k = 0; k < K; ++k) {
       const T gate = ends.Valid<K>(k, 0) ? raw[k] * inverse : T(0);
@@ -156,7 +156,7 @@ __global__ void BackwardStepKernel(const Problem<T, G> p, const Line line,
       products_out[k * count + i] = gate * e;
     }
     dx = Fma(-sum, e, e);
-    GateGradient<K>(p, inverse, divided, e, d, raw);
+    GateGradient<K, false>(p, inverse, divided, e, d, raw);
   }
   p.x_gradient[place.x] = replace ? dx : p.x_gradient[place.x] + dx;
   if (p.gates_gradient == nullptr) return;

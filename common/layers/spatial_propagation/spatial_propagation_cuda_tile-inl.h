@@ -4,6 +4,7 @@
 #ifndef COMMON_LAYERS_SPATIAL_PROPAGATION_SPATIAL_PROPAGATION_CUDA_TILE_INL_H_
 #define COMMON_LAYERS_SPATIAL_PROPAGATION_SPATIAL_PROPAGATION_CUDA_TILE_INL_H_
 
+#include <cmath>
 #include <cstdint>
 #include <type_traits>
 
@@ -41,6 +42,11 @@ __device__ __forceinline__ E Narrowed(T x) {
   } else {
     return static_cast<E>(x);
   }
+}
+
+template <typename T>
+__device__ __forceinline__ T Infinity() {
+  return static_cast<T>(HUGE_VAL);
 }
 
 // One direction of a plane as a team scans it.
@@ -128,8 +134,8 @@ __device__ __forceinline__ void CopyTile(const E* const (&planes)[kArrays],
   constexpr int kPart = kBytes == 0 ? 1 : kBytes / static_cast<int>(sizeof(E));
   const int first = tile * kTile;
   const int lanes = window.tile_end - window.tile_begin;
-  const int64_t from = kHorizontal ? int64_t{window.tile_begin} * width + first
-                                   : int64_t{first} * width + window.tile_begin;
+  const int from = kHorizontal ? window.tile_begin * width + first
+                               : first * width + window.tile_begin;
   // Parts of a row of the tile: all kTile columns of a lane, or eight parts of
   // a step at a time.
   constexpr int kRowParts = kTile / kPart;
@@ -144,7 +150,7 @@ __device__ __forceinline__ void CopyTile(const E* const (&planes)[kArrays],
         kPart *
         (kHorizontal ? item % kRowParts : item % 8 + item / (8 * kTile) * 8);
     if (row >= rows || column >= columns) continue;
-    const int64_t source = from + int64_t{row} * width + column;
+    const int source = from + row * width + column;
     E* target =
         to + (kHorizontal ? TileOffset<true, E>(row, column, tile_lanes)
                           : TileOffset<false, E>(column, row, tile_lanes));
@@ -240,46 +246,56 @@ struct Place {
     return position + (kReverse ? kGroup - 1 - u : u) < steps;
   }
 
+  // Offsets of the runs of the group, or of its columns of each lane.
   template <bool kShared>
-  __device__ __forceinline__ int At(int row, int column) const {
-    return kShared ? PlaneOffset(row, column, pitch) : row * width + column;
-  }
+  struct Offsets {
+    int at[kHorizontal ? kRun : kGroup];
+
+    __device__ __forceinline__ explicit Offsets(const Place& place) {
+#pragma unroll
+      for (int j = 0; j < (kHorizontal ? kRun : kGroup); ++j) {
+        const int row = kHorizontal ? place.lane + j : place.Row(j, 0);
+        const int column = kHorizontal ? place.position : place.lane;
+        at[j] = kShared ? PlaneOffset(row, column, place.pitch)
+                        : row * place.width + column;
+      }
+    }
+  };
 
   // The run of step u, which exists, or kGroup columns of lane i, which exists.
-  template <bool kShared, typename E, typename T>
-  __device__ __forceinline__ void ReadRun(const E* plane, int u,
+  template <typename E, typename T>
+  __device__ __forceinline__ void ReadRun(const E* from, int u,
                                           T (&to)[kGroup][kRun]) const {
-    const Pack<E, kRun> p = AsPack<kRun>(plane + At<kShared>(Row(u, 0), lane));
+    const Pack<E, kRun> p = AsPack<kRun>(from);
 #pragma unroll
     for (int i = 0; i < kRun; ++i) to[u][i] = static_cast<T>(p.v[i]);
   }
-  template <bool kShared, typename E, typename T>
+  template <typename E, typename T>
   __device__ __forceinline__ void WriteRun(
-      E* plane, int u, const T (&from)[kGroup][kRun]) const {
+      E* to, int u, const T (&from)[kGroup][kRun]) const {
     Pack<E, kRun> p;
 #pragma unroll
     for (int i = 0; i < kRun; ++i) p.v[i] = Narrowed<E>(from[u][i]);
-    AsPack<kRun>(plane + At<kShared>(Row(u, 0), lane)) = p;
+    AsPack<kRun>(to) = p;
   }
-  template <bool kShared, typename E, typename T>
-  __device__ __forceinline__ void ReadColumns(const E* plane, int i,
+  template <typename E, typename T>
+  __device__ __forceinline__ void ReadColumns(const E* from, int i,
                                               T (&to)[kGroup][kRun]) const {
-    const Pack<E, kGroup> p =
-        AsPack<kGroup>(plane + At<kShared>(lane + i, position));
+    const Pack<E, kGroup> p = AsPack<kGroup>(from);
 #pragma unroll
     for (int u = 0; u < kGroup; ++u) {
       to[u][i] = static_cast<T>(p.v[kReverse ? kGroup - 1 - u : u]);
     }
   }
-  template <bool kShared, typename E, typename T>
+  template <typename E, typename T>
   __device__ __forceinline__ void WriteColumns(
-      E* plane, int i, const T (&from)[kGroup][kRun]) const {
+      E* to, int i, const T (&from)[kGroup][kRun]) const {
     Pack<E, kGroup> p;
 #pragma unroll
     for (int u = 0; u < kGroup; ++u) {
       p.v[kReverse ? kGroup - 1 - u : u] = Narrowed<E>(from[u][i]);
     }
-    AsPack<kGroup>(plane + At<kShared>(lane + i, position)) = p;
+    AsPack<kGroup>(to) = p;
   }
 
   // Calls columns(i) for lanes (horizontal) or run(u) for steps that exist, or
@@ -320,20 +336,22 @@ struct Place {
   // What exists of the group.
   template <bool kShared, typename E, typename T>
   __device__ __forceinline__ void Read(const E* plane, bool vectors,
+                                       const Offsets<kShared>& offsets,
                                        T (&to)[kGroup][kRun]) const {
     Each<!kShared>(
-        vectors, [&](int i) { ReadColumns<kShared>(plane, i, to); },
-        [&](int u) { ReadRun<kShared>(plane, u, to); },
+        vectors, [&](int i) { ReadColumns(plane + offsets.at[i], i, to); },
+        [&](int u) { ReadRun(plane + offsets.at[u], u, to); },
         [&](int u, int i) {
           to[u][i] = static_cast<T>(plane[Row(u, i) * width + Column(u, i)]);
         });
   }
   template <bool kShared, typename E, typename T>
   __device__ __forceinline__ void Write(E* plane, bool vectors,
+                                        const Offsets<kShared>& offsets,
                                         const T (&from)[kGroup][kRun]) const {
     Each<!kShared>(
-        vectors, [&](int i) { WriteColumns<kShared>(plane, i, from); },
-        [&](int u) { WriteRun<kShared>(plane, u, from); },
+        vectors, [&](int i) { WriteColumns(plane + offsets.at[i], i, from); },
+        [&](int u) { WriteRun(plane + offsets.at[u], u, from); },
         [&](int u, int i) {
           plane[Row(u, i) * width + Column(u, i)] = Narrowed<E>(from[u][i]);
         });
