@@ -34,14 +34,14 @@ __device__ __forceinline__ void GateGradient(const P& p, T inverse,
   }
 }
 
-template <typename T, typename G, int K, Form kForm, bool kDivideRule>
+template <class P, typename T, typename G, int K, Form kForm, bool kDivideRule>
 struct BackwardBody {
-  const Block<T, G, K, kForm>& block;
-  const Problem<T, G>& p;
+  const Block<P, T, K, kForm>& block;
+  const P& p;
   T carried[kRun];  // of the gradient of h, what later steps send back
 
   __device__ __forceinline__ explicit BackwardBody(
-      const Block<T, G, K, kForm>& b)
+      const Block<P, T, K, kForm>& b)
       : block(b), p(b.p) {
     Start();
   }
@@ -73,10 +73,11 @@ struct BackwardBody {
   template <bool kHorizontal>
   __device__ __forceinline__ void Load(unsigned char* slot, const Line& line,
                                        int direction, int index) const {
-    const Window window = block.WindowOf(line);
+    const int begin = block.FirstWindow() * p.stride;
+    const int end = min(line.lanes, begin + p.tile_lanes);
     const int forward_index = line.tiles - 1 - index;
     const int tile = line.Tile(forward_index);
-    const int64_t offset = block.plane * block.pixels();
+    const int64_t offset = block.offset;
     const Slot s = SlotAt(slot);
     const G* gates = p.gates + block.Gates(direction);
     if constexpr (std::is_same_v<T, G>) {
@@ -85,23 +86,25 @@ struct BackwardBody {
       for (int k = 0; k < K; ++k) planes[k] = gates + k * block.gate_stride;
       planes[K] = p.x + offset;
       planes[K + 1] = p.gradient + offset;
-      LoadTile<kHorizontal, 16>(p, planes, s.gates, tile, window, block.thread);
+      LoadTile<kHorizontal, 16>(p, planes, s.gates, tile, begin, end,
+                                block.thread);
     } else {
       const G* planes[K];
 #pragma unroll
       for (int k = 0; k < K; ++k) planes[k] = gates + k * block.gate_stride;
-      LoadTile<kHorizontal, 16>(p, planes, s.gates, tile, window, block.thread);
+      LoadTile<kHorizontal, 16>(p, planes, s.gates, tile, begin, end,
+                                block.thread);
       const T* states[2] = {p.x + offset, p.gradient + offset};
-      LoadTile<kHorizontal, 16>(p, states, s.x, tile, window, block.thread);
+      LoadTile<kHorizontal, 16>(p, states, s.x, tile, begin, end, block.thread);
     }
     const uint8_t* winner[1] = {p.winner_in + offset};
-    LoadTile<kHorizontal, 4>(p, winner, s.winner, tile, window, block.thread);
+    LoadTile<kHorizontal, 4>(p, winner, s.winner, tile, begin, end,
+                             block.thread);
     if (forward_index == 0) return;
     const T* states = p.checkpoints_in + block.Checkpoints(direction) +
                       int64_t{forward_index} * line.lanes;
-    for (int i = window.tile_begin + block.thread; i < window.tile_end;
-         i += p.warps * kWarp) {
-      cuda::CopyAsync<sizeof(T)>(s.states + i - window.tile_begin, states + i);
+    for (int i = begin + block.thread; i < end; i += p.warps * kWarp) {
+      cuda::CopyAsync<sizeof(T)>(s.states + i - begin, states + i);
     }
   }
 
@@ -117,7 +120,7 @@ struct BackwardBody {
     const Slot slot = SlotAt(slot_data);
     const int lane = window.base + threadIdx.x % kWarp * kRun;
     const int local = lane - window.tile_begin;
-    const Ends ends(lane, line.lanes);
+    const Ends ends(lane, line.lanes, P::whole);
     const bool owned = lane >= window.own_begin && lane < window.own_end;
     const int first = kReverse ? line.steps - 1 : 0;  // position of step 0
     T gates[K][kGroup][kRun], x[kGroup][kRun];
@@ -144,7 +147,11 @@ struct BackwardBody {
 #pragma unroll
         for (int i = 0; i < kRun; ++i) states[half * kGroup + u][i] = h[i];
         if (half + 1 < kGroups || u + 1 < kGroup) {
-          Step<K>(gates, x, u, position == first, ends, h);
+          Step<K>(gates, x, u,
+                  kReverse && !P::whole
+                      ? position == first
+                      : u == 0 && half == 0 && forward_index == 0,
+                  ends, h);
         }
       }
     }
@@ -153,16 +160,18 @@ struct BackwardBody {
                          (pair == 0 && block.FirstOfPair(line, index));
     const bool last = kForm != kFormDirections && pair == block.pairs - 1 &&
                       block.LastOfPair(line, index);
-    T* x_gradient = p.x_gradient + block.plane * block.pixels();
+    T* x_gradient = p.x_gradient + block.offset;
 #pragma unroll
     for (int half = kGroups - 1; half >= 0; --half) {
       const int s = kReverse ? kTile - kGroup * (half + 1) : kGroup * half;
-      const Place<kHorizontal, kReverse> place{lane,       tile * kTile + s,
-                                               line.lanes, line.steps,
-                                               p.width,    p.plane_pitch};
-      const typename Place<kHorizontal, kReverse>::template Offsets<true>
+      const Place<kHorizontal, kReverse, P::whole> place{
+          lane,       tile * kTile + s, line.lanes,
+          line.steps, p.width,          p.plane_pitch};
+      const typename Place<kHorizontal, kReverse,
+                           P::whole>::template Offsets<true>
           in_shared(place);
-      const typename Place<kHorizontal, kReverse>::template Offsets<false>
+      const typename Place<kHorizontal, kReverse,
+                           P::whole>::template Offsets<false>
           in_memory(place);
       T dx[kGroup][kRun];
 #pragma unroll
@@ -193,8 +202,11 @@ struct BackwardBody {
 #pragma unroll
       for (int u = kGroup - 1; u >= 0; --u) {
         const int position = place.position + (kReverse ? kGroup - 1 - u : u);
-        if (position >= line.steps) continue;
-        StepBack(ends, kReverse ? position == first : u == 0 && position == 0,
+        if (!P::whole && position >= line.steps) continue;
+        StepBack(ends,
+                 kReverse && !P::whole
+                     ? position == first
+                     : u == 0 && half == 0 && forward_index == 0,
                  direction, states[half * kGroup + u], u, x, gradient, winner,
                  gates, dx);
       }
@@ -291,7 +303,7 @@ struct BackwardBody {
   template <int kPart>
   __device__ __forceinline__ void MergeParts() const {
     const int parts = p.width / kPart;
-    const int64_t offset = block.plane * block.pixels();
+    const int64_t offset = block.offset;
     const T* merged[4];
 #pragma unroll
     for (int d = 0; d < 4; ++d) merged[d] = cuda::ClusterMap(block.merged, d);
@@ -314,11 +326,11 @@ struct BackwardBody {
 
 namespace {
 
-template <typename T, typename G, int K, Form kForm, bool kDivideRule>
+template <class P, typename T, typename G, int K, Form kForm, bool kDivideRule>
 __global__ void __launch_bounds__(kMaxBackwardWarps* kWarp, 1)
-    BackwardKernel(const Problem<T, G> p) {
-  const Block<T, G, K, kForm> block(p);
-  BackwardBody<T, G, K, kForm, kDivideRule> body(block);
+    BackwardKernel(const P p) {
+  const Block<P, T, K, kForm> block(p);
+  BackwardBody<P, T, G, K, kForm, kDivideRule> body(block);
   block.ForEachTile(body);
   if (kForm == kFormDirections) {
     cuda::ClusterSync();
@@ -330,32 +342,54 @@ __global__ void __launch_bounds__(kMaxBackwardWarps* kWarp, 1)
 
 }  // namespace
 
+template <class P, int K, Form kForm, bool kDivideRule, typename T, typename G>
+cudaError_t RunBackwardOf(const Problem<T, G>& problem, const Layout& layout,
+                          const SpatialPropagationShape& shape,
+                          cudaStream_t stream) {
+  return LaunchBlocks(&BackwardKernel<P, T, G, K, kForm, kDivideRule>,
+                      P(problem), layout, shape.planes(), stream);
+}
+
+template <Form kForm, typename T, typename G>
+cudaError_t RunBackwardForm(const Problem<T, G>& problem, const Layout& layout,
+                            const SpatialPropagationShape& shape,
+                            cudaStream_t stream) {
+  using Any = Problem<T, G>;
+  if (shape.connections == 1) {
+    return RunBackwardOf<Any, 1, kForm, false>(problem, layout, shape, stream);
+  }
+  if (!IsDivideRule(shape)) {
+    return RunBackwardOf<Any, 3, kForm, false>(problem, layout, shape, stream);
+  }
+  if constexpr (sizeof(T) == 4) {
+    if constexpr (kForm != kFormGlobal) {  // it would spill
+      if (IsFixed(problem, 1)) {
+        return RunBackwardOf<FixedProblem<T, G, 1>, 3, kForm, true>(
+            problem, layout, shape, stream);
+      }
+    }
+    if (IsFixed(problem, 3)) {
+      return RunBackwardOf<FixedProblem<T, G, 3>, 3, kForm, true>(
+          problem, layout, shape, stream);
+    }
+  }
+  return RunBackwardOf<Any, 3, kForm, true>(problem, layout, shape, stream);
+}
+
 template <typename T, typename G>
 cudaError_t RunBackward(const Problem<T, G>& problem, const Layout& layout,
                         const SpatialPropagationShape& shape,
                         SpatialPropagationDesign design, cudaStream_t stream) {
   using Design = SpatialPropagationDesign;
-  const auto run = [&](auto one_way, auto three_way, auto divide_rule) {
-    return LaunchBlocks<T, G>(shape.connections == 1 ? one_way
-                              : IsDivideRule(shape)  ? divide_rule
-                                                     : three_way,
-                              problem, layout, shape.planes(), stream);
-  };
   if (design == Design::kGlobal) {
-    return run(&BackwardKernel<T, G, 1, kFormGlobal, false>,
-               &BackwardKernel<T, G, 3, kFormGlobal, false>,
-               &BackwardKernel<T, G, 3, kFormGlobal, true>);
+    return RunBackwardForm<kFormGlobal>(problem, layout, shape, stream);
   }
   if constexpr (sizeof(T) == 4) {
     if (design == Design::kShared) {
-      return run(&BackwardKernel<T, G, 1, kFormShared, false>,
-                 &BackwardKernel<T, G, 3, kFormShared, false>,
-                 &BackwardKernel<T, G, 3, kFormShared, true>);
+      return RunBackwardForm<kFormShared>(problem, layout, shape, stream);
     }
     if (design == Design::kDirections) {
-      return run(&BackwardKernel<T, G, 1, kFormDirections, false>,
-                 &BackwardKernel<T, G, 3, kFormDirections, false>,
-                 &BackwardKernel<T, G, 3, kFormDirections, true>);
+      return RunBackwardForm<kFormDirections>(problem, layout, shape, stream);
     }
   }
   return cudaErrorInvalidValue;

@@ -18,10 +18,10 @@ namespace spatial_propagation_cuda {
 // `index` of one is tile tiles - 1 - index of the other: they never touch the
 // same pixels between two barriers but in the middle of an odd number, where
 // they take turns.
-template <typename T, typename G, int K, Form kForm>
+template <class P, typename T, int K, Form kForm>
 struct Block {
-  const Problem<T, G>& p;
-  int64_t plane;
+  const P& p;
+  int64_t plane, offset;  // its number, its first pixel
   int rank, team, thread, warp;
   int pairs;
   int64_t first_gate, gate_stride;  // of direction 0; from gate to gate
@@ -30,10 +30,10 @@ struct Block {
   T* merged;        // the plane in shared memory
   uint8_t* winner;  // the same of its directions
 
-  __device__ __forceinline__ explicit Block(const Problem<T, G>& problem)
-      : p(problem) {
+  __device__ __forceinline__ explicit Block(const P& problem) : p(problem) {
     rank = kForm != kFormShared && p.cluster > 1 ? cuda::ClusterRank() : 0;
     plane = static_cast<int64_t>(blockIdx.x) / p.cluster;
+    offset = plane * pixels();
     const int team_threads = p.warps * kWarp;
     team = threadIdx.x / team_threads;
     thread = threadIdx.x % team_threads;

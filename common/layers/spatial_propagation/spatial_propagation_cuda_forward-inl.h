@@ -24,15 +24,15 @@ __device__ __forceinline__ bool Takes(T h, int direction, T best, int winner) {
   return larger || (equal && direction < winner);
 }
 
-template <typename T, typename G, int K, Form kForm, bool kDivideRule,
+template <class P, typename T, typename G, int K, Form kForm, bool kDivideRule,
           bool kWinners>
 struct ForwardBody {
-  const Block<T, G, K, kForm>& block;
-  const Problem<T, G>& p;
+  const Block<P, T, K, kForm>& block;
+  const P& p;
   T carried[kRun];  // h
 
   __device__ __forceinline__ explicit ForwardBody(
-      const Block<T, G, K, kForm>& b)
+      const Block<P, T, K, kForm>& b)
       : block(b), p(b.p) {
     Start();
   }
@@ -45,27 +45,28 @@ struct ForwardBody {
   template <bool kHorizontal>
   __device__ __forceinline__ void Load(unsigned char* slot, const Line& line,
                                        int direction, int index) const {
-    const Window window = block.WindowOf(line);
+    const int begin = block.FirstWindow() * p.stride;
+    const int end = min(line.lanes, begin + p.tile_lanes);
     const int tile = line.Tile(index);
     const G* gates = p.gates + block.Gates(direction);
-    const T* x = p.x + block.plane * block.pixels();
+    const T* x = p.x + block.offset;
     if constexpr (std::is_same_v<T, G>) {
       const T* planes[K + 1];
 #pragma unroll
       for (int k = 0; k < K; ++k) planes[k] = gates + k * block.gate_stride;
       planes[K] = x;
       LoadTile<kHorizontal, 16>(p, planes, reinterpret_cast<T*>(slot), tile,
-                                window, block.thread);
+                                begin, end, block.thread);
     } else {
       const G* planes[K];
 #pragma unroll
       for (int k = 0; k < K; ++k) planes[k] = gates + k * block.gate_stride;
       G* to = reinterpret_cast<G*>(slot);
-      LoadTile<kHorizontal, 16>(p, planes, to, tile, window, block.thread);
+      LoadTile<kHorizontal, 16>(p, planes, to, tile, begin, end, block.thread);
       const T* states[1] = {x};
       LoadTile<kHorizontal, 16>(
           p, states, reinterpret_cast<T*>(to + K * p.tile_lanes * kTile), tile,
-          window, block.thread);
+          begin, end, block.thread);
     }
   }
 
@@ -79,9 +80,9 @@ struct ForwardBody {
     const T* x_tile = reinterpret_cast<const T*>(gates_tile + K * elements);
     const int lane = window.base + threadIdx.x % kWarp * kRun;
     const int local = lane - window.tile_begin;
-    const Ends ends(lane, line.lanes);
+    const Ends ends(lane, line.lanes, P::whole);
     const bool owned = lane >= window.own_begin && lane < window.own_end;
-    const int64_t offset = block.plane * block.pixels();
+    const int64_t offset = block.offset;
     if (kWinners && index > 0 && owned) {
       T* to = p.checkpoints + block.Checkpoints(direction) +
               int64_t{index} * line.lanes + lane;
@@ -97,13 +98,15 @@ struct ForwardBody {
 #pragma unroll 1
     for (int half = 0; half < kTile / kGroup; ++half) {
       const int s = kReverse ? kTile - kGroup * (half + 1) : kGroup * half;
-      const Place<kHorizontal, kReverse> place{
+      const Place<kHorizontal, kReverse, P::whole> place{
           lane,       line.Tile(index) * kTile + s,
           line.lanes, line.steps,
           p.width,    p.plane_pitch};
-      const typename Place<kHorizontal, kReverse>::template Offsets<true>
+      const typename Place<kHorizontal, kReverse,
+                           P::whole>::template Offsets<true>
           in_shared(place);
-      const typename Place<kHorizontal, kReverse>::template Offsets<false>
+      const typename Place<kHorizontal, kReverse,
+                           P::whole>::template Offsets<false>
           in_memory(place);
       // Less than every h, or equal.
       T best[kGroup][kRun];
@@ -139,8 +142,9 @@ struct ForwardBody {
       for (int u = 0; u < kGroup; ++u) {
         // Step 0 can be any of the last tile of memory, else the first.
         const bool first_step =
-            kReverse ? place.position + kGroup - 1 - u == line.steps - 1
-                     : u == 0 && place.position == 0;
+            kReverse && !P::whole
+                ? place.position + kGroup - 1 - u == line.steps - 1
+                : u == 0 && index + half == 0;
         Step<K>(gates, x, u, first_step, ends, carried);
 #pragma unroll
         for (int i = 0; i < kRun; ++i) {
@@ -181,7 +185,7 @@ struct ForwardBody {
   template <int kPart>
   __device__ __forceinline__ void MergeParts() const {
     const int parts = p.width / kPart;
-    const int64_t offset = block.plane * block.pixels();
+    const int64_t offset = block.offset;
     const T* merged[4];
 #pragma unroll
     for (int d = 0; d < 4; ++d) merged[d] = cuda::ClusterMap(block.merged, d);
@@ -213,12 +217,12 @@ struct ForwardBody {
 
 namespace {
 
-template <typename T, typename G, int K, Form kForm, bool kDivideRule,
+template <class P, typename T, typename G, int K, Form kForm, bool kDivideRule,
           bool kWinners>
 __global__ void __launch_bounds__(kMaxForwardWarps* kWarp, 1)
-    ForwardKernel(const Problem<T, G> p) {
-  const Block<T, G, K, kForm> block(p);
-  ForwardBody<T, G, K, kForm, kDivideRule, kWinners> body(block);
+    ForwardKernel(const P p) {
+  const Block<P, T, K, kForm> block(p);
+  ForwardBody<P, T, G, K, kForm, kDivideRule, kWinners> body(block);
   block.ForEachTile(body);
   if (kForm == kFormDirections) {
     cuda::ClusterSync();
@@ -230,22 +234,39 @@ __global__ void __launch_bounds__(kMaxForwardWarps* kWarp, 1)
 
 }  // namespace
 
-template <typename T, typename G, Form kForm>
+template <class P, int K, Form kForm, bool kDivideRule, typename T, typename G>
+cudaError_t RunForwardOf(const Problem<T, G>& problem, const Layout& layout,
+                         const SpatialPropagationShape& shape,
+                         cudaStream_t stream) {
+  return LaunchBlocks(
+      problem.winner == nullptr
+          ? &ForwardKernel<P, T, G, K, kForm, kDivideRule, false>
+          : &ForwardKernel<P, T, G, K, kForm, kDivideRule, true>,
+      P(problem), layout, shape.planes(), stream);
+}
+
+template <Form kForm, typename T, typename G>
 cudaError_t RunForwardForm(const Problem<T, G>& problem, const Layout& layout,
                            const SpatialPropagationShape& shape,
                            cudaStream_t stream) {
-  const auto run = [&](auto without, auto with) {
-    return LaunchBlocks<T, G>(problem.winner == nullptr ? without : with,
-                              problem, layout, shape.planes(), stream);
-  };
+  using Any = Problem<T, G>;
   if (shape.connections == 1) {
-    return run(&ForwardKernel<T, G, 1, kForm, false, false>,
-               &ForwardKernel<T, G, 1, kForm, false, true>);
+    return RunForwardOf<Any, 1, kForm, false>(problem, layout, shape, stream);
   }
-  return IsDivideRule(shape) ? run(&ForwardKernel<T, G, 3, kForm, true, false>,
-                                   &ForwardKernel<T, G, 3, kForm, true, true>)
-                             : run(&ForwardKernel<T, G, 3, kForm, false, false>,
-                                   &ForwardKernel<T, G, 3, kForm, false, true>);
+  if (!IsDivideRule(shape)) {
+    return RunForwardOf<Any, 3, kForm, false>(problem, layout, shape, stream);
+  }
+  if constexpr (sizeof(T) == 4) {
+    if (IsFixed(problem, 1)) {
+      return RunForwardOf<FixedProblem<T, G, 1>, 3, kForm, true>(
+          problem, layout, shape, stream);
+    }
+    if (IsFixed(problem, 3)) {
+      return RunForwardOf<FixedProblem<T, G, 3>, 3, kForm, true>(
+          problem, layout, shape, stream);
+    }
+  }
+  return RunForwardOf<Any, 3, kForm, true>(problem, layout, shape, stream);
 }
 
 template <typename T, typename G>
@@ -254,15 +275,14 @@ cudaError_t RunForward(const Problem<T, G>& problem, const Layout& layout,
                        SpatialPropagationDesign design, cudaStream_t stream) {
   using Design = SpatialPropagationDesign;
   if (design == Design::kGlobal) {
-    return RunForwardForm<T, G, kFormGlobal>(problem, layout, shape, stream);
+    return RunForwardForm<kFormGlobal>(problem, layout, shape, stream);
   }
   if constexpr (sizeof(T) == 4) {
     if (design == Design::kShared) {
-      return RunForwardForm<T, G, kFormShared>(problem, layout, shape, stream);
+      return RunForwardForm<kFormShared>(problem, layout, shape, stream);
     }
     if (design == Design::kDirections) {
-      return RunForwardForm<T, G, kFormDirections>(problem, layout, shape,
-                                                   stream);
+      return RunForwardForm<kFormDirections>(problem, layout, shape, stream);
     }
   }
   return cudaErrorInvalidValue;

@@ -86,11 +86,18 @@ inline bool IsDivideRule(const SpatialPropagationShape& shape) {
          !shape.sum_all_gates;
 }
 
-// A block a plane, or a cluster.
+// Whether the kernels of FixedProblem<T, G, warps> are for this problem.
 template <typename T, typename G>
-cudaError_t LaunchBlocks(void (*kernel)(const Problem<T, G>),
-                         const Problem<T, G>& problem, const Layout& layout,
-                         int64_t planes, cudaStream_t stream) {
+bool IsFixed(const Problem<T, G>& p, int warps) {
+  return p.warps == warps && p.stride == kMaxStride && p.vectors &&
+         p.height % kTile == 0 && p.width % kTile == 0;
+}
+
+// A block a plane, or a cluster.
+template <class P>
+cudaError_t LaunchBlocks(void (*kernel)(const P), const P& problem,
+                         const Layout& layout, int64_t planes,
+                         cudaStream_t stream) {
   const int64_t blocks = planes * problem.cluster;
   if (blocks > INT32_MAX) return cudaErrorInvalidValue;
   return cuda::LaunchCluster(

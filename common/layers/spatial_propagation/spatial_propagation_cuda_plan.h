@@ -53,6 +53,9 @@ struct Problem {
   bool divided_at_floor;  // the gradient at S = floor is the division's
   T floor, plus;
 
+  // Known to the compiler in FixedProblem.
+  static constexpr bool whole = false;
+
   int teams;   // of warps in a block, a direction each
   int warps;   // a team
   int stride;  // lanes from window to window
@@ -63,6 +66,20 @@ struct Problem {
   int tile_lanes;    // lanes of a tile in shared memory
   int slot_bytes;    // a stage of a team
   int plane_pitch;   // of the merged plane in shared memory
+};
+
+// A problem whose lines lie in kWarps windows a block: vectors, and no tile
+// that ends beyond the plane in the direction of a scan. The kernels then have
+// offsets for constants and nothing to ask.
+template <typename T, typename G, int kWarps>
+struct FixedProblem : Problem<T, G> {
+  explicit FixedProblem(const Problem<T, G>& problem)
+      : Problem<T, G>(problem) {}
+  static constexpr bool whole = true;
+  static constexpr bool vectors = true;
+  static constexpr int warps = kWarps;
+  static constexpr int stride = kMaxStride;
+  static constexpr int tile_lanes = (kWarps - 1) * kMaxStride + kWindow;
 };
 
 inline int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }

@@ -56,9 +56,13 @@ struct Ends {
   bool first;
   bool last[kRun];
 
-  __device__ __forceinline__ Ends(int lane, int lanes) : first(lane == 0) {
+  // even: the line has whole runs.
+  __device__ __forceinline__ Ends(int lane, int lanes, bool even)
+      : first(lane == 0) {
 #pragma unroll
-    for (int i = 0; i < kRun; ++i) last[i] = lane + i == lanes - 1;
+    for (int i = 0; i < kRun; ++i) {
+      last[i] = (!even || i == kRun - 1) && lane + i == lanes - 1;
+    }
   }
   // Whether gate k of lane i has a source.
   template <int K>

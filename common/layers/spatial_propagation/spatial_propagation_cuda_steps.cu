@@ -85,7 +85,7 @@ __global__ void ForwardStepKernel(const Problem<T, G> p, const Line line,
   const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (i >= count) return;
   const StepPlace<T, G, K> place(p, line, direction, i, position);
-  const Ends ends(place.lane, line.lanes);
+  const Ends ends(place.lane, line.lanes, false);
   T h = p.x[place.x];
   if (!first_step) {
     T raw[K], d[K];
@@ -130,7 +130,7 @@ __global__ void BackwardStepKernel(const Problem<T, G> p, const Line line,
   const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (i >= count) return;
   const StepPlace<T, G, K> place(p, line, direction, i, position);
-  const Ends ends(place.lane, line.lanes);
+  const Ends ends(place.lane, line.lanes, false);
   T e = p.winner_in[place.x] == direction ? p.gradient[place.x] : T(0);
   if (!last_step) {
     for (int k = 0; k < K; ++k) {

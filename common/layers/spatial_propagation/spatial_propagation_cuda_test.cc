@@ -346,6 +346,22 @@ TEST(SpatialPropagationCudaTest, EveryRule) {
   }
 }
 
+// Lines of one and of three windows have kernels of their own.
+TEST(SpatialPropagationCudaTest, WholeTiles) {
+  for (SpatialPropagationShape shape :
+       {Shape(2, 2, 64, 8), Shape(1, 1, 24, 40), Shape(1, 2, 16, 120),
+        Shape(1, 1, 128, 16), Shape(1, 1, 8, 160)}) {
+    for (bool narrow : {false, true}) {
+      shape.bfloat16_gates = narrow;
+      Check<float>(shape, {Design::kShared, 1, 2});
+      Check<float>(shape, {Design::kShared, 1, 3});
+      Check<float>(shape, {Design::kGlobal, 1, 2});
+      Check<float>(shape, {Design::kGlobal, 2, 4});
+      Check<float>(shape, {Design::kDirections, 1, 2});
+    }
+  }
+}
+
 // Windows of several warps, and of several blocks.
 TEST(SpatialPropagationCudaTest, LinesOfManyWindows) {
   for (const SpatialPropagationShape& shape :
@@ -359,6 +375,7 @@ TEST(SpatialPropagationCudaTest, LinesOfManyWindows) {
     Check<double>(shape, {Design::kGlobal, 2, 2});
     Check<float>(shape, {Design::kSteps, 1, 2});
   }
+  Check<float>(Shape(1, 1, 256, 8), {Design::kGlobal, 2, 2});
 }
 
 TEST(SpatialPropagationCudaTest, OneDirectionAlone) {

@@ -123,61 +123,64 @@ __device__ __forceinline__ int TileOffset(int lane, int s, int tile_lanes) {
 }
 
 // Copies one tile of kArrays planes of E into shared memory, arrays
-// `array_stride` elements apart. kBytes: asynchronously, so many at a time; 0:
-// element by element. Without a division: it runs once a tile.
-template <bool kHorizontal, int kBytes, int kArrays, typename E>
-__device__ __forceinline__ void CopyTile(const E* const (&planes)[kArrays],
-                                         E* to, int array_stride, int tile,
-                                         const Window& window, int height,
-                                         int width, int tile_lanes, int thread,
-                                         int threads) {
+// tile_lanes * kTile elements apart. kBytes: asynchronously, so many at a time;
+// 0: element by element. Without a division: it runs once a tile. `lanes`:
+// those that exist, from lane `begin` on.
+template <bool kHorizontal, int kBytes, int kArrays, class P, typename E>
+__device__ __forceinline__ void CopyTile(const P& p,
+                                         const E* const (&planes)[kArrays],
+                                         E* to, int tile, int begin, int lanes,
+                                         int thread) {
   constexpr int kPart = kBytes == 0 ? 1 : kBytes / static_cast<int>(sizeof(E));
-  const int first = tile * kTile;
-  const int lanes = window.tile_end - window.tile_begin;
-  const int from = kHorizontal ? window.tile_begin * width + first
-                               : first * width + window.tile_begin;
   // Parts of a row of the tile: all kTile columns of a lane, or eight parts of
   // a step at a time.
   constexpr int kRowParts = kTile / kPart;
+  constexpr int kColumns = 8 * kPart;
+  const int threads = p.warps * kWarp;
+  const int first = tile * kTile;
+  const int from =
+      kHorizontal ? begin * p.width + first : first * p.width + begin;
   const int items = kHorizontal
-                        ? lanes * kRowParts
-                        : (lanes + 8 * kPart - 1) / (8 * kPart) * 8 * kTile;
-  const int rows = kHorizontal ? lanes : min(kTile, height - first);
-  const int columns = kHorizontal ? min(kTile, width - first) : lanes;
-  for (int item = thread; item < items; item += threads) {
+                        ? p.tile_lanes * kRowParts
+                        : (p.tile_lanes + kColumns - 1) / kColumns * 8 * kTile;
+  const int steps =
+      P::whole ? kTile : min(kTile, (kHorizontal ? p.width : p.height) - first);
+#pragma unroll
+  for (int i = 0; i < items; i += threads) {
+    const int item = i + thread;
     const int row = kHorizontal ? item / kRowParts : item / 8 % kTile;
     const int column =
         kPart *
         (kHorizontal ? item % kRowParts : item % 8 + item / (8 * kTile) * 8);
-    if (row >= rows || column >= columns) continue;
-    const int source = from + row * width + column;
+    if ((kHorizontal ? row : column) >= lanes) continue;
+    if (!P::whole && (kHorizontal ? column : row) >= steps) continue;
+    const int source = from + row * p.width + column;
     E* target =
-        to + (kHorizontal ? TileOffset<true, E>(row, column, tile_lanes)
-                          : TileOffset<false, E>(column, row, tile_lanes));
+        to + (kHorizontal ? TileOffset<true, E>(row, column, p.tile_lanes)
+                          : TileOffset<false, E>(column, row, p.tile_lanes));
 #pragma unroll
     for (int a = 0; a < kArrays; ++a) {
       if constexpr (kBytes == 0) {
-        target[a * array_stride] = planes[a][source];
+        target[a * p.tile_lanes * kTile] = planes[a][source];
       } else {
-        cuda::CopyAsync<kBytes>(target + a * array_stride, planes[a] + source);
+        cuda::CopyAsync<kBytes>(target + a * p.tile_lanes * kTile,
+                                planes[a] + source);
       }
     }
   }
 }
 
+// The lanes [begin, end) of the line.
 template <bool kHorizontal, int kBytes, int kArrays, class P, typename E>
 __device__ __forceinline__ void LoadTile(const P& p,
                                          const E* const (&planes)[kArrays],
-                                         E* to, int tile, const Window& window,
+                                         E* to, int tile, int begin, int end,
                                          int thread) {
-  const int elements = p.tile_lanes * kTile;
-  const int threads = p.warps * kWarp;
   if (p.vectors) {
-    CopyTile<kHorizontal, kBytes>(planes, to, elements, tile, window, p.height,
-                                  p.width, p.tile_lanes, thread, threads);
+    CopyTile<kHorizontal, kBytes>(p, planes, to, tile, begin, end - begin,
+                                  thread);
   } else {
-    CopyTile<kHorizontal, 0>(planes, to, elements, tile, window, p.height,
-                             p.width, p.tile_lanes, thread, threads);
+    CopyTile<kHorizontal, 0>(p, planes, to, tile, begin, end - begin, thread);
   }
 }
 
@@ -221,7 +224,7 @@ __device__ __forceinline__ int PlaneOffset(int row, int column, int pitch) {
 
 // Where a group of steps lies in a plane of memory or of shared memory, and
 // which of it exists.
-template <bool kHorizontal, bool kReverse>
+template <bool kHorizontal, bool kReverse, bool kWhole>
 struct Place {
   int lane, position;  // first of the run, first of the group
   int lanes, steps, width, pitch;
@@ -252,12 +255,25 @@ struct Place {
     int at[kHorizontal ? kRun : kGroup];
 
     __device__ __forceinline__ explicit Offsets(const Place& place) {
+      static_assert(kRun == 2 && kGroup == 4, "see PlaneOffset");
+      const int first = kHorizontal ? place.lane : place.position;
+      const int column = kHorizontal ? place.position : place.lane;
+      const int pitch = kShared ? place.pitch : place.width;
+      const int start =
+          kShared ? PlaneOffset(first, column, pitch) : first * pitch + column;
 #pragma unroll
       for (int j = 0; j < (kHorizontal ? kRun : kGroup); ++j) {
-        const int row = kHorizontal ? place.lane + j : place.Row(j, 0);
-        const int column = kHorizontal ? place.position : place.lane;
-        at[j] = kShared ? PlaneOffset(row, column, place.pitch)
-                        : row * place.width + column;
+        const int row = !kHorizontal && kReverse ? kGroup - 1 - j : j;
+        at[j] = start + row * pitch;
+      }
+      if (!kHorizontal && kShared) {
+        // The next pair of rows has the neighbouring part.
+        const int part = (start & 4) == 0 ? 4 : -4;
+#pragma unroll
+        for (int j = 0; j < kGroup; ++j) {
+          if ((kReverse ? kGroup - 1 - j : j) >= 2)
+            at[kHorizontal ? 0 : j] += part;
+        }
       }
     }
   };
@@ -317,12 +333,12 @@ struct Place {
       }
     }
     if constexpr (kHorizontal) {
-      if (position >= steps) return;
+      if (!kWhole && position >= steps) return;
 #pragma unroll
       for (int i = 0; i < kRun; ++i) {
-        if (i == 0 || lane + i < lanes) columns(i);
+        if (kWhole || i == 0 || lane + i < lanes) columns(i);
       }
-    } else if (Whole()) {
+    } else if (kWhole || Whole()) {
 #pragma unroll
       for (int u = 0; u < kGroup; ++u) run(u);
     } else {
