@@ -60,10 +60,11 @@ enum class SpatialPropagationDesign {
 struct SpatialPropagationTuning {
   SpatialPropagationDesign design = SpatialPropagationDesign::kAuto;
   int cluster = 1;  // of kGlobal: 1, 2, 4 or 8
-  int stages = 2;   // tiles of gates in shared memory a direction: 2, 3 or 4
+  int stages = 2;   // loads in shared memory a direction: 2, 3 or 4
+  int pack = 1;     // tiles a load: 1 or 2
 };
 
-// Steps of a tile: what is loaded at once, and from checkpoint to checkpoint.
+// Steps of a tile: from checkpoint to checkpoint.
 constexpr int kSpatialPropagationTile = 8;
 
 // What kAuto stands for; where it is kSteps, the launch needs its scratch.

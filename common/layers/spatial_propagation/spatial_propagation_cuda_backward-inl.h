@@ -71,12 +71,14 @@ struct BackwardBody {
   }
 
   template <bool kHorizontal>
-  __device__ __forceinline__ void Load(unsigned char* slot, const Line& line,
-                                       int direction, int index) const {
-    const int begin = block.FirstWindow() * p.stride;
-    const int end = min(line.lanes, begin + p.tile_lanes);
+  __device__ __forceinline__ void Fetch(unsigned char* slot, const Line& line,
+                                        int direction, int index,
+                                        Load load) const {
+    // The last of the forward scan come first.
     const int forward_index = line.tiles - 1 - index;
-    const int tile = line.Tile(forward_index);
+    load.flipped = !line.reverse;
+    load.tile = line.Tile(line.reverse ? forward_index
+                                       : forward_index - load.count + 1);
     const int64_t offset = block.offset;
     const Slot s = SlotAt(slot);
     const G* gates = p.gates + block.Gates(direction);
@@ -86,25 +88,24 @@ struct BackwardBody {
       for (int k = 0; k < K; ++k) planes[k] = gates + k * block.gate_stride;
       planes[K] = p.x + offset;
       planes[K + 1] = p.gradient + offset;
-      LoadTile<kHorizontal, 16>(p, planes, s.gates, tile, begin, end,
-                                block.thread);
+      LoadTiles<kHorizontal, 16>(p, planes, s.gates, load, block.thread);
     } else {
       const G* planes[K];
 #pragma unroll
       for (int k = 0; k < K; ++k) planes[k] = gates + k * block.gate_stride;
-      LoadTile<kHorizontal, 16>(p, planes, s.gates, tile, begin, end,
-                                block.thread);
+      LoadTiles<kHorizontal, 16>(p, planes, s.gates, load, block.thread);
       const T* states[2] = {p.x + offset, p.gradient + offset};
-      LoadTile<kHorizontal, 16>(p, states, s.x, tile, begin, end, block.thread);
+      LoadTiles<kHorizontal, 16>(p, states, s.x, load, block.thread);
     }
     const uint8_t* winner[1] = {p.winner_in + offset};
-    LoadTile<kHorizontal, 4>(p, winner, s.winner, tile, begin, end,
-                             block.thread);
-    if (forward_index == 0) return;
+    LoadTiles<kHorizontal, 4>(p, winner, s.winner, load, block.thread);
     const T* states = p.checkpoints_in + block.Checkpoints(direction) +
-                      int64_t{forward_index} * line.lanes;
-    for (int i = begin + block.thread; i < end; i += p.warps * kWarp) {
-      cuda::CopyAsync<sizeof(T)>(s.states + i - begin, states + i);
+                      int64_t{forward_index} * line.lanes + load.begin;
+    for (int t = 0; t < load.count && t < forward_index; ++t) {
+      T* const to = SlotAt(slot + t * p.slot_bytes).states;
+      for (int i = block.thread; i < load.lanes; i += p.warps * kWarp) {
+        cuda::CopyAsync<sizeof(T)>(to + i, states - t * line.lanes + i);
+      }
     }
   }
 
@@ -119,7 +120,8 @@ struct BackwardBody {
     const int elements = p.tile_lanes * kTile;
     const Slot slot = SlotAt(slot_data);
     const int lane = window.base + threadIdx.x % kWarp * kRun;
-    const int local = lane - window.tile_begin;
+    // Beyond the tile there is no lane.
+    const int local = min(lane - window.tile_begin, p.tile_lanes - kRun);
     const Ends ends(lane, line.lanes, P::whole);
     const bool owned = lane >= window.own_begin && lane < window.own_end;
     const int first = kReverse ? line.steps - 1 : 0;  // position of step 0
@@ -363,14 +365,14 @@ cudaError_t RunBackwardForm(const Problem<T, G>& problem, const Layout& layout,
   }
   if constexpr (sizeof(T) == 4) {
     if constexpr (kForm != kFormGlobal) {  // it would spill
-      if (IsFixed(problem, 1)) {
-        return RunBackwardOf<FixedProblem<T, G, 1>, 3, kForm, true>(
+      if (IsFixed(problem, 1, kWindow)) {
+        return RunBackwardOf<FixedProblem<T, G, 1, kWindow>, 3, kForm, true>(
             problem, layout, shape, stream);
       }
     }
-    if (IsFixed(problem, 3)) {
-      return RunBackwardOf<FixedProblem<T, G, 3>, 3, kForm, true>(
-          problem, layout, shape, stream);
+    if (IsFixed(problem, 3, FixedLanes(kForm))) {
+      return RunBackwardOf<FixedProblem<T, G, 3, FixedLanes(kForm)>, 3, kForm,
+                           true>(problem, layout, shape, stream);
     }
   }
   return RunBackwardOf<Any, 3, kForm, true>(problem, layout, shape, stream);

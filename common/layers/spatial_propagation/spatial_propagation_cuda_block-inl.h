@@ -44,8 +44,8 @@ struct Block {
     first_gate = n * p.directions * K * gate_stride + c * pixels() -
                  p.first_direction * K * gate_stride;
     unsigned char* shared = cuda::DynamicShared<unsigned char>();
-    ring = shared + team * p.stages * p.slot_bytes;
-    shared += p.teams * p.stages * p.slot_bytes;
+    ring = shared + team * p.stages * p.pack * p.slot_bytes;
+    shared += p.teams * p.stages * p.pack * p.slot_bytes;
     rims.rims = reinterpret_cast<T*>(shared);
     rims.warps = p.teams * p.warps;
     rims.first_warp = team * p.warps;
@@ -122,32 +122,41 @@ struct Block {
     if (p.whole_tiles) return;
     Pack<float, 4> zeros = {};
     unsigned char* const all = cuda::DynamicShared<unsigned char>();
-    const int bytes = p.teams * p.stages * p.slot_bytes;
+    const int bytes = p.teams * p.stages * p.pack * p.slot_bytes;
     for (int i = threadIdx.x * 16; i < bytes; i += blockDim.x * 16) {
       *reinterpret_cast<Pack<float, 4>*>(all + i) = zeros;
     }
     __syncthreads();
   }
 
-  // Calls body.Load<kHorizontal>(...) ahead and body.Run<kHorizontal,
+  __device__ __forceinline__ int Loads(const Line& line) const {
+    return (line.tiles + p.pack - 1) / p.pack;
+  }
+
+  // Calls body.Fetch<kHorizontal>(...) ahead and body.Run<kHorizontal,
   // kReverse>(...) for each tile in turn.
   template <class Body>
   __device__ __forceinline__ void ForEachTile(Body& body) const {
-    const int first_tiles = MakeLine(p, Direction(0)).tiles;
+    const int first_loads = Loads(MakeLine(p, Direction(0)));
     const int total =
-        first_tiles + (pairs == 2 ? MakeLine(p, Direction(1)).tiles : 0);
+        first_loads + (pairs == 2 ? Loads(MakeLine(p, Direction(1))) : 0);
     int load_slot = 0, load_next = 0;
     const auto load = [&] {
       if (load_next < total) {
-        const bool in_first = load_next < first_tiles;
+        const bool in_first = load_next < first_loads;
         const int pair = in_first ? 0 : 1;
-        const int index = in_first ? load_next : load_next - first_tiles;
+        const int index =
+            (in_first ? load_next : load_next - first_loads) * p.pack;
         const Line line = MakeLine(p, Direction(pair));
-        unsigned char* slot = ring + load_slot * p.slot_bytes;
+        unsigned char* slot = ring + load_slot * p.pack * p.slot_bytes;
+        Load what;
+        what.count = min(p.pack, line.tiles - index);
+        what.begin = FirstWindow() * p.stride;
+        what.lanes = min(line.lanes - what.begin, p.tile_lanes);
         if (line.horizontal) {
-          body.template Load<true>(slot, line, Direction(pair), index);
+          body.template Fetch<true>(slot, line, Direction(pair), index, what);
         } else {
-          body.template Load<false>(slot, line, Direction(pair), index);
+          body.template Fetch<false>(slot, line, Direction(pair), index, what);
         }
       }
       cuda::CommitCopies();
@@ -163,14 +172,16 @@ struct Block {
       const Window window = WindowOf(line);
       body.Start();
       for (int index = 0; index < line.tiles; ++index) {
-        WaitForStage();
+        const int in_load = index % p.pack;
+        if (in_load == 0) WaitForStage();
         Barrier();
         if (index > 0 && window.active()) {
           Rims<T> all = rims;
           all.Fetch(parity ^ 1, warp, p.stride, p.warps, window, body.carried);
         }
-        load();
-        const unsigned char* slot = ring + slot_index * p.slot_bytes;
+        if (in_load == 0) load();
+        const unsigned char* slot =
+            ring + (slot_index * p.pack + in_load) * p.slot_bytes;
         const bool turns = p.teams == 2 && line.tiles - 1 - index == index;
         for (int turn = 0; turn < (turns ? 2 : 1); ++turn) {
           if (turn == 1) __syncthreads();
@@ -195,7 +206,9 @@ struct Block {
           rims.Publish(parity, warp, p.stride, body.carried);
         }
         parity ^= 1;
-        if (++slot_index == p.stages) slot_index = 0;
+        if (in_load + 1 == p.pack || index + 1 == line.tiles) {
+          if (++slot_index == p.stages) slot_index = 0;
+        }
       }
     }
   }

@@ -43,11 +43,11 @@ struct ForwardBody {
 
   // A slot: K arrays of gates, x.
   template <bool kHorizontal>
-  __device__ __forceinline__ void Load(unsigned char* slot, const Line& line,
-                                       int direction, int index) const {
-    const int begin = block.FirstWindow() * p.stride;
-    const int end = min(line.lanes, begin + p.tile_lanes);
-    const int tile = line.Tile(index);
+  __device__ __forceinline__ void Fetch(unsigned char* slot, const Line& line,
+                                        int direction, int index,
+                                        Load load) const {
+    load.flipped = line.reverse;
+    load.tile = line.Tile(line.reverse ? index + load.count - 1 : index);
     const G* gates = p.gates + block.Gates(direction);
     const T* x = p.x + block.offset;
     if constexpr (std::is_same_v<T, G>) {
@@ -55,18 +55,18 @@ struct ForwardBody {
 #pragma unroll
       for (int k = 0; k < K; ++k) planes[k] = gates + k * block.gate_stride;
       planes[K] = x;
-      LoadTile<kHorizontal, 16>(p, planes, reinterpret_cast<T*>(slot), tile,
-                                begin, end, block.thread);
+      LoadTiles<kHorizontal, 16>(p, planes, reinterpret_cast<T*>(slot), load,
+                                 block.thread);
     } else {
       const G* planes[K];
 #pragma unroll
       for (int k = 0; k < K; ++k) planes[k] = gates + k * block.gate_stride;
       G* to = reinterpret_cast<G*>(slot);
-      LoadTile<kHorizontal, 16>(p, planes, to, tile, begin, end, block.thread);
+      LoadTiles<kHorizontal, 16>(p, planes, to, load, block.thread);
       const T* states[1] = {x};
-      LoadTile<kHorizontal, 16>(
-          p, states, reinterpret_cast<T*>(to + K * p.tile_lanes * kTile), tile,
-          begin, end, block.thread);
+      LoadTiles<kHorizontal, 16>(
+          p, states, reinterpret_cast<T*>(to + K * p.tile_lanes * kTile), load,
+          block.thread);
     }
   }
 
@@ -79,7 +79,8 @@ struct ForwardBody {
     const G* gates_tile = reinterpret_cast<const G*>(slot);
     const T* x_tile = reinterpret_cast<const T*>(gates_tile + K * elements);
     const int lane = window.base + threadIdx.x % kWarp * kRun;
-    const int local = lane - window.tile_begin;
+    // Beyond the tile there is no lane.
+    const int local = min(lane - window.tile_begin, p.tile_lanes - kRun);
     const Ends ends(lane, line.lanes, P::whole);
     const bool owned = lane >= window.own_begin && lane < window.own_end;
     const int64_t offset = block.offset;
@@ -257,13 +258,13 @@ cudaError_t RunForwardForm(const Problem<T, G>& problem, const Layout& layout,
     return RunForwardOf<Any, 3, kForm, false>(problem, layout, shape, stream);
   }
   if constexpr (sizeof(T) == 4) {
-    if (IsFixed(problem, 1)) {
-      return RunForwardOf<FixedProblem<T, G, 1>, 3, kForm, true>(
+    if (IsFixed(problem, 1, kWindow)) {
+      return RunForwardOf<FixedProblem<T, G, 1, kWindow>, 3, kForm, true>(
           problem, layout, shape, stream);
     }
-    if (IsFixed(problem, 3)) {
-      return RunForwardOf<FixedProblem<T, G, 3>, 3, kForm, true>(
-          problem, layout, shape, stream);
+    if (IsFixed(problem, 3, FixedLanes(kForm))) {
+      return RunForwardOf<FixedProblem<T, G, 3, FixedLanes(kForm)>, 3, kForm,
+                          true>(problem, layout, shape, stream);
     }
   }
   return RunForwardOf<Any, 3, kForm, true>(problem, layout, shape, stream);

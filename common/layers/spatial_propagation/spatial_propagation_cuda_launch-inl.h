@@ -55,6 +55,7 @@ Problem<T, G> MakeProblem(const SpatialPropagationShape& shape,
   p.warps = static_cast<int>(layout.warps);
   p.stride = static_cast<int>(layout.stride);
   p.stages = tuning.stages;
+  p.pack = tuning.pack;
   p.cluster = tuning.design == SpatialPropagationDesign::kDirections ? 4
               : tuning.design == SpatialPropagationDesign::kGlobal
                   ? tuning.cluster
@@ -75,7 +76,7 @@ inline bool Sensible(const SpatialPropagationShape& shape,
               : shape.directions == 1 && shape.first_direction >= 0 &&
                     shape.first_direction < 4) &&
          shape.pixels() <= INT32_MAX && tuning.stages >= 2 &&
-         tuning.stages <= 4 &&
+         tuning.stages <= 4 && (tuning.pack == 1 || tuning.pack == 2) &&
          (tuning.cluster == 1 || tuning.cluster == 2 || tuning.cluster == 4 ||
           tuning.cluster == 8);
 }
@@ -86,11 +87,15 @@ inline bool IsDivideRule(const SpatialPropagationShape& shape) {
          !shape.sum_all_gates;
 }
 
-// Whether the kernels of FixedProblem<T, G, warps> are for this problem.
+// Whether the kernels of FixedProblem<T, G, warps, lanes> are for this problem.
 template <typename T, typename G>
-bool IsFixed(const Problem<T, G>& p, int warps) {
-  return p.warps == warps && p.stride == kMaxStride && p.vectors &&
-         p.height % kTile == 0 && p.width % kTile == 0;
+bool IsFixed(const Problem<T, G>& p, int warps, int lanes) {
+  return p.warps == warps && p.tile_lanes == lanes && p.stride == kMaxStride &&
+         p.vectors && p.height % kTile == 0 && p.width % kTile == 0;
+}
+// Lanes of three windows: of a line of 128, or of any part of a line.
+constexpr int FixedLanes(Form form) {
+  return form == kFormGlobal ? 2 * kMaxStride + kWindow : 128;
 }
 
 // A block a plane, or a cluster.

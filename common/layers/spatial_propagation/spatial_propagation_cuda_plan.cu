@@ -40,6 +40,9 @@ Layout MakeLayout(const SpatialPropagationShape& shape,
     layout.stride -= 16;
   }
   layout.tile_lanes = (layout.warps - 1) * layout.stride + kWindow;
+  if (share == 1) {
+    layout.tile_lanes = std::min(layout.tile_lanes, CeilDiv(lanes, 16) * 16);
+  }
   const int64_t gate = shape.bfloat16_gates ? 2 : element;
   int64_t step = shape.connections * gate + element;
   if (backward) step += element + 1;
@@ -47,8 +50,9 @@ Layout MakeLayout(const SpatialPropagationShape& shape,
   if (backward) layout.slot_bytes += layout.tile_lanes * element;
   layout.plane_pitch = CeilDiv(shape.width, 32) * 32;
   const int64_t warps = layout.teams * layout.warps;
-  layout.shared_bytes = layout.teams * tuning.stages * layout.slot_bytes +
-                        2 * warps * 2 * kHalo * element;
+  layout.shared_bytes =
+      layout.teams * tuning.stages * tuning.pack * layout.slot_bytes +
+      2 * warps * 2 * kHalo * element;
   const bool merges =
       directions || (tuning.design == SpatialPropagationDesign::kShared &&
                      shape.directions > 1);

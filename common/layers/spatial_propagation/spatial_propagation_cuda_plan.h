@@ -59,19 +59,20 @@ struct Problem {
   int teams;   // of warps in a block, a direction each
   int warps;   // a team
   int stride;  // lanes from window to window
-  int stages;  // tiles in shared memory a team
+  int stages;  // loads in shared memory a team
+  int pack;    // tiles a load: in memory beside each other
   int cluster;
   bool vectors;      // rows are whole vectors, addresses aligned
   bool whole_tiles;  // all tiles of all blocks are filled
   int tile_lanes;    // lanes of a tile in shared memory
-  int slot_bytes;    // a stage of a team
+  int slot_bytes;    // a tile
   int plane_pitch;   // of the merged plane in shared memory
 };
 
-// A problem whose lines lie in kWarps windows a block: vectors, and no tile
-// that ends beyond the plane in the direction of a scan. The kernels then have
-// offsets for constants and nothing to ask.
-template <typename T, typename G, int kWarps>
+// A problem whose lines lie in kWarps windows and kLanes lanes of a tile a
+// block: vectors, and no tile that ends beyond the plane in the direction of a
+// scan. The kernels then have offsets for constants and nothing to ask.
+template <typename T, typename G, int kWarps, int kLanes>
 struct FixedProblem : Problem<T, G> {
   explicit FixedProblem(const Problem<T, G>& problem)
       : Problem<T, G>(problem) {}
@@ -79,7 +80,7 @@ struct FixedProblem : Problem<T, G> {
   static constexpr bool vectors = true;
   static constexpr int warps = kWarps;
   static constexpr int stride = kMaxStride;
-  static constexpr int tile_lanes = (kWarps - 1) * kMaxStride + kWindow;
+  static constexpr int tile_lanes = kLanes;
 };
 
 inline int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }

@@ -281,7 +281,8 @@ std::string Name(const SpatialPropagationShape& s,
          std::to_string(s.first_direction) + "+" +
          std::to_string(s.directions) + ", design " +
          std::to_string(static_cast<int>(t.design)) + " of " +
-         std::to_string(t.cluster) + ", stages " + std::to_string(t.stages);
+         std::to_string(t.cluster) + ", stages " + std::to_string(t.stages) +
+         " of " + std::to_string(t.pack);
 }
 
 // By one design in one schedule.
@@ -321,10 +322,12 @@ std::vector<SpatialPropagationShape> EveryRule(
 
 // Designs for four directions; kGlobal of clusters needs no more lanes.
 const std::vector<SpatialPropagationTuning> kEveryDesign = {
-    {Design::kShared, 1, 2},     {Design::kShared, 1, 4},
-    {Design::kGlobal, 1, 3},     {Design::kGlobal, 2, 2},
-    {Design::kDirections, 1, 2}, {Design::kDirections, 1, 3},
-    {Design::kSteps, 1, 2},      {Design::kAuto, 1, 2}};
+    {Design::kShared, 1, 2},       {Design::kShared, 1, 4},
+    {Design::kGlobal, 1, 3},       {Design::kGlobal, 2, 2},
+    {Design::kDirections, 1, 2},   {Design::kDirections, 1, 3},
+    {Design::kSteps, 1, 2},        {Design::kAuto, 1, 2},
+    {Design::kShared, 1, 2, 2},    {Design::kGlobal, 2, 3, 2},
+    {Design::kDirections, 1, 2, 2}};
 
 TEST(SpatialPropagationCudaTest, EveryDesignAndShape) {
   for (const SpatialPropagationTuning& tuning : kEveryDesign) {
@@ -357,6 +360,7 @@ TEST(SpatialPropagationCudaTest, WholeTiles) {
       Check<float>(shape, {Design::kShared, 1, 3});
       Check<float>(shape, {Design::kGlobal, 1, 2});
       Check<float>(shape, {Design::kGlobal, 2, 4});
+      Check<float>(shape, {Design::kShared, 1, 2, 2});
       Check<float>(shape, {Design::kDirections, 1, 2});
     }
   }
@@ -403,6 +407,11 @@ TEST(SpatialPropagationCudaTest, Bfloat16Gates) {
     Check<float>(shape, {Design::kGlobal, 2, 2});
     Check<float>(shape, {Design::kDirections, 1, 2});
     Check<float>(shape, {Design::kSteps, 1, 2});
+  }
+  for (SpatialPropagationShape shape :
+       {Shape(1, 2, 9, 16), Shape(1, 1, 7, 11)}) {
+    shape.bfloat16_gates = true;
+    Check<float>(shape, {Design::kShared, 1, 3, 2});
   }
   for (SpatialPropagationShape shape :
        {Shape(1, 1, 7, 12), Shape(2, 1, 5, 3)}) {
@@ -478,6 +487,8 @@ TEST(SpatialPropagationCudaTest, SameBitsInEverySchedule) {
         {Design::kGlobal, 1, 2},
         {Design::kGlobal, 2, 2},
         {Design::kDirections, 1, 2},
+        {Design::kShared, 1, 2, 2},
+        {Design::kGlobal, 2, 2, 2},
         {Design::kSteps, 1, 2}}) {
     for (const SpatialPropagationShape& shape :
          {Shape(1, 2, 20, 12), Shape(1, 1, 68, 9)}) {
