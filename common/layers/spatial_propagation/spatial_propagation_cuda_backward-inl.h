@@ -200,6 +200,13 @@ struct BackwardBody {
                                        gradient);
       LoadGroup<kHorizontal, kReverse>(slot.winner, local, s, p.tile_lanes,
                                        winner);
+#pragma unroll
+      for (int u = 0; u < kGroup; ++u) {
+#pragma unroll
+        for (int i = 0; i < kRun; ++i) {
+          if (winner[u][i] != direction) gradient[u][i] = T(0);
+        }
+      }
       TakeRaw<K, kDivideRule>(p, ends, gates);
 #pragma unroll
       for (int u = kGroup - 1; u >= 0; --u) {
@@ -209,37 +216,103 @@ struct BackwardBody {
                  kReverse && !P::whole
                      ? position == first
                      : u == 0 && half == 0 && forward_index == 0,
-                 direction, states[half * kGroup + u], u, x, gradient, winner,
-                 gates, dx);
+                 states[half * kGroup + u], u, x, gradient, gates, dx);
       }
-      if (!owned) continue;
-      if (kInShared && !last) {
-        place.Write(block.merged, true, in_shared, dx);
-      } else {
-        place.Write(x_gradient, p.vectors, in_memory, dx);
+      if (owned) {
+        if (kInShared && !last) {
+          place.Write(block.merged, true, in_shared, dx);
+        } else {
+          place.Write(x_gradient, p.vectors, in_memory, dx);
+        }
       }
       if (p.gates_gradient == nullptr) continue;
-      G* to = p.gates_gradient + block.Gates(direction);
+      if (kHorizontal && p.vectors) {
+        StageGatesGradient<kReverse>(s, gates);
+      } else if (owned) {
+        G* to = p.gates_gradient + block.Gates(direction);
 #pragma unroll
-      for (int k = 0; k < K; ++k) {
-        place.Write(to + k * block.gate_stride, p.vectors, in_memory, gates[k]);
+        for (int k = 0; k < K; ++k) {
+          place.Write(to + k * block.gate_stride, p.vectors, in_memory,
+                      gates[k]);
+        }
       }
     }
+    if (kHorizontal && p.vectors && p.gates_gradient != nullptr) {
+      WriteStaged(line, window, direction, tile);
+    }
+  }
+
+  // The gradient of a warp's gates, a tile of its window, as in a tile of
+  // gates.
+  __device__ __forceinline__ G* Staging() const {
+    const int number = block.team * p.warps + block.warp;
+    return reinterpret_cast<G*>(block.after_merged) +
+           number * K * kWindow * kTile;
+  }
+  template <bool kReverse>
+  __device__ __forceinline__ void StageGatesGradient(
+      int s, const T (&gates)[K][kGroup][kRun]) const {
+    constexpr int kPart = 16 / sizeof(G);
+    constexpr int kPiece = kPart < kGroup ? kPart : kGroup;
+    const int run = threadIdx.x % kWarp;
+#pragma unroll
+    for (int k = 0; k < K; ++k) {
+#pragma unroll
+      for (int i = 0; i < kRun; ++i) {
+#pragma unroll
+        for (int c = 0; c < kGroup; c += kPiece) {
+          Pack<G, kPiece> piece;
+#pragma unroll
+          for (int j = 0; j < kPiece; ++j) {
+            piece.v[j] =
+                Narrowed<G>(gates[k][kReverse ? kGroup - 1 - c - j : c + j][i]);
+          }
+          AsPack<kPiece>(Staging() + k * kWindow * kTile +
+                         HorizontalPart<G>(run, i * kTile + s + c)) = piece;
+        }
+      }
+    }
+  }
+  // All columns of a lane at a time: whole sectors of memory.
+  __device__ __forceinline__ void WriteStaged(const Line& line,
+                                              const Window& window,
+                                              int direction, int tile) const {
+    constexpr int kPart = 16 / sizeof(G);
+    constexpr int kParts = kTile / kPart;
+    __syncwarp();
+    G* to = p.gates_gradient + block.Gates(direction);
+#pragma unroll
+    for (int i = 0; i < kWindow * kParts / kWarp; ++i) {
+      const int item = threadIdx.x % kWarp + i * kWarp;
+      const int offset = item / kParts, column = item % kParts * kPart;
+      const int lane = window.base + offset;
+      if (lane < window.own_begin || lane >= window.own_end) continue;
+      if (!P::whole && tile * kTile + column >= line.steps) continue;
+      const G* from =
+          Staging() +
+          HorizontalPart<G>(offset / kRun, offset % kRun * kTile + column);
+      G* const at = to + lane * p.width + tile * kTile + column;
+#pragma unroll
+      for (int k = 0; k < K; ++k) {
+        AsPack<kPart>(at + k * block.gate_stride) =
+            AsPack<kPart>(from + k * kWindow * kTile);
+      }
+    }
+    __syncwarp();
   }
 
   // Step u of a group: adds to dx, and puts the gradient of the raw gates in
   // their place. h: states of the step before.
   __device__ __forceinline__ void StepBack(const Ends& ends, bool first_step,
-                                           int direction, const T (&h)[kRun],
-                                           int u, const T (&x)[kGroup][kRun],
+                                           const T (&h)[kRun], int u,
+                                           const T (&x)[kGroup][kRun],
                                            const T (&gradient)[kGroup][kRun],
-                                           const int (&winner)[kGroup][kRun],
                                            T (&gates)[K][kGroup][kRun],
                                            T (&dx)[kGroup][kRun]) {
     T e[kRun];
 #pragma unroll
     for (int i = 0; i < kRun; ++i) {
-      e[i] = (winner[u][i] == direction ? gradient[u][i] : T(0)) + carried[i];
+      e[i] = gradient[u][i] + carried[i];
     }
     if (first_step) {
 #pragma unroll

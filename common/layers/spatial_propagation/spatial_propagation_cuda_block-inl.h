@@ -29,6 +29,7 @@ struct Block {
   Rims<T> rims;
   T* merged;        // the plane in shared memory
   uint8_t* winner;  // the same of its directions
+  unsigned char* after_merged;
 
   __device__ __forceinline__ explicit Block(const P& problem) : p(problem) {
     rank = kForm != kFormShared && p.cluster > 1 ? cuda::ClusterRank() : 0;
@@ -53,6 +54,7 @@ struct Block {
     shared += 2 * rims.warps * Rims<T>::kWarpElements * sizeof(T);
     merged = reinterpret_cast<T*>(shared);
     winner = shared + int64_t{p.height} * p.plane_pitch * sizeof(T);
+    after_merged = p.merges ? winner : shared;
   }
 
   __device__ __forceinline__ int Direction(int pair) const {

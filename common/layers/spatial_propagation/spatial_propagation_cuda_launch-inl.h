@@ -60,6 +60,7 @@ Problem<T, G> MakeProblem(const SpatialPropagationShape& shape,
               : tuning.design == SpatialPropagationDesign::kGlobal
                   ? tuning.cluster
                   : 1;
+  p.merges = layout.merges;
   p.whole_tiles = p.cluster == 1 && shape.height == layout.tile_lanes &&
                   shape.width == layout.tile_lanes && shape.height % kTile == 0;
   p.tile_lanes = static_cast<int>(layout.tile_lanes);

@@ -53,13 +53,17 @@ Layout MakeLayout(const SpatialPropagationShape& shape,
   layout.shared_bytes =
       layout.teams * tuning.stages * tuning.pack * layout.slot_bytes +
       2 * warps * 2 * kHalo * element;
-  const bool merges =
+  layout.merges =
       directions || (tuning.design == SpatialPropagationDesign::kShared &&
                      shape.directions > 1);
-  if (merges) {
+  if (layout.merges) {
     const bool winners = training && !directions && !backward;
     layout.shared_bytes +=
         shape.height * layout.plane_pitch * (element + (winners ? 1 : 0));
+  }
+  // The gradient of the gates on its way.
+  if (backward) {
+    layout.shared_bytes += warps * shape.connections * kWindow * kTile * gate;
   }
   layout.fits = warps <= (backward ? kMaxBackwardWarps : kMaxForwardWarps) &&
                 layout.shared_bytes <= kBlockShared &&
@@ -76,11 +80,10 @@ using spatial_propagation_cuda::Layout;
 using spatial_propagation_cuda::MakeLayout;
 
 // Blocks of this layout that a multiprocessor holds: shared memory, and
-// registers (128 or 200 a thread).
+// registers (160 or 240 a thread).
 int64_t Held(const Layout& layout, bool backward) {
-  return std::min<int64_t>(
-      kSharedMemory / (layout.shared_bytes + 1024),
-      (backward ? 10 : 16) / (layout.teams * layout.warps));
+  return std::min<int64_t>(kSharedMemory / (layout.shared_bytes + 1024),
+                           (backward ? 8 : 12) / (layout.teams * layout.warps));
 }
 
 }  // namespace
@@ -119,10 +122,13 @@ SpatialPropagationTuning ChooseSpatialPropagationTuning(
   };
   choose();
   if (tuning.design == Design::kSteps) return tuning;
-  // As many stages as cost no block that there is work for.
+  // As many stages as cost no block that there is work for. Clusters need room
+  // for two blocks a multiprocessor: what is left of a group of multiprocessors
+  // holds no whole one.
   const int64_t blocks =
       planes * (tuning.design == Design::kDirections ? 4 : tuning.cluster);
-  const int64_t wanted = CeilDiv(blocks, kMultiprocessors);
+  const int64_t wanted = std::max<int64_t>(CeilDiv(blocks, kMultiprocessors),
+                                           blocks > planes ? 2 : 1);
   const int64_t held = std::min(
       wanted, Held(MakeLayout(shape, tuning, element_bytes, training, backward),
                    backward));

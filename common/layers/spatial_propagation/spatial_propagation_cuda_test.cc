@@ -360,8 +360,18 @@ TEST(SpatialPropagationCudaTest, WholeTiles) {
       Check<float>(shape, {Design::kShared, 1, 3});
       Check<float>(shape, {Design::kGlobal, 1, 2});
       Check<float>(shape, {Design::kGlobal, 2, 4});
-      Check<float>(shape, {Design::kShared, 1, 2, 2});
+      Check<float>(shape, {Design::kDirections, 1, 2, 2});
       Check<float>(shape, {Design::kDirections, 1, 2});
+    }
+  }
+}
+
+TEST(SpatialPropagationCudaTest, WholeTilesTwoALoad) {
+  for (SpatialPropagationShape shape :
+       {Shape(2, 2, 64, 8), Shape(1, 1, 16, 64), Shape(1, 1, 24, 64)}) {
+    for (bool narrow : {false, true}) {
+      shape.bfloat16_gates = narrow;
+      Check<float>(shape, {Design::kShared, 1, 2, 2});
     }
   }
 }
