@@ -6,6 +6,7 @@
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <torch/library.h>
 
+#include <cstdint>
 #include <tuple>
 
 #include "common/layers/spatial_propagation/spatial_propagation_cuda.h"
@@ -24,10 +25,18 @@ void CheckLaunch(cudaError_t error) {
               "SpatialPropagation: ", cudaGetErrorString(error));
 }
 
+// Of checked arguments.
 SpatialPropagationShape Shape(const at::Tensor& x, const at::Tensor& gates,
                               int64_t connections, int64_t normalization,
                               bool sum_all_gates, int64_t first_direction,
                               int64_t directions) {
+  CheckSpatialPropagationRaw(
+      x, gates,
+      {connections, normalization, sum_all_gates, first_direction, directions});
+  TORCH_CHECK(x.size(2) * x.size(3) <= INT32_MAX,
+              "SpatialPropagation: a plane must have less than 2^31 pixels on "
+              "CUDA, got ",
+              x.sizes());
   SpatialPropagationShape shape;
   shape.images = x.size(0);
   shape.channels = x.size(1);
@@ -56,10 +65,11 @@ void* Data(const at::Tensor& x) {
 }
 
 std::tuple<at::Tensor, at::Tensor, at::Tensor, int64_t> ForwardCuda(
-    const at::Tensor& x, const at::Tensor& gates, int64_t connections,
+    const at::Tensor& x_any, const at::Tensor& gates_any, int64_t connections,
     int64_t normalization, bool sum_all_gates, int64_t first_direction,
     int64_t directions, bool training) {
-  const c10::DeviceGuard guard(x.device());
+  const c10::DeviceGuard guard(x_any.device());
+  const at::Tensor x = x_any.contiguous(), gates = gates_any.contiguous();
   const SpatialPropagationShape shape =
       Shape(x, gates, connections, normalization, sum_all_gates,
             first_direction, directions);
@@ -90,16 +100,24 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, int64_t> ForwardCuda(
 }
 
 std::tuple<at::Tensor, at::Tensor> BackwardCuda(
-    const at::Tensor& gradient_any, const at::Tensor& x,
-    const at::Tensor& gates, const at::Tensor& winner, const at::Tensor& states,
-    int64_t layout, int64_t connections, int64_t normalization,
-    bool sum_all_gates, int64_t first_direction, int64_t directions,
-    bool want_gates) {
-  const c10::DeviceGuard guard(x.device());
+    const at::Tensor& gradient_any, const at::Tensor& x_any,
+    const at::Tensor& gates_any, const at::Tensor& winner_any,
+    const at::Tensor& states_any, int64_t layout, int64_t connections,
+    int64_t normalization, bool sum_all_gates, int64_t first_direction,
+    int64_t directions, bool want_gates) {
+  const c10::DeviceGuard guard(x_any.device());
+  const at::Tensor x = x_any.contiguous(), gates = gates_any.contiguous();
   const SpatialPropagationShape shape =
       Shape(x, gates, connections, normalization, sum_all_gates,
             first_direction, directions);
+  CheckSpatialPropagationSaved(gradient_any, x.sizes(), x.scalar_type(), x);
+  CheckSpatialPropagationSaved(winner_any, x.sizes(), at::kByte, x);
+  CheckSpatialPropagationSaved(states_any,
+                               {SpatialPropagationCheckpointElements(shape)},
+                               x.scalar_type(), x);
   const at::Tensor gradient = gradient_any.contiguous();
+  const at::Tensor winner = winner_any.contiguous();
+  const at::Tensor states = states_any.contiguous();
   const at::Tensor x_gradient = at::empty(x.sizes(), x.options());
   at::Tensor gates_gradient;
   if (want_gates) gates_gradient = at::empty(gates.sizes(), gates.options());

@@ -102,15 +102,25 @@ SpatialPropagationRule Rule(int64_t connections, int64_t normalization,
           directions};
 }
 
+void CheckLayout(const at::Tensor& x, const at::Tensor& gates) {
+  const bool channels_last =
+      SpatialPropagationTakesChannelsLast(gates, x.size(1));
+  TORCH_CHECK(
+      channels_last ? ChannelsLast(x) : Planes(x) && Planes(gates), kOp,
+      ": x and gates must both be channels last or planes, got strides ",
+      x.strides(), " and ", gates.strides());
+}
+
 std::tuple<at::Tensor, at::Tensor, at::Tensor, int64_t> ForwardCpu(
     const at::Tensor& x, const at::Tensor& gates, int64_t connections,
     int64_t normalization, bool sum_all_gates, int64_t first_direction,
     int64_t directions, bool training) {
+  const SpatialPropagationRule rule = Rule(
+      connections, normalization, sum_all_gates, first_direction, directions);
+  CheckSpatialPropagationRaw(x, gates, rule);
+  CheckLayout(x, gates);
   const SpatialPropagationPlan plan =
-      MakePlan(x, gates,
-               Rule(connections, normalization, sum_all_gates, first_direction,
-                    directions),
-               /*channel_block=*/0);
+      MakePlan(x, gates, rule, /*channel_block=*/0);
   const at::Tensor out =
       EmptyInLayout(x.sizes(), x.options(), plan.channels_last);
   at::Tensor winner, checkpoints;
@@ -142,11 +152,21 @@ std::tuple<at::Tensor, at::Tensor> BackwardCpu(
     const at::Tensor& winner, const at::Tensor& states, int64_t layout,
     int64_t connections, int64_t normalization, bool sum_all_gates,
     int64_t first_direction, int64_t directions, bool want_gates) {
-  const SpatialPropagationPlan plan =
-      MakePlan(x, gates,
-               Rule(connections, normalization, sum_all_gates, first_direction,
-                    directions),
-               layout);
+  const SpatialPropagationRule rule = Rule(
+      connections, normalization, sum_all_gates, first_direction, directions);
+  CheckSpatialPropagationRaw(x, gates, rule);
+  CheckLayout(x, gates);
+  TORCH_CHECK(layout > 0, kOp, ": no layout of a forward pass, got ", layout);
+  const SpatialPropagationPlan plan = MakePlan(x, gates, rule, layout);
+  CheckSpatialPropagationSaved(gradient, x.sizes(), x.scalar_type(), x);
+  CheckSpatialPropagationSaved(winner, x.sizes(), at::kByte, x);
+  TORCH_CHECK(plan.channels_last ? ChannelsLast(winner) : Planes(winner), kOp,
+              ": the winners are not of this forward pass");
+  CheckSpatialPropagationSaved(
+      states,
+      {plan.images * plan.channels * plan.checkpoint_elements() +
+       2 * plan.checkpoint_pad()},
+      x.scalar_type(), x);
   // What the scans of a direction add to; the gates' is only written.
   const at::Tensor x_gradient =
       EmptyInLayout(x.sizes(), x.options(), plan.channels_last);
@@ -230,6 +250,49 @@ SpatialPropagationGradients SpatialPropagationBackwardOp(
 
 const c10::OperatorHandle& SpatialPropagationForwardOperator() {
   return ForwardOperator();
+}
+
+void CheckSpatialPropagationRaw(const at::Tensor& x, const at::Tensor& gates,
+                                const SpatialPropagationRule& rule) {
+  TORCH_CHECK((rule.connections == 1 || rule.connections == 3) &&
+                  rule.normalization >= 0 &&
+                  rule.normalization <=
+                      static_cast<int64_t>(GateNormalization::kDividePlus) &&
+                  (rule.directions == 4
+                       ? rule.first_direction == 0
+                       : rule.directions == 1 && rule.first_direction >= 0 &&
+                             rule.first_direction < 4),
+              kOp, ": no such rule: ", rule.connections, " gates, rule ",
+              rule.normalization, ", ", rule.directions, " directions from ",
+              rule.first_direction);
+  TORCH_CHECK(rule.connections == 3 ||
+                  (rule.normalization !=
+                       static_cast<int64_t>(GateNormalization::kDivide) &&
+                   rule.normalization !=
+                       static_cast<int64_t>(GateNormalization::kDividePlus)),
+              kOp, ": one gate is not divided");
+  TORCH_CHECK(
+      x.dim() == 4 && x.numel() > 0 &&
+          (x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble),
+      kOp, ": x must be [N, C, H, W], float32 or float64, not empty, ", "got ",
+      x.scalar_type(), " ", x.sizes());
+  const bool narrow = x.is_cuda() && x.scalar_type() == at::kFloat &&
+                      gates.scalar_type() == at::kBFloat16;
+  const int64_t channels = rule.directions * rule.connections * x.size(1);
+  TORCH_CHECK((narrow || gates.scalar_type() == x.scalar_type()) &&
+                  gates.device() == x.device() && gates.dim() == 4 &&
+                  gates.size(0) == x.size(0) && gates.size(1) == channels &&
+                  gates.size(2) == x.size(2) && gates.size(3) == x.size(3),
+              kOp, ": gates do not fit x of ", x.scalar_type(), " ", x.sizes(),
+              " and this rule, got ", gates.scalar_type(), " ", gates.sizes());
+}
+
+void CheckSpatialPropagationSaved(const at::Tensor& tensor,
+                                  at::IntArrayRef sizes, at::ScalarType type,
+                                  const at::Tensor& x) {
+  TORCH_CHECK(tensor.defined() && tensor.sizes() == sizes &&
+                  tensor.scalar_type() == type && tensor.device() == x.device(),
+              kOp, ": expected what the forward pass gave, ", type, " ", sizes);
 }
 
 TORCH_LIBRARY_FRAGMENT(segpapers, m) {

@@ -1,6 +1,7 @@
 // The raw operators of the spatial propagation, as the dispatcher has them: no
-// autograd, no checks, a kernel for the CPU and, with --config=cuda, for CUDA.
-// See spatial_propagation.h for the definition.
+// autograd, a kernel for the CPU and, with --config=cuda, for CUDA. Python can
+// call them, so they check what would lead beside their memory. See
+// spatial_propagation.h for the definition.
 
 #ifndef COMMON_LAYERS_SPATIAL_PROPAGATION_SPATIAL_PROPAGATION_OPS_H_
 #define COMMON_LAYERS_SPATIAL_PROPAGATION_SPATIAL_PROPAGATION_OPS_H_
@@ -55,6 +56,15 @@ bool SpatialPropagationTakesChannelsLast(const at::Tensor& gates,
 at::Tensor SpatialPropagationInLayout(const at::Tensor& x, bool channels_last);
 
 const c10::OperatorHandle& SpatialPropagationForwardOperator();
+
+// Throws where the sizes and types of x and gates, or the rule, are none that
+// the kernels of x's device take. Any strides.
+void CheckSpatialPropagationRaw(const at::Tensor& x, const at::Tensor& gates,
+                                const SpatialPropagationRule& rule);
+// Throws where `tensor` is no dense tensor like `x` of this type and device.
+void CheckSpatialPropagationSaved(const at::Tensor& tensor,
+                                  at::IntArrayRef sizes, at::ScalarType type,
+                                  const at::Tensor& x);
 
 }  // namespace seg
 
