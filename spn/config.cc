@@ -41,16 +41,7 @@ SEG_DEFINE_CONFIG(Config, SEG_PAPER_KEYS, coarse, refine, dense_crf, patch,
                   loss, groups, eval, predict)
 
 std::string Config::CpuOnly() const {
-  switch (refine.type) {
-    case RefineType::kSpn:
-      return "the spatial propagation";
-    case RefineType::kDenseCrf:
-      return "the dense CRF";
-    case RefineType::kNone:
-    case RefineType::kConvolution:
-      return "";
-  }
-  return "";  // not reached
+  return refine.type == RefineType::kDenseCrf ? "the dense CRF" : "";
 }
 
 std::vector<KeyRule> Config::Rules() {

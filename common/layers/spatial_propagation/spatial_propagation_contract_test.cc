@@ -14,6 +14,7 @@
 
 #include "common/layers/spatial_propagation/spatial_propagation.h"
 #include "common/layers/spatial_propagation/spatial_propagation_layer.h"
+#include "common/layers/spatial_propagation/spatial_propagation_ops.h"
 #include "common/layers/spatial_propagation/spatial_propagation_reference.h"
 #include "common/testing/counting_allocator.h"
 #include "common/testing/instruction_sets.h"
@@ -374,13 +375,34 @@ TEST(SpatialPropagationTest, Errors) {
   ExpectError([&] { SpatialPropagation(x, gates.to(at::kDouble)); },
               "gates must have the type of x, Float, got Double");
   ExpectError([&] { SpatialPropagation(x.to(at::kMeta), gates); },
-              "must be on the CPU (no CUDA kernel is built), got meta and cpu");
+              "must be on the CPU (");
   for (Rule rule : {Rule::kDivide, Rule::kDividePlus}) {
     ExpectError([&] { SpatialPropagation(x, gates, Options(false, rule)); },
                 "one-way gates need the normalization kClamp, kTanh or kNone");
     ExpectError([&] { SpatialPropagationLayer unit(Options(false, rule)); },
                 "one-way gates need");
   }
+}
+
+// A tensor that says it is on a card, without memory.
+at::Tensor OnCard(at::IntArrayRef sizes) {
+  const at::Tensor x = at::detail::make_tensor<c10::TensorImpl>(
+      c10::DispatchKeySet(c10::DispatchKey::CUDA),
+      c10::scalarTypeToTypeMeta(at::kFloat), c10::Device(c10::kCUDA, 0));
+  x.unsafeGetTensorImpl()->set_sizes_contiguous(sizes);
+  return x;
+}
+
+TEST(SpatialPropagationTest, ABuildWithoutCudaSaysSo) {
+  if (SpatialPropagationForwardOperator().hasKernelForDispatchKey(
+          c10::DispatchKey::CUDA)) {
+    GTEST_SKIP() << "this build has CUDA";
+  }
+  ExpectError(
+      [] {
+        SpatialPropagation(OnCard({1, 2, 4, 5}), OnCard({1, 24, 4, 5}));
+      },
+      "SpatialPropagation: built without CUDA; use --config=cuda");
 }
 
 TEST(SpatialPropagationLayerTest, AppliesItsOptions) {

@@ -1,0 +1,476 @@
+// Backward kernel of the spatial propagation. Included by its .cu files.
+
+#ifndef COMMON_LAYERS_SPATIAL_PROPAGATION_SPATIAL_PROPAGATION_CUDA_BACKWARD_INL_H_
+#define COMMON_LAYERS_SPATIAL_PROPAGATION_SPATIAL_PROPAGATION_CUDA_BACKWARD_INL_H_
+
+#include <cstdint>
+#include <type_traits>
+
+#include "common/cuda/kernel.h"
+#include "common/layers/spatial_propagation/spatial_propagation_cuda_block-inl.h"
+#include "common/layers/spatial_propagation/spatial_propagation_cuda_kernels.h"
+#include "common/layers/spatial_propagation/spatial_propagation_cuda_launch-inl.h"
+
+namespace seg {
+namespace spatial_propagation_cuda {
+
+// Gradient of the raw gates of one lane and step, in place of them; d: h of a
+// gate's source - x, zero where it is unused; e: gradient of h.
+template <int K, bool kDivideRule, class P, typename T>
+__device__ __forceinline__ void GateGradient(const P& p, T inverse,
+                                             bool divided, T e, const T (&d)[K],
+                                             T (&raw)[K]) {
+  T dot = T(0);
+#pragma unroll
+  for (int k = 0; k < K; ++k) dot = Fma(d[k], raw[k] * inverse, dot);
+  if (!divided) dot = T(0);
+  e *= inverse;
+#pragma unroll
+  for (int k = 0; k < K; ++k) {
+    const T sign_dot = raw[k] > T(0) ? dot : (raw[k] < T(0) ? -dot : T(0));
+    T of_raw = (d[k] - sign_dot) * e;
+    if (!kDivideRule && p.tanh) of_raw *= Fma(-raw[k], raw[k], T(1));
+    raw[k] = of_raw;
+  }
+}
+
+template <class P, typename T, typename G, int K, Form kForm, bool kDivideRule>
+struct BackwardBody {
+  const Block<P, T, K, kForm>& block;
+  const P& p;
+  T carried[kRun];  // of the gradient of h, what later steps send back
+
+  __device__ __forceinline__ explicit BackwardBody(
+      const Block<P, T, K, kForm>& b)
+      : block(b), p(b.p) {
+    Start();
+  }
+  __device__ __forceinline__ void Start() {
+#pragma unroll
+    for (int i = 0; i < kRun; ++i) carried[i] = T(0);
+  }
+
+  // A slot: K arrays of gates, x, gradient, the states before the tile,
+  // winners.
+  struct Slot {
+    G* gates;
+    T* x;
+    T* gradient;
+    T* states;
+    uint8_t* winner;
+  };
+  __device__ __forceinline__ Slot SlotAt(const unsigned char* slot) const {
+    const int elements = p.tile_lanes * kTile;
+    Slot s;
+    s.gates = reinterpret_cast<G*>(const_cast<unsigned char*>(slot));
+    s.x = reinterpret_cast<T*>(s.gates + K * elements);
+    s.gradient = s.x + elements;
+    s.states = s.gradient + elements;
+    s.winner = reinterpret_cast<uint8_t*>(s.states + p.tile_lanes);
+    return s;
+  }
+
+  template <bool kHorizontal>
+  __device__ __forceinline__ void Fetch(unsigned char* slot, const Line& line,
+                                        int direction, int index,
+                                        Load load) const {
+    // The last of the forward scan come first.
+    const int forward_index = line.tiles - 1 - index;
+    load.flipped = !line.reverse;
+    load.tile = line.Tile(line.reverse ? forward_index
+                                       : forward_index - load.count + 1);
+    const int64_t offset = block.offset;
+    const Slot s = SlotAt(slot);
+    const G* gates = p.gates + block.Gates(direction);
+    if constexpr (std::is_same_v<T, G>) {
+      const T* planes[K + 2];
+#pragma unroll
+      for (int k = 0; k < K; ++k) planes[k] = gates + k * block.gate_stride;
+      planes[K] = p.x + offset;
+      planes[K + 1] = p.gradient + offset;
+      LoadTiles<kHorizontal, 16>(p, planes, s.gates, load, block.thread);
+    } else {
+      const G* planes[K];
+#pragma unroll
+      for (int k = 0; k < K; ++k) planes[k] = gates + k * block.gate_stride;
+      LoadTiles<kHorizontal, 16>(p, planes, s.gates, load, block.thread);
+      const T* states[2] = {p.x + offset, p.gradient + offset};
+      LoadTiles<kHorizontal, 16>(p, states, s.x, load, block.thread);
+    }
+    const uint8_t* winner[1] = {p.winner_in + offset};
+    LoadTiles<kHorizontal, 4>(p, winner, s.winner, load, block.thread);
+    const T* states = p.checkpoints_in + block.Checkpoints(direction) +
+                      int64_t{forward_index} * line.lanes + load.begin;
+    for (int t = 0; t < load.count && t < forward_index; ++t) {
+      T* const to = SlotAt(slot + t * p.slot_bytes).states;
+      for (int i = block.thread; i < load.lanes; i += p.warps * kWarp) {
+        cuda::CopyAsync<sizeof(T)>(to + i, states - t * line.lanes + i);
+      }
+    }
+  }
+
+  template <bool kHorizontal, bool kReverse>
+  __device__ __forceinline__ void Run(const unsigned char* slot_data,
+                                      const Line& line, const Window& window,
+                                      int direction, int pair, int index) {
+    constexpr bool kInShared = kForm != kFormGlobal;
+    constexpr int kGroups = kTile / kGroup;
+    const int forward_index = line.tiles - 1 - index;
+    const int tile = line.Tile(forward_index);
+    const int elements = p.tile_lanes * kTile;
+    const Slot slot = SlotAt(slot_data);
+    const int lane = window.base + threadIdx.x % kWarp * kRun;
+    // Beyond the tile there is no lane.
+    const int local = min(lane - window.tile_begin, p.tile_lanes - kRun);
+    const Ends ends(lane, line.lanes, P::whole);
+    const bool owned = lane >= window.own_begin && lane < window.own_end;
+    const int first = kReverse ? line.steps - 1 : 0;  // position of step 0
+    T gates[K][kGroup][kRun], x[kGroup][kRun];
+
+    // The states before each step, again.
+    T states[kTile][kRun], h[kRun];
+#pragma unroll
+    for (int i = 0; i < kRun; ++i) {
+      h[i] = forward_index > 0 ? slot.states[local + i] : T(0);
+    }
+#pragma unroll
+    for (int half = 0; half < kGroups; ++half) {
+      const int s = kReverse ? kTile - kGroup * (half + 1) : kGroup * half;
+#pragma unroll
+      for (int k = 0; k < K; ++k) {
+        LoadGroup<kHorizontal, kReverse>(slot.gates + k * elements, local, s,
+                                         p.tile_lanes, gates[k]);
+      }
+      LoadGroup<kHorizontal, kReverse>(slot.x, local, s, p.tile_lanes, x);
+      Normalize<K, kDivideRule>(p, ends, gates);
+#pragma unroll
+      for (int u = 0; u < kGroup; ++u) {
+        const int position = tile * kTile + s + (kReverse ? kGroup - 1 - u : u);
+#pragma unroll
+        for (int i = 0; i < kRun; ++i) states[half * kGroup + u][i] = h[i];
+        if (half + 1 < kGroups || u + 1 < kGroup) {
+          Step<K>(gates, x, u,
+                  kReverse && !P::whole
+                      ? position == first
+                      : u == 0 && half == 0 && forward_index == 0,
+                  ends, h);
+        }
+      }
+    }
+
+    const bool replace = kForm == kFormDirections ||
+                         (pair == 0 && block.FirstOfPair(line, index));
+    const bool last = kForm != kFormDirections && pair == block.pairs - 1 &&
+                      block.LastOfPair(line, index);
+    T* x_gradient = p.x_gradient + block.offset;
+#pragma unroll
+    for (int half = kGroups - 1; half >= 0; --half) {
+      const int s = kReverse ? kTile - kGroup * (half + 1) : kGroup * half;
+      const Place<kHorizontal, kReverse, P::whole> place{
+          lane,       tile * kTile + s, line.lanes,
+          line.steps, p.width,          p.plane_pitch};
+      const typename Place<kHorizontal, kReverse,
+                           P::whole>::template Offsets<true>
+          in_shared(place);
+      const typename Place<kHorizontal, kReverse,
+                           P::whole>::template Offsets<false>
+          in_memory(place);
+      T dx[kGroup][kRun];
+#pragma unroll
+      for (int u = 0; u < kGroup; ++u) {
+#pragma unroll
+        for (int i = 0; i < kRun; ++i) dx[u][i] = T(0);
+      }
+      if (owned && !replace) {
+        if constexpr (kInShared) {
+          place.Read(block.merged, true, in_shared, dx);
+        } else {
+          place.Read(x_gradient, p.vectors, in_memory, dx);
+        }
+      }
+      T gradient[kGroup][kRun];
+      int winner[kGroup][kRun];
+#pragma unroll
+      for (int k = 0; k < K; ++k) {
+        LoadGroup<kHorizontal, kReverse>(slot.gates + k * elements, local, s,
+                                         p.tile_lanes, gates[k]);
+      }
+      LoadGroup<kHorizontal, kReverse>(slot.x, local, s, p.tile_lanes, x);
+      LoadGroup<kHorizontal, kReverse>(slot.gradient, local, s, p.tile_lanes,
+                                       gradient);
+      LoadGroup<kHorizontal, kReverse>(slot.winner, local, s, p.tile_lanes,
+                                       winner);
+#pragma unroll
+      for (int u = 0; u < kGroup; ++u) {
+#pragma unroll
+        for (int i = 0; i < kRun; ++i) {
+          if (winner[u][i] != direction) gradient[u][i] = T(0);
+        }
+      }
+      TakeRaw<K, kDivideRule>(p, ends, gates);
+#pragma unroll
+      for (int u = kGroup - 1; u >= 0; --u) {
+        const int position = place.position + (kReverse ? kGroup - 1 - u : u);
+        if (!P::whole && position >= line.steps) continue;
+        StepBack(ends,
+                 kReverse && !P::whole
+                     ? position == first
+                     : u == 0 && half == 0 && forward_index == 0,
+                 states[half * kGroup + u], u, x, gradient, gates, dx);
+      }
+      if (owned) {
+        if (kInShared && !last) {
+          place.Write(block.merged, true, in_shared, dx);
+        } else {
+          place.Write(x_gradient, p.vectors, in_memory, dx);
+        }
+      }
+      if (p.gates_gradient == nullptr) continue;
+      if (kHorizontal && p.vectors) {
+        StageGatesGradient<kReverse>(s, gates);
+      } else if (owned) {
+        G* to = p.gates_gradient + block.Gates(direction);
+#pragma unroll
+        for (int k = 0; k < K; ++k) {
+          place.Write(to + k * block.gate_stride, p.vectors, in_memory,
+                      gates[k]);
+        }
+      }
+    }
+    if (kHorizontal && p.vectors && p.gates_gradient != nullptr) {
+      WriteStaged(line, window, direction, tile);
+    }
+  }
+
+  // The gradient of a warp's gates, a tile of its window, as in a tile of
+  // gates.
+  __device__ __forceinline__ G* Staging() const {
+    const int number = block.team * p.warps + block.warp;
+    return reinterpret_cast<G*>(block.after_merged) +
+           number * K * kWindow * kTile;
+  }
+  template <bool kReverse>
+  __device__ __forceinline__ void StageGatesGradient(
+      int s, const T (&gates)[K][kGroup][kRun]) const {
+    constexpr int kPart = 16 / sizeof(G);
+    constexpr int kPiece = kPart < kGroup ? kPart : kGroup;
+    const int run = threadIdx.x % kWarp;
+#pragma unroll
+    for (int k = 0; k < K; ++k) {
+#pragma unroll
+      for (int i = 0; i < kRun; ++i) {
+#pragma unroll
+        for (int c = 0; c < kGroup; c += kPiece) {
+          Pack<G, kPiece> piece;
+#pragma unroll
+          for (int j = 0; j < kPiece; ++j) {
+            piece.v[j] =
+                Narrowed<G>(gates[k][kReverse ? kGroup - 1 - c - j : c + j][i]);
+          }
+          AsPack<kPiece>(Staging() + k * kWindow * kTile +
+                         HorizontalPart<G>(run, i * kTile + s + c)) = piece;
+        }
+      }
+    }
+  }
+  // All columns of a lane at a time: whole sectors of memory.
+  __device__ __forceinline__ void WriteStaged(const Line& line,
+                                              const Window& window,
+                                              int direction, int tile) const {
+    constexpr int kPart = 16 / sizeof(G);
+    constexpr int kParts = kTile / kPart;
+    __syncwarp();
+    G* to = p.gates_gradient + block.Gates(direction);
+#pragma unroll
+    for (int i = 0; i < kWindow * kParts / kWarp; ++i) {
+      const int item = threadIdx.x % kWarp + i * kWarp;
+      const int offset = item / kParts, column = item % kParts * kPart;
+      const int lane = window.base + offset;
+      if (lane < window.own_begin || lane >= window.own_end) continue;
+      if (!P::whole && tile * kTile + column >= line.steps) continue;
+      const G* from =
+          Staging() +
+          HorizontalPart<G>(offset / kRun, offset % kRun * kTile + column);
+      G* const at = to + lane * p.width + tile * kTile + column;
+#pragma unroll
+      for (int k = 0; k < K; ++k) {
+        AsPack<kPart>(at + k * block.gate_stride) =
+            AsPack<kPart>(from + k * kWindow * kTile);
+      }
+    }
+    __syncwarp();
+  }
+
+  // Step u of a group: adds to dx, and puts the gradient of the raw gates in
+  // their place. h: states of the step before.
+  __device__ __forceinline__ void StepBack(const Ends& ends, bool first_step,
+                                           const T (&h)[kRun], int u,
+                                           const T (&x)[kGroup][kRun],
+                                           const T (&gradient)[kGroup][kRun],
+                                           T (&gates)[K][kGroup][kRun],
+                                           T (&dx)[kGroup][kRun]) {
+    T e[kRun];
+#pragma unroll
+    for (int i = 0; i < kRun; ++i) {
+      e[i] = gradient[u][i] + carried[i];
+    }
+    if (first_step) {
+#pragma unroll
+      for (int i = 0; i < kRun; ++i) {
+        dx[u][i] += e[i];
+#pragma unroll
+        for (int k = 0; k < K; ++k) gates[k][u][i] = T(0);
+      }
+      return;
+    }
+    const Neighbours<T> beside(h, ends);
+    T products[K][kRun];
+#pragma unroll
+    for (int i = 0; i < kRun; ++i) {
+      T raw[K];
+#pragma unroll
+      for (int k = 0; k < K; ++k) raw[k] = gates[k][u][i];
+      bool divided;
+      const T inverse = Inverse<K, kDivideRule>(p, raw, &divided);
+      T sum = T(0), d[K];
+      Differences<K>(h, beside, x[u][i], i, d);
+#pragma unroll
+      for (int k = 0; k < K; ++k) {
+        const bool valid = ends.Valid<K>(k, i);
+        const T gate = kDivideRule || valid ? raw[k] * inverse : T(0);
+        if (!valid) d[k] = T(0);
+        sum = k == 0 ? gate : sum + gate;
+        products[k][i] = gate * e[i];
+      }
+      dx[u][i] += Fma(-sum, e[i], e[i]);
+      GateGradient<K, kDivideRule>(p, inverse, divided, e[i], d, raw);
+#pragma unroll
+      for (int k = 0; k < K; ++k) gates[k][u][i] = raw[k];
+    }
+    if constexpr (K == 1) {
+#pragma unroll
+      for (int i = 0; i < kRun; ++i) carried[i] = products[0][i];
+    } else {
+      // Lane i - k received gate k from here.
+      T from_before = __shfl_up_sync(kAllLanes, products[2][kRun - 1], 1);
+      const T from_next = __shfl_down_sync(kAllLanes, products[0][0], 1);
+      if (ends.first) from_before = T(0);
+#pragma unroll
+      for (int i = 0; i < kRun; ++i) {
+        const T before = i == 0 ? from_before : products[2][i > 0 ? i - 1 : 0];
+        T after =
+            i + 1 < kRun ? products[0][i + 1 < kRun ? i + 1 : 0] : from_next;
+        if (ends.last[i]) after = T(0);
+        carried[i] = products[1][i] + after + before;
+      }
+    }
+  }
+
+  // A cluster with a direction a block: the sum, in parts.
+  __device__ __forceinline__ void MergeDirections() const {
+    if (p.vectors) {
+      MergeParts<kGroup>();
+    } else {
+      MergeParts<1>();
+    }
+  }
+
+  template <int kPart>
+  __device__ __forceinline__ void MergeParts() const {
+    const int parts = p.width / kPart;
+    const int64_t offset = block.offset;
+    const T* merged[4];
+#pragma unroll
+    for (int d = 0; d < 4; ++d) merged[d] = cuda::ClusterMap(block.merged, d);
+    for (int i = block.rank * blockDim.x + threadIdx.x; i < p.height * parts;
+         i += 4 * blockDim.x) {
+      const int row = i / parts, column = i % parts * kPart;
+      const int from = PlaneOffset(row, column, p.plane_pitch);
+      Pack<T, kPart> dx[4];
+#pragma unroll
+      for (int d = 0; d < 4; ++d) dx[d] = AsPack<kPart>(merged[d] + from);
+#pragma unroll
+      for (int j = 0; j < kPart; ++j) {
+        dx[0].v[j] = (dx[0].v[j] + dx[1].v[j]) + (dx[2].v[j] + dx[3].v[j]);
+      }
+      AsPack<kPart>(p.x_gradient + offset + int64_t{row} * p.width + column) =
+          dx[0];
+    }
+  }
+};
+
+namespace {
+
+template <class P, typename T, typename G, int K, Form kForm, bool kDivideRule>
+__global__ void __launch_bounds__(kMaxBackwardWarps* kWarp, 1)
+    BackwardKernel(const P p) {
+  const Block<P, T, K, kForm> block(p);
+  BackwardBody<P, T, G, K, kForm, kDivideRule> body(block);
+  block.ForEachTile(body);
+  if (kForm == kFormDirections) {
+    cuda::ClusterSync();
+    body.MergeDirections();
+  }
+  // Others may still read the shared memory of this block.
+  if (kForm != kFormShared && p.cluster > 1) cuda::ClusterSync();
+}
+
+}  // namespace
+
+template <class P, int K, Form kForm, bool kDivideRule, typename T, typename G>
+cudaError_t RunBackwardOf(const Problem<T, G>& problem, const Layout& layout,
+                          const SpatialPropagationShape& shape,
+                          cudaStream_t stream) {
+  return LaunchBlocks(&BackwardKernel<P, T, G, K, kForm, kDivideRule>,
+                      P(problem), layout, shape.planes(), stream);
+}
+
+template <Form kForm, typename T, typename G>
+cudaError_t RunBackwardForm(const Problem<T, G>& problem, const Layout& layout,
+                            const SpatialPropagationShape& shape,
+                            cudaStream_t stream) {
+  using Any = Problem<T, G>;
+  if (shape.connections == 1) {
+    return RunBackwardOf<Any, 1, kForm, false>(problem, layout, shape, stream);
+  }
+  if (!IsDivideRule(shape)) {
+    return RunBackwardOf<Any, 3, kForm, false>(problem, layout, shape, stream);
+  }
+  if constexpr (sizeof(T) == 4) {
+    if constexpr (kForm != kFormGlobal) {  // it would spill
+      if (IsFixed(problem, 1, kWindow)) {
+        return RunBackwardOf<FixedProblem<T, G, 1, kWindow>, 3, kForm, true>(
+            problem, layout, shape, stream);
+      }
+    }
+    if (IsFixed(problem, 3, FixedLanes(kForm))) {
+      return RunBackwardOf<FixedProblem<T, G, 3, FixedLanes(kForm)>, 3, kForm,
+                           true>(problem, layout, shape, stream);
+    }
+  }
+  return RunBackwardOf<Any, 3, kForm, true>(problem, layout, shape, stream);
+}
+
+template <typename T, typename G>
+cudaError_t RunBackward(const Problem<T, G>& problem, const Layout& layout,
+                        const SpatialPropagationShape& shape,
+                        SpatialPropagationDesign design, cudaStream_t stream) {
+  using Design = SpatialPropagationDesign;
+  if (design == Design::kGlobal) {
+    return RunBackwardForm<kFormGlobal>(problem, layout, shape, stream);
+  }
+  if constexpr (sizeof(T) == 4) {
+    if (design == Design::kShared) {
+      return RunBackwardForm<kFormShared>(problem, layout, shape, stream);
+    }
+    if (design == Design::kDirections) {
+      return RunBackwardForm<kFormDirections>(problem, layout, shape, stream);
+    }
+  }
+  return cudaErrorInvalidValue;
+}
+
+}  // namespace spatial_propagation_cuda
+}  // namespace seg
+
+#endif  // COMMON_LAYERS_SPATIAL_PROPAGATION_SPATIAL_PROPAGATION_CUDA_BACKWARD_INL_H_

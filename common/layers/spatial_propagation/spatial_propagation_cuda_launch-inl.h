@@ -1,0 +1,119 @@
+// From the arguments of a launcher to the problem of a kernel. Included by the
+// .cu files of the spatial propagation.
+
+#ifndef COMMON_LAYERS_SPATIAL_PROPAGATION_SPATIAL_PROPAGATION_CUDA_LAUNCH_INL_H_
+#define COMMON_LAYERS_SPATIAL_PROPAGATION_SPATIAL_PROPAGATION_CUDA_LAUNCH_INL_H_
+
+#include <cstdint>
+#include <initializer_list>
+
+#include "common/cuda/kernel.h"
+#include "common/layers/spatial_propagation/spatial_propagation_cuda.h"
+#include "common/layers/spatial_propagation/spatial_propagation_cuda_plan.h"
+
+namespace seg {
+namespace spatial_propagation_cuda {
+
+inline bool Aligned(const void* pointer) {
+  return reinterpret_cast<uintptr_t>(pointer) % 16 == 0;  // null is
+}
+
+// Whether rows are whole vectors of every type and every tensor begins with
+// one. Both passes take groups of four columns.
+template <typename T, typename G>
+bool Vectors(const SpatialPropagationShape& shape,
+             std::initializer_list<const void*> tensors) {
+  constexpr int64_t kLeast = 4;
+  if (shape.width % kLeast != 0 || shape.width * sizeof(T) % 16 != 0 ||
+      shape.width * sizeof(G) % 16 != 0) {
+    return false;
+  }
+  for (const void* tensor : tensors) {
+    if (!Aligned(tensor)) return false;
+  }
+  return true;
+}
+
+// All but the pointers.
+template <typename T, typename G>
+Problem<T, G> MakeProblem(const SpatialPropagationShape& shape,
+                          const SpatialPropagationTuning& tuning,
+                          const Layout& layout) {
+  Problem<T, G> p = {};
+  p.channels = static_cast<int>(shape.channels);
+  p.height = static_cast<int>(shape.height);
+  p.width = static_cast<int>(shape.width);
+  p.first_direction = shape.first_direction;
+  p.directions = shape.directions;
+  p.sum_all = shape.sum_all_gates;
+  double floor, plus;
+  SetRule(shape.normalization, &p.tanh, &p.no_rule, &p.divided_at_floor, &floor,
+          &plus);
+  p.floor = static_cast<T>(floor);
+  p.plus = static_cast<T>(plus);
+  p.teams = static_cast<int>(layout.teams);
+  p.warps = static_cast<int>(layout.warps);
+  p.stride = static_cast<int>(layout.stride);
+  p.stages = tuning.stages;
+  p.pack = tuning.pack;
+  p.cluster = tuning.design == SpatialPropagationDesign::kDirections ? 4
+              : tuning.design == SpatialPropagationDesign::kGlobal
+                  ? tuning.cluster
+                  : 1;
+  p.merges = layout.merges;
+  p.whole_tiles = p.cluster == 1 && shape.height == layout.tile_lanes &&
+                  shape.width == layout.tile_lanes && shape.height % kTile == 0;
+  p.tile_lanes = static_cast<int>(layout.tile_lanes);
+  p.slot_bytes = static_cast<int>(layout.slot_bytes);
+  p.plane_pitch = static_cast<int>(layout.plane_pitch);
+  return p;
+}
+
+inline bool Sensible(const SpatialPropagationShape& shape,
+                     const SpatialPropagationTuning& tuning) {
+  return (shape.connections == 1 || shape.connections == 3) &&
+         (shape.directions == 4
+              ? shape.first_direction == 0
+              : shape.directions == 1 && shape.first_direction >= 0 &&
+                    shape.first_direction < 4) &&
+         shape.pixels() <= INT32_MAX && tuning.stages >= 2 &&
+         tuning.stages <= 4 && (tuning.pack == 1 || tuning.pack == 2) &&
+         (tuning.cluster == 1 || tuning.cluster == 2 || tuning.cluster == 4 ||
+          tuning.cluster == 8);
+}
+
+// What has kernels of its own.
+inline bool IsDivideRule(const SpatialPropagationShape& shape) {
+  return shape.normalization == GateNormalization::kDivide &&
+         !shape.sum_all_gates;
+}
+
+// Whether the kernels of FixedProblem<T, G, warps, lanes> are for this problem.
+template <typename T, typename G>
+bool IsFixed(const Problem<T, G>& p, int warps, int lanes) {
+  return p.warps == warps && p.tile_lanes == lanes && p.stride == kMaxStride &&
+         p.vectors && p.height % kTile == 0 && p.width % kTile == 0;
+}
+// Lanes of three windows: of a line of 128, or of any part of a line.
+constexpr int FixedLanes(Form form) {
+  return form == kFormGlobal ? 2 * kMaxStride + kWindow : 128;
+}
+
+// A block a plane, or a cluster.
+template <class P>
+cudaError_t LaunchBlocks(void (*kernel)(const P), const P& problem,
+                         const Layout& layout, int64_t planes,
+                         cudaStream_t stream) {
+  const int64_t blocks = planes * problem.cluster;
+  if (blocks > INT32_MAX) return cudaErrorInvalidValue;
+  return cuda::LaunchCluster(
+      kernel, dim3(static_cast<unsigned>(blocks)),
+      dim3(static_cast<unsigned>(layout.teams * layout.warps * kWarp)),
+      problem.cluster, static_cast<size_t>(layout.shared_bytes), stream,
+      problem);
+}
+
+}  // namespace spatial_propagation_cuda
+}  // namespace seg
+
+#endif  // COMMON_LAYERS_SPATIAL_PROPAGATION_SPATIAL_PROPAGATION_CUDA_LAUNCH_INL_H_

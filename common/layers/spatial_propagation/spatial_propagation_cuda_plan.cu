@@ -1,0 +1,158 @@
+#include <algorithm>
+#include <cstdint>
+
+#include "common/layers/spatial_propagation/spatial_propagation_cuda.h"
+#include "common/layers/spatial_propagation/spatial_propagation_cuda_plan.h"
+
+namespace seg {
+namespace {
+
+// Of sm_90: what a block may have, and what a multiprocessor has for all, each
+// of which costs 1 KB more.
+constexpr int64_t kBlockShared = 227 << 10;
+constexpr int64_t kSharedMemory = 228 << 10;
+constexpr int64_t kMultiprocessors = 132;
+
+int64_t LongestLine(const SpatialPropagationShape& shape) {
+  if (shape.directions > 1) return std::max(shape.height, shape.width);
+  return shape.first_direction < 2 ? shape.height : shape.width;
+}
+
+}  // namespace
+
+namespace spatial_propagation_cuda {
+
+Layout MakeLayout(const SpatialPropagationShape& shape,
+                  const SpatialPropagationTuning& tuning, size_t element_bytes,
+                  bool training, bool backward) {
+  const int64_t element = static_cast<int64_t>(element_bytes);
+  const bool directions =
+      tuning.design == SpatialPropagationDesign::kDirections;
+  const int64_t share =
+      tuning.design == SpatialPropagationDesign::kGlobal ? tuning.cluster : 1;
+  Layout layout;
+  layout.teams = directions || shape.directions == 1 ? 1 : 2;
+  const int64_t lanes = LongestLine(shape);
+  layout.warps = CeilDiv(Windows(lanes, kMaxStride), share);
+  // Blocks of a cluster: as even as they can be.
+  while (share > 1 && layout.stride > 16 &&
+         Windows(lanes, layout.stride - 16) <= layout.warps * share) {
+    layout.stride -= 16;
+  }
+  layout.tile_lanes = (layout.warps - 1) * layout.stride + kWindow;
+  if (share == 1) {
+    layout.tile_lanes = std::min(layout.tile_lanes, CeilDiv(lanes, 16) * 16);
+  }
+  const int64_t gate = shape.bfloat16_gates ? 2 : element;
+  int64_t step = shape.connections * gate + element;
+  if (backward) step += element + 1;
+  layout.slot_bytes = layout.tile_lanes * kTile * step;
+  if (backward) layout.slot_bytes += layout.tile_lanes * element;
+  layout.plane_pitch = CeilDiv(shape.width, 32) * 32;
+  const int64_t warps = layout.teams * layout.warps;
+  layout.shared_bytes =
+      layout.teams * tuning.stages * tuning.pack * layout.slot_bytes +
+      2 * warps * 2 * kHalo * element;
+  layout.merges =
+      directions || (tuning.design == SpatialPropagationDesign::kShared &&
+                     shape.directions > 1);
+  if (layout.merges) {
+    const bool winners = training && !directions && !backward;
+    layout.shared_bytes +=
+        shape.height * layout.plane_pitch * (element + (winners ? 1 : 0));
+  }
+  // The gradient of the gates on its way.
+  if (backward) {
+    layout.shared_bytes += warps * shape.connections * kWindow * kTile * gate;
+  }
+  layout.fits = warps <= (backward ? kMaxBackwardWarps : kMaxForwardWarps) &&
+                layout.shared_bytes <= kBlockShared &&
+                (!directions || shape.directions == 4);
+  return layout;
+}
+
+}  // namespace spatial_propagation_cuda
+
+namespace {
+
+using spatial_propagation_cuda::CeilDiv;
+using spatial_propagation_cuda::Layout;
+using spatial_propagation_cuda::MakeLayout;
+
+// Blocks of this layout that a multiprocessor holds: shared memory, and
+// registers (160 or 240 a thread).
+int64_t Held(const Layout& layout, bool backward) {
+  return std::min<int64_t>(kSharedMemory / (layout.shared_bytes + 1024),
+                           (backward ? 8 : 12) / (layout.teams * layout.warps));
+}
+
+}  // namespace
+
+SpatialPropagationTuning ChooseSpatialPropagationTuning(
+    const SpatialPropagationShape& shape, size_t element_bytes, bool training,
+    bool backward) {
+  using Design = SpatialPropagationDesign;
+  // From this number on a block a plane keeps the device busy.
+  constexpr int64_t kManyPlanes = 100;
+  const int64_t planes = shape.planes();
+  SpatialPropagationTuning tuning;
+  const auto fits = [&] {
+    return MakeLayout(shape, tuning, element_bytes, training, backward).fits;
+  };
+  const auto choose = [&] {
+    if (shape.directions == 4 && element_bytes == 4) {
+      tuning.design =
+          planes >= kManyPlanes ? Design::kShared : Design::kDirections;
+      if (fits()) return;
+      tuning.design =
+          planes >= kManyPlanes ? Design::kDirections : Design::kShared;
+      if (fits()) return;
+    }
+    tuning.design = Design::kGlobal;
+    for (int cluster : {1, 2, 4, 8}) {
+      tuning.cluster = cluster;
+      if (planes * cluster >= kManyPlanes && fits()) return;
+    }
+    for (int cluster : {8, 4, 2, 1}) {
+      tuning.cluster = cluster;
+      if (fits()) return;
+    }
+    tuning.cluster = 1;
+    tuning.design = Design::kSteps;
+  };
+  choose();
+  if (tuning.design == Design::kSteps) return tuning;
+  // As many stages as cost no block that there is work for. Clusters need room
+  // for two blocks a multiprocessor: what is left of a group of multiprocessors
+  // holds no whole one.
+  const int64_t blocks =
+      planes * (tuning.design == Design::kDirections ? 4 : tuning.cluster);
+  const int64_t wanted = std::max<int64_t>(CeilDiv(blocks, kMultiprocessors),
+                                           blocks > planes ? 2 : 1);
+  const int64_t held = std::min(
+      wanted, Held(MakeLayout(shape, tuning, element_bytes, training, backward),
+                   backward));
+  for (int stages : {4, 3}) {
+    SpatialPropagationTuning more = tuning;
+    more.stages = stages;
+    const Layout layout =
+        MakeLayout(shape, more, element_bytes, training, backward);
+    if (layout.fits && Held(layout, backward) >= held) return more;
+  }
+  return tuning;
+}
+
+int64_t SpatialPropagationCheckpointElements(
+    const SpatialPropagationShape& shape) {
+  const int64_t horizontal =
+      CeilDiv(shape.width, kSpatialPropagationTile) * shape.height;
+  const int64_t vertical =
+      CeilDiv(shape.height, kSpatialPropagationTile) * shape.width;
+  int64_t elements = 0;
+  for (int i = 0; i < shape.directions; ++i) {
+    elements += shape.first_direction + i < 2 ? horizontal : vertical;
+  }
+  return shape.planes() * elements;
+}
+
+}  // namespace seg
