@@ -1,0 +1,199 @@
+// Products with the taps: a block of threads takes 64 vertices and goes through
+// the taps; the rows of their neighbours and the tap's matrix come to shared
+// memory by asynchronous copies, two stages ahead of the products, and the
+// numbers of the neighbours four stages ahead. A thread keeps the sums of four
+// vertices and LABELS labels in registers.
+#include "common/cuda/kernel.h"
+#include "common/layers/permutohedral/rows_cuda.h"
+#include "common/layers/permutohedral/taps_cuda.h"
+
+namespace seg {
+namespace cuda {
+namespace {
+
+constexpr int kThreads = 64;
+constexpr int kVertices = 64;       // of a block
+constexpr int kLanes = 8;           // threads along vertices in a warp
+constexpr int kEach = 4;            // vertices of a thread: kLanes apart
+constexpr int kGroups = 4;          // threads along labels in a warp
+constexpr int kDepth = 24;          // labels_in of a stage
+constexpr int kInRow = kDepth + 4;  // in shared memory: no bank conflicts
+constexpr int kRing = 3;
+constexpr int kIndexRing = 5;
+static_assert(kLanes * kGroups == 32 && kLanes * kEach == 32, "a warp");
+
+template <typename T>
+struct Task {
+  int64_t vertices;
+  int64_t stages;
+  int32_t depths;  // stages of a tap
+  const int32_t* table;
+  int64_t stride;
+  int32_t row_in;
+  int32_t row_out;
+  int32_t columns;
+  const T* filter;
+  const T* in;
+  T* out;
+};
+
+template <typename T, int LABELS>
+struct Shared {
+  static constexpr int kColumns = LABELS * kGroups;
+  T in[kRing][kVertices][kInRow];
+  T filter[kRing][kDepth][kColumns];
+  int32_t index[kIndexRing][kVertices];
+};
+
+template <typename T, int LABELS>
+__global__ void __launch_bounds__(kThreads) ApplyTaps(const Task<T> t) {
+  using S = Shared<T, LABELS>;
+  constexpr int kPart = 16 / static_cast<int>(sizeof(T));  // of a copy
+  S& s = *DynamicShared<S>();
+  const int thread = static_cast<int>(threadIdx.x);
+  const int lane = thread % 32;
+  const int warp_vertex = thread / 32 * 32;
+  const int group = lane % kGroups;
+  const int64_t first = static_cast<int64_t>(blockIdx.x) * kVertices;
+  const int column = static_cast<int>(blockIdx.y) * S::kColumns;
+  const int64_t own = min(first + thread, t.vertices - 1);
+
+  const auto copy_index = [&](int64_t stage) {
+    if (stage >= t.stages) return;
+    CopyAsync<4>(&s.index[stage % kIndexRing][thread],
+                 &t.table[stage / t.depths * t.stride + own]);
+  };
+  const auto depth_of = [&](int64_t stage) {
+    return min(kDepth, t.row_in - static_cast<int>(stage % t.depths) * kDepth);
+  };
+  const auto copy_rows = [&](int64_t stage) {
+    if (stage >= t.stages) return;
+    const int slot = static_cast<int>(stage % kRing);
+    const int begin = static_cast<int>(stage % t.depths) * kDepth;
+    const int depth = depth_of(stage);
+    const int32_t* index = s.index[stage % kIndexRing];
+    const int parts = depth / kPart;
+    for (int i = thread; i < kVertices * parts; i += kThreads) {
+      const int v = i / parts;
+      const int part = i % parts * kPart;
+      CopyAsync<16>(
+          &s.in[slot][v][part],
+          t.in + static_cast<int64_t>(index[v]) * t.row_in + begin + part);
+    }
+    const T* filter =
+        t.filter + (stage / t.depths * t.row_in + begin) * t.columns + column;
+    constexpr int kRowParts = S::kColumns / kPart;
+    for (int i = thread; i < depth * kRowParts; i += kThreads) {
+      const int m = i / kRowParts;
+      const int part = i % kRowParts * kPart;
+      CopyAsync<16>(&s.filter[slot][m][part],
+                    filter + static_cast<int64_t>(m) * t.columns + part);
+    }
+  };
+
+  copy_index(0);
+  copy_index(1);
+  CommitCopies();
+  WaitForCopies<0>();
+  __syncthreads();
+  copy_rows(0);
+  copy_index(2);
+  CommitCopies();
+  copy_rows(1);
+  copy_index(3);
+  CommitCopies();
+
+  T sum[kEach][LABELS];
+#pragma unroll
+  for (int i = 0; i < kEach; ++i) {
+#pragma unroll
+    for (int l = 0; l < LABELS; ++l) sum[i][l] = 0;
+  }
+  for (int64_t stage = 0; stage < t.stages; ++stage) {
+    WaitForCopies<1>();
+    __syncthreads();
+    copy_rows(stage + 2);
+    copy_index(stage + 4);
+    CommitCopies();
+    const int index = s.index[stage % kIndexRing][warp_vertex + lane];
+    if (!__any_sync(~0u, index < t.vertices)) continue;  // none has a neighbour
+    const int slot = static_cast<int>(stage % kRing);
+    const T* in = &s.in[slot][warp_vertex + lane / kGroups][0];
+    const T* filter = &s.filter[slot][0][group * LABELS];
+    const int depth = depth_of(stage);
+#pragma unroll 2
+    for (int m = 0; m < depth; m += kPart) {
+      using V = rows::Vector<T, kPart>;
+      V u[kEach];
+#pragma unroll
+      for (int i = 0; i < kEach; ++i) {
+        u[i] = *reinterpret_cast<const V*>(in + i * kLanes * kInRow + m);
+      }
+#pragma unroll
+      for (int k = 0; k < kPart; ++k) {
+        using P = rows::Vector<T, 2>;
+        P f[LABELS / 2];
+#pragma unroll
+        for (int l = 0; l < LABELS / 2; ++l) {
+          f[l] = *reinterpret_cast<const P*>(filter + (m + k) * S::kColumns +
+                                             2 * l);
+        }
+#pragma unroll
+        for (int i = 0; i < kEach; ++i) {
+#pragma unroll
+          for (int l = 0; l < LABELS; ++l) {
+            sum[i][l] += u[i].at[k] * f[l / 2].at[l % 2];
+          }
+        }
+      }
+    }
+  }
+#pragma unroll
+  for (int i = 0; i < kEach; ++i) {
+    const int64_t v = first + warp_vertex + lane / kGroups + i * kLanes;
+    if (v >= t.vertices) continue;
+    T* out = t.out + v * t.row_out;
+#pragma unroll
+    for (int l = 0; l < LABELS; ++l) {
+      const int at = column + group * LABELS + l;
+      if (at < t.row_out) out[at] = sum[i][l];
+    }
+  }
+}
+
+template <typename T, int LABELS>
+cudaError_t Run(const Task<T>& task, cudaStream_t stream) {
+  using S = Shared<T, LABELS>;
+  const dim3 grid(rows::Blocks(task.vertices, kVertices),
+                  rows::Blocks(task.row_out, S::kColumns));
+  return Launch(ApplyTaps<T, LABELS>, grid, kThreads, sizeof(S), stream, task);
+}
+
+}  // namespace
+
+template <typename T>
+cudaError_t LatticeApplyTaps(const LatticeApplyTapsArguments<T>& a,
+                             cudaStream_t stream) {
+  Task<T> task;
+  task.vertices = a.vertices;
+  task.row_in = static_cast<int32_t>(LatticeTapRow(a.labels_in));
+  task.row_out = static_cast<int32_t>(LatticeTapRow(a.labels_out));
+  task.columns = static_cast<int32_t>(LatticeTapColumns(a.labels_out));
+  task.depths = (task.row_in + kDepth - 1) / kDepth;
+  task.stages = a.taps * task.depths;
+  task.table = a.table;
+  task.stride = a.stride;
+  task.filter = a.filter;
+  task.in = a.in;
+  task.out = a.out;
+  if (a.labels_out <= 8) return Run<T, 2>(task, stream);
+  return Run<T, 6>(task, stream);
+}
+
+template cudaError_t LatticeApplyTaps(const LatticeApplyTapsArguments<float>&,
+                                      cudaStream_t);
+template cudaError_t LatticeApplyTaps(const LatticeApplyTapsArguments<double>&,
+                                      cudaStream_t);
+
+}  // namespace cuda
+}  // namespace seg
