@@ -35,6 +35,19 @@ EMULATOR_DEFINES = select({
     "//conditions:default": ["SEG_CUDA_EMULATOR_SEES_ACCESSES"],
 })
 
+# What ptxas says goes to a file, without how long it took; the rest is shown.
+_COMPILE = """
+report=$1
+shift
+"$@" 2>"$report.all"
+status=$?
+grep -v "^ptxas info\\|^    [0-9]* bytes stack" "$report.all" >&2
+grep "^ptxas info\\|^    [0-9]* bytes stack" "$report.all" |
+  grep -v "Compile time" >"$report"
+rm "$report.all"
+exit $status
+"""
+
 def _cuda_library_impl(ctx):
     toolchain = find_cpp_toolchain(ctx)
     features = cc_common.configure_features(
@@ -49,24 +62,30 @@ def _cuda_library_impl(ctx):
         transitive = [d.compilation_context.headers for d in deps],
     )
     objects = []
+    reports = []
     for source in ctx.files.srcs:
         output = ctx.actions.declare_file("%s/%s.o" % (ctx.label.name, source.basename))
+        report = ctx.actions.declare_file("%s/%s.ptxas" % (ctx.label.name, source.basename))
         arguments = ctx.actions.args()
+        arguments.add(report)
+        arguments.add(CUDA_HOME + "/bin/nvcc")
         arguments.add_all(["-c", "-O3", "-std=c++17", "-Xcompiler=-fPIC,-Wall"])
+        arguments.add("-Xptxas=-v")
         arguments.add_all(_ARCHITECTURES)
         arguments.add_all(ctx.attr.nvcc_copts)
         arguments.add("-I.")
         arguments.add(source)
         arguments.add("-o", output)
-        ctx.actions.run(
-            executable = CUDA_HOME + "/bin/nvcc",
+        ctx.actions.run_shell(
+            command = _COMPILE,
             arguments = [arguments],
             inputs = depset([source], transitive = [headers]),
-            outputs = [output],
+            outputs = [output, report],
             mnemonic = "CudaCompile",
             use_default_shell_env = True,
         )
         objects.append(output)
+        reports.append(report)
     compiled = cc_common.create_compilation_outputs(
         objects = depset(objects),
         pic_objects = depset(objects),
@@ -87,6 +106,7 @@ def _cuda_library_impl(ctx):
     )
     return [
         DefaultInfo(files = depset(objects)),
+        OutputGroupInfo(ptxas = depset(reports)),
         cc_common.merge_cc_infos(direct_cc_infos = [own], cc_infos = deps),
     ]
 
@@ -105,6 +125,9 @@ _cuda_library = rule(
     toolchains = ["@bazel_tools//tools/cpp:toolchain_type"],
     incompatible_use_toolchain_transition = True,
 )
+
+def _once(labels):
+    return depset(labels).to_list()
 
 def _emulated_name(label):
     if ":" in label:
@@ -125,7 +148,8 @@ def seg_cuda_library(
     """Kernels and their launchers; no framework header may enter a .cu file.
 
     NAME is compiled wherever nvcc is found, and skipped (with all that needs
-    it) elsewhere. NAME_emulated is for tests: the same sources compiled by the
+    it) elsewhere. NAME_registers_test lists what its kernels take and fails
+    where one spills registers. NAME_emulated is for tests: the same sources compiled by the
     host compiler for //common/testing/cuda_emulator, everywhere but in a CUDA
     build, where the operators link NAME, which defines the same functions.
 
@@ -145,14 +169,30 @@ def seg_cuda_library(
         name = name,
         srcs = srcs,
         hdrs = hdrs + textual_hdrs,
-        deps = deps + cuda_deps + [
+        deps = _once(deps + cuda_deps + [
             "//common/cuda:kernel",
             "@libtorch//:libcudart",
-        ],
+        ]),
         nvcc_copts = nvcc_copts,
         target_compatible_with = [] if CUDA_HOME else ["//tools:nvcc"],
         visibility = visibility,
         **kwargs
+    )
+    native.filegroup(
+        name = name + "_ptxas",
+        srcs = [name],
+        output_group = "ptxas",
+        tags = ["manual"],
+        visibility = ["//visibility:private"],
+    )
+    native.sh_test(
+        name = name + "_registers_test",
+        size = "small",
+        srcs = ["//tools/kernel_registers:check.sh"],
+        args = ["$(locations :%s_ptxas)" % name],
+        data = [name + "_ptxas"],
+        tags = ["kernel_registers"],
+        target_compatible_with = [] if CUDA_HOME else ["//tools:nvcc"],
     )
     if not emulated:
         return
@@ -187,9 +227,9 @@ def seg_cuda_library(
             "//conditions:default": [],
         }),
         visibility = visibility,
-        deps = deps + [_emulated_name(dep) for dep in cuda_deps] + [
+        deps = _once(deps + [_emulated_name(dep) for dep in cuda_deps] + [
             "//common/cuda:kernel",
             "//common/testing/cuda_emulator",
-        ],
+        ]),
         **kwargs
     )
