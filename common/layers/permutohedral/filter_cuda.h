@@ -44,8 +44,16 @@ cudaError_t LatticeSplat(const LatticeParts<T>& lattice, const T* x,
                          int64_t row, T* out, void* scratch,
                          cudaStream_t stream);
 
-// The blurs [1/2 1 1/2] along all axes, or along them in reversed order.
-// *current [M][row] is replaced and may be swapped with *other.
+// The blurs [1/2 1 1/2] along all axes, or along them in reversed order:
+// in place (x [M][row]), between two arrays (the result is *current, which is
+// swapped with *other for each axis), or as suits the size.
+template <typename T>
+cudaError_t LatticeBlurInPlace(const LatticeParts<T>& lattice, int64_t row,
+                               bool reverse, T* x, cudaStream_t stream);
+template <typename T>
+cudaError_t LatticeBlurBetween(const LatticeParts<T>& lattice, int64_t row,
+                               bool reverse, T** current, T** other,
+                               cudaStream_t stream);
 template <typename T>
 cudaError_t LatticeBlur(const LatticeParts<T>& lattice, int64_t row,
                         bool reverse, T** current, T** other,

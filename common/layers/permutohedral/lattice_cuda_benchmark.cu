@@ -362,9 +362,12 @@ class Bench {
       return LatticeSplat(parts_, points.get(), row, rows.get(), scratch.get(),
                           stream);
     });
-    Report(name + "- blur", 0, [&] {
+    Report(name + "- blur between two", 0, [&] {
       float *x = rows.get(), *y = other.get();
-      return LatticeBlur(parts_, row, false, &x, &y, stream);
+      return LatticeBlurBetween(parts_, row, false, &x, &y, stream);
+    });
+    Report(name + "- blur in place", 0, [&] {
+      return LatticeBlurInPlace(parts_, row, false, rows.get(), stream);
     });
     Report(name + "- slice", 0, [&] {
       return LatticeSlice(parts_, rows.get(), row, labels, 1.f, a.after, a.out,
