@@ -15,42 +15,10 @@
 #include <cstdint>
 
 #include "common/cuda/runtime.h"
+#include "common/layers/permutohedral/lattice_state.h"
 
 namespace seg {
 namespace cuda {
-
-constexpr int kLatticeMaxDim = 16;
-
-// Why a build failed.
-enum LatticeError : int32_t {
-  kLatticeGood = 0,
-  kLatticeOutOfRange = 1,  // a feature is not finite or beyond 2^22 cells
-  kLatticeMoreBits = 2,    // keys need `key_bits`, more than max_key_bits
-};
-
-// How keys are put together. Field i, at `shift`, is q_i - base or, where
-// `differs`, q_i - q_{i+1} - base: neighbouring quotients often move together.
-struct LatticeKeys {
-  int32_t dim;
-  int32_t remainder_bits;
-  int32_t image_shift;
-  int32_t shift[kLatticeMaxDim];
-  int32_t bits[kLatticeMaxDim];
-  int32_t base[kLatticeMaxDim];
-  int32_t differs[kLatticeMaxDim];
-};
-
-// What the device knows of a build; the host reads it once, whole.
-struct LatticeState {
-  int32_t error;  // LatticeError
-  int32_t vertices;
-  int32_t key_bits;
-  int32_t sort_bits;  // key_bits; 0 after an error
-  int32_t largest;    // max |q|: beyond kMaxFloatQuotient weights are coarse
-  int32_t blocks_done;
-  int32_t reach[4][kLatticeMaxDim];  // max of q, -q, q_i - q_{i+1}, its minus
-  LatticeKeys keys;
-};
 
 // What there is of a built lattice, as the filters take it. Entry e of the
 // sorted (point, vertex) pairs has a point p, of all N P, as p or, where it is
@@ -71,9 +39,6 @@ struct LatticeParts {
   const int32_t* previous = nullptr;      // [d+1,stride]: v - step k, or -1
   int64_t neighbor_stride = 0;
 };
-
-// Entries that one group of threads adds up in the splat.
-constexpr int kLatticeBlock = 32;
 
 // Builds all of LatticeParts but the neighbours. Sizes where M is not known
 // beforehand: at most N P (d+1) =: S, which must be below 2^31.

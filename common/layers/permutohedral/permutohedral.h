@@ -7,11 +7,13 @@
 // and filter, not to the features. A point is its own neighbour (K_ii != 0), as
 // in densecrf.
 //
-//   values:   [N,L,H,W] or [N,L,P] float32 or float64 on the CPU, any strides;
-//             N >= 0, L >= 1
-//   lattices: N lattices (the same one may appear often) of P = H W points each
+//   values:   [N,L,H,W] or [N,L,P] float32 or float64 on the CPU or a GPU, any
+//             strides; N >= 0, L >= 1
+//   lattices: N lattices (the same one may appear often) of P = H W points
+//             each, on the values' device
 //
-// Deterministic: the result does not depend on the number of threads. The
+// Deterministic: the result does not depend on the number of threads. On a GPU
+// sums are made in another order, fixed as well. The
 // Gaussian has derivatives of any order. PermutohedralFilter has one: a graph
 // of its gradient may be recorded, differentiating that is refused with an
 // error.
