@@ -10,10 +10,10 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / 32;
-constexpr int kItems = 16;  // a thread
+constexpr int kItems = 12;  // a thread
 constexpr int kTile = kThreads * kItems;
 constexpr int kDigits = 1 << kRadixBits;
-static_assert(kDigits == kThreads, "a thread a digit");
+static_assert(kDigits <= kThreads, "a thread a digit");
 
 int64_t Tiles(int64_t count) { return (count + kTile - 1) / kTile; }
 
@@ -41,7 +41,7 @@ __global__ void __launch_bounds__(kThreads) CountDigits(const Pass p) {
   const uint64_t* keys = p.keys + (p.pass % 2) * p.count;
   const int thread = static_cast<int>(threadIdx.x);
   const int warp = thread / 32;
-  for (int w = 0; w < kWarps; ++w) counts[w * kDigits + thread] = 0;
+  for (int i = thread; i < kWarps * kDigits; i += kThreads) counts[i] = 0;
   __syncthreads();
   const int64_t begin = static_cast<int64_t>(blockIdx.x) * kTile + thread;
 #pragma unroll
@@ -52,6 +52,7 @@ __global__ void __launch_bounds__(kThreads) CountDigits(const Pass p) {
     }
   }
   __syncthreads();
+  if (thread >= kDigits) return;
   int sum = 0;
   for (int w = 0; w < kWarps; ++w) sum += counts[w * kDigits + thread];
   p.counts[static_cast<int64_t>(thread) * gridDim.x + blockIdx.x] = sum;
@@ -87,7 +88,7 @@ __device__ inline unsigned Peers(int digit) {
 }
 
 __global__ void __launch_bounds__(kThreads, 3) MovePairs(const Pass p) {
-  SEG_SHARED(int, warp_counts, kWarps* kDigits);
+  SEG_SHARED(uint16_t, warp_counts, kWarps * kDigits);
   SEG_SHARED(int, offsets, kDigits);  // from a place in the tile to the array
   SEG_SHARED(int, sums, kWarps);
   SEG_SHARED(uint64_t, staged, kTile);
@@ -106,7 +107,7 @@ __global__ void __launch_bounds__(kThreads, 3) MovePairs(const Pass p) {
   const int64_t tile = static_cast<int64_t>(blockIdx.x) * kTile;
   const int64_t left = p.count - tile;
   const int valid = left < kTile ? static_cast<int>(left) : kTile;
-  int* own = warp_counts + warp * kDigits;
+  uint16_t* own = warp_counts + warp * kDigits;
   for (int d = lane; d < kDigits; d += 32) own[d] = 0;
 
   // Beyond the end: the largest digit, and behind all others of it.
@@ -126,26 +127,32 @@ __global__ void __launch_bounds__(kThreads, 3) MovePairs(const Pass p) {
     const int rank = __popc(peers & below);
     const int before = own[digit];
     __syncwarp();
-    if (rank == 0) own[digit] = before + __popc(peers);
+    if (rank == 0) own[digit] = static_cast<uint16_t>(before + __popc(peers));
     __syncwarp();
     place[j] = before + rank;
   }
   __syncthreads();
   {
+    const bool has_digit = thread < kDigits;
     int sum = 0;
-    for (int w = 0; w < kWarps; ++w) {
+#pragma unroll 4
+    for (int w = 0; w < kWarps && has_digit; ++w) {
       const int count = warp_counts[w * kDigits + thread];
-      warp_counts[w * kDigits + thread] = sum;
+      warp_counts[w * kDigits + thread] = static_cast<uint16_t>(sum);
       sum += count;
     }
     int all = 0;
     const int local = BlockExclusiveSum<kThreads>(sum, sums, &all);
-    const int global =
-        BlockExclusiveSum<kThreads>(p.totals[thread], sums, &all) +
-        p.counts[static_cast<int64_t>(thread) * gridDim.x + blockIdx.x];
-    offsets[thread] = global - local;
-    for (int w = 0; w < kWarps; ++w) {
-      warp_counts[w * kDigits + thread] += local;
+    const int before = BlockExclusiveSum<kThreads>(
+        has_digit ? p.totals[thread] : 0, sums, &all);
+    if (has_digit) {
+      offsets[thread] =
+          before - local +
+          p.counts[static_cast<int64_t>(thread) * gridDim.x + blockIdx.x];
+#pragma unroll 4
+      for (int w = 0; w < kWarps; ++w) {
+        warp_counts[w * kDigits + thread] += static_cast<uint16_t>(local);
+      }
     }
   }
   __syncthreads();

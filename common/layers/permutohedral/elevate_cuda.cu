@@ -61,18 +61,18 @@ __device__ inline bool Elevate(const Input<T>& in, int64_t image, int64_t point,
     sum = Plus(sum, cf);
   }
   diff[0] = sum;
-  bool good = true;
+  int good = 1;
   int quotients = 0;
 #pragma unroll
   for (int i = 0; i <= dim; ++i) {
     const T rounded = Round(Times(diff[i], inverse));
-    good = good && fabs(rounded) <= static_cast<T>(kMaxQuotient);
-    s->quotient[i] = good ? static_cast<int>(rounded) : 0;
+    good &= fabs(rounded) <= static_cast<T>(kMaxQuotient) ? 1 : 0;
+    s->quotient[i] = good != 0 ? static_cast<int>(rounded) : 0;
     diff[i] = Minus(diff[i], Times(rounded, corners));
     quotients += s->quotient[i];
     s->rank[i] = 0;
   }
-  if (!good) return false;
+  if (good == 0) return false;
 #pragma unroll
   for (int i = 0; i < dim; ++i) {
 #pragma unroll
@@ -167,7 +167,7 @@ __device__ void PlanKeys(LatticeState* state, int dim, int64_t images,
 }
 
 template <typename T, int DIM>
-__global__ void __launch_bounds__(kReachThreads)
+__global__ void __launch_bounds__(kReachThreads, 2)
     MeasureReach(const Input<T> in, int max_key_bits, LatticeState* state) {
   constexpr int kDims = DIM > 0 ? DIM : kLatticeMaxDim;
   SEG_SHARED(int, most, kKinds* kDims);
@@ -190,7 +190,7 @@ __global__ void __launch_bounds__(kReachThreads)
     for (int kind = 0; kind < kKinds; ++kind) reach[kind][i] = INT_MIN;
   }
   int far = 0;
-  bool good = true;
+  int good = 1;
   const int64_t total = in.images * in.points;
   const int64_t step = static_cast<int64_t>(gridDim.x) * kReachThreads;
   for (int64_t i = static_cast<int64_t>(blockIdx.x) * kReachThreads + thread;
@@ -198,7 +198,7 @@ __global__ void __launch_bounds__(kReachThreads)
     Simplex<T, DIM> s;
     const int64_t image = i / in.points;
     if (!Elevate(in, image, i - image * in.points, &s)) {
-      good = false;
+      good = 0;
       continue;
     }
 #pragma unroll
@@ -224,7 +224,7 @@ __global__ void __launch_bounds__(kReachThreads)
   }
   far = __reduce_max_sync(~0u, far);
   if (leader) atomicMax(&largest[0], far);
-  if (!good) atomicExch(&bad[0], 1);
+  if (good == 0) atomicExch(&bad[0], 1);
   __syncthreads();
   if (thread < kKinds * kDims && thread % kDims < dim) {
     atomicMax(&state->reach[thread / kDims][thread % kDims], most[thread]);
