@@ -85,9 +85,13 @@ void ExpectSameBuild(const at::Tensor& features) {
   int64_t vertex = -1;
   for (int64_t e = 0; e < at; ++e) {
     const int32_t code = both.device.entry_point.data()[e];
-    if (code < 0) ASSERT_EQ(both.device.begin.data()[++vertex], e);
+    if (code < 0) {
+      ASSERT_EQ(both.device.begin.data()[++vertex], e);
+    }
     const int64_t point = code < 0 ? ~code : code;
-    if (code >= 0) ASSERT_GT(code, both.device.entry_point.data()[e - 1]);
+    if (code >= 0) {
+      ASSERT_GT(code, both.device.entry_point.data()[e - 1]);
+    }
     if (e % cuda::kLatticeBlock == 0) {
       ASSERT_EQ(both.device.block_vertex.data()[e / cuda::kLatticeBlock],
                 vertex);

@@ -63,8 +63,7 @@ std::tuple<at::Tensor, at::Tensor> TapsBackward(
 
 void CheckBuiltFor(const char* op, const at::Tensor& x) {
   static const auto build = Find<decltype(Build)>("lattice_build");
-  const auto key =
-      c10::backendToDispatchKey(c10::toBackendComponent(x.device().type()));
+  const auto key = x.is_cpu() ? c10::DispatchKey::CPU : c10::DispatchKey::CUDA;
   TORCH_CHECK(build.hasKernelForDispatchKey(key), op,
               ": built without CUDA; use --config=cuda");
 }
