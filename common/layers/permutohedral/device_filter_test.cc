@@ -86,9 +86,9 @@ TEST_F(DeviceFilterTest, LatticesTellTheirSizes) {
 struct Results {
   at::Tensor out, values, filter;
 };
-Results Run(const at::Tensor& v, const at::Tensor& f,
-            const LatticeVector& lattices, LatticeNormalization kind,
-            bool reverse = false) {
+Results RunFilter(const at::Tensor& v, const at::Tensor& f,
+                  const LatticeVector& lattices, LatticeNormalization kind,
+                  bool reverse = false) {
   const at::Tensor values = v.detach().requires_grad_();
   const at::Tensor filter =
       f.defined() ? f.detach().requires_grad_() : at::Tensor();
@@ -108,8 +108,10 @@ TEST_F(DeviceFilterTest, GaussianIsTheCpus) {
     const at::Tensor values = torch::randn({2, 3, 6, 7}, at::kDouble).to(type);
     for (const LatticeNormalization kind : kKinds) {
       for (const bool reverse : {false, true}) {
-        const Results got = Run(values, at::Tensor(), device_, kind, reverse);
-        const Results expected = Run(values, at::Tensor(), cpu_, kind, reverse);
+        const Results got =
+            RunFilter(values, at::Tensor(), device_, kind, reverse);
+        const Results expected =
+            RunFilter(values, at::Tensor(), cpu_, kind, reverse);
         ExpectClose(got.out, expected.out, Tolerance(type), "output");
         ExpectClose(got.values, expected.values, Tolerance(type), "gradient");
       }
@@ -123,8 +125,8 @@ TEST_F(DeviceFilterTest, FilterIsTheCpus) {
         torch::randn({2, 6, 7, 3}, at::kDouble).to(type).permute({0, 3, 1, 2});
     const at::Tensor filter = torch::randn({2, 3, 63}, at::kDouble).to(type);
     for (const LatticeNormalization kind : kKinds) {
-      const Results got = Run(values, filter, device_, kind);
-      const Results expected = Run(values, filter, cpu_, kind);
+      const Results got = RunFilter(values, filter, device_, kind);
+      const Results expected = RunFilter(values, filter, cpu_, kind);
       ExpectClose(got.out, expected.out, Tolerance(type), "output");
       ExpectClose(got.values, expected.values, Tolerance(type), "values");
       ExpectClose(got.filter, expected.filter, Tolerance(type), "filter");
@@ -139,8 +141,8 @@ TEST_F(DeviceFilterTest, TakesImagesOfABatchInAnyOrder) {
   const LatticeVector cpu = {cpu_[1], cpu_[0], cpu_[1]};
   const auto kind = LatticeNormalization::kSymmetric;
   for (const at::Tensor& f : {at::Tensor(), filter}) {
-    const Results got = Run(values, f, device, kind);
-    const Results expected = Run(values, f, cpu, kind);
+    const Results got = RunFilter(values, f, device, kind);
+    const Results expected = RunFilter(values, f, cpu, kind);
     ExpectClose(got.out, expected.out, Tolerance(at::kFloat), "output");
     ExpectClose(got.values, expected.values, Tolerance(at::kFloat), "values");
     if (f.defined()) {
@@ -148,8 +150,9 @@ TEST_F(DeviceFilterTest, TakesImagesOfABatchInAnyOrder) {
     }
   }
   // One image alone.
-  const Results one = Run(values.narrow(0, 0, 1), filter, {device_[1]}, kind);
-  ExpectClose(one.out, Run(values, filter, cpu, kind).out.narrow(0, 0, 1),
+  const Results one =
+      RunFilter(values.narrow(0, 0, 1), filter, {device_[1]}, kind);
+  ExpectClose(one.out, RunFilter(values, filter, cpu, kind).out.narrow(0, 0, 1),
               Tolerance(at::kFloat), "one image");
 }
 
@@ -161,8 +164,8 @@ TEST_F(DeviceFilterTest, OneLatticeServesManyImages) {
   const at::Tensor filter = torch::randn({1, 2, 7});
   const auto kind = LatticeNormalization::kSymmetric;
   for (const at::Tensor& f : {at::Tensor(), filter}) {
-    const Results got = Run(values, f, device, kind);
-    const Results expected = Run(values, f, cpu, kind);
+    const Results got = RunFilter(values, f, device, kind);
+    const Results expected = RunFilter(values, f, cpu, kind);
     ExpectClose(got.out, expected.out, Tolerance(at::kFloat), "output");
     ExpectClose(got.values, expected.values, Tolerance(at::kFloat), "values");
     if (f.defined()) {
