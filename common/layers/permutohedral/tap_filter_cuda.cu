@@ -56,8 +56,8 @@ struct Scratch {
     packed = take(a.taps * std::max(row_in * LatticeTapColumns(a.labels_out),
                                     row_out * LatticeTapColumns(a.labels_in)));
     points = take(a.lattice.images * a.lattice.points * row);
-    first = take((a.lattice.vertices + 1) * row);
-    second = take((a.lattice.vertices + 1) * row);
+    first = take(a.lattice.vertices * row);
+    second = take(a.lattice.vertices * row);
     rest = at;
     at += RoundUp(std::max(LatticeSplatScratchBytes(a.lattice, row),
                            LatticeTapGradientScratchBytes(Gradient(a))));
@@ -79,13 +79,13 @@ struct Scratch {
 
   T* packed;
   T* points;
-  T* first;  // [M+1] rows each
+  T* first;  // [M] rows each
   T* second;
   void* rest;
   size_t bytes;
 };
 
-// The splat of planes into rows [M+1], the last one zero.
+// The splat of planes into rows [M].
 template <typename T>
 cudaError_t SplatPlanes(const LatticeTapFilterArguments<T>& a,
                         const LatticePlanes<const T>& planes, int64_t labels,
@@ -93,15 +93,11 @@ cudaError_t SplatPlanes(const LatticeTapFilterArguments<T>& a,
                         cudaStream_t stream) {
   const LatticeParts<T>& lattice = a.lattice;
   const int64_t row = LatticeTapRow(labels);
-  cudaError_t error =
+  const cudaError_t error =
       LatticeLoadRows(lattice.images, lattice.points, labels, planes, factor,
                       row, scratch.points, stream);
   if (error != cudaSuccess) return error;
-  error =
-      LatticeSplat(lattice, scratch.points, row, rows, scratch.rest, stream);
-  if (error != cudaSuccess) return error;
-  return cudaMemsetAsync(rows + lattice.vertices * row, 0,
-                         static_cast<size_t>(row) * sizeof(T), stream);
+  return LatticeSplat(lattice, scratch.points, row, rows, scratch.rest, stream);
 }
 
 // out = C_F in, or with the transposed filter.

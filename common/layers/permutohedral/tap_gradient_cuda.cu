@@ -68,7 +68,7 @@ __global__ void __launch_bounds__(kThreads) AddProducts(const Task<T> t) {
       const int part = i % kParts * kPart;
       const int at = (slot * kVertices + v) * kSide + part;
       const bool in_a = stage + v < end && tile_a + part < t.row_a;
-      const bool in_b = tile_b + part < t.row_b;
+      const bool in_b = index[k] < t.vertices && tile_b + part < t.row_b;
       CopyAsyncZero<16>(
           a + at, t.a + (in_a ? (stage + v) * t.row_a + tile_a + part : 0),
           in_a);

@@ -76,9 +76,12 @@ __global__ void __launch_bounds__(kThreads) ApplyTaps(const Task<T> t) {
     for (int i = thread; i < kVertices * parts; i += kThreads) {
       const int v = i / parts;
       const int part = i % parts * kPart;
-      CopyAsync<16>(
-          &s.in[slot][v][part],
-          t.in + static_cast<int64_t>(index[v]) * t.row_in + begin + part);
+      // Zeros for a missing one, without a read: all threads of a card reading
+      // one row of zeros would wait for one place of the L2 cache.
+      const bool found = index[v] < t.vertices;
+      const int64_t from = found ? index[v] : 0;
+      CopyAsyncZero<16>(&s.in[slot][v][part],
+                        t.in + from * t.row_in + begin + part, found);
     }
     const T* filter =
         t.filter + (stage / t.depths * t.row_in + begin) * t.columns + column;

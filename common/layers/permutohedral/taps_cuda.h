@@ -1,9 +1,8 @@
 // The learnable filter on a device lattice: products of vertex rows with one
 // matrix a lattice offset, and their gradient (internal). T = float or double.
 //
-// Vertex rows here have LatticeTapRow(L) numbers, the unused ones zero, and end
-// with one more row of zeros, at M, which stands for missing neighbours.
-// Deterministic.
+// Vertex rows here have LatticeTapRow(L) numbers, the unused ones zero. A
+// missing neighbour is the vertex M. Deterministic.
 #ifndef COMMON_LAYERS_PERMUTOHEDRAL_TAPS_CUDA_H_
 #define COMMON_LAYERS_PERMUTOHEDRAL_TAPS_CUDA_H_
 
@@ -34,7 +33,7 @@ struct LatticeApplyTapsArguments {
   // [taps][LatticeTapRow(labels_in)][LatticeTapColumns(labels_out)], zeros
   // where there is no label.
   const T* filter = nullptr;
-  const T* in = nullptr;  // [M+1][LatticeTapRow(labels_in)]
+  const T* in = nullptr;  // [M][LatticeTapRow(labels_in)]
   T* out = nullptr;       // [M][LatticeTapRow(labels_out)]
 };
 template <typename T>
@@ -51,7 +50,7 @@ struct LatticeTapGradientArguments {
   int64_t labels_a = 0;
   int64_t labels_b = 0;
   const T* a = nullptr;        // [M][LatticeTapRow(labels_a)]
-  const T* b = nullptr;        // [M+1][LatticeTapRow(labels_b)]
+  const T* b = nullptr;        // [M][LatticeTapRow(labels_b)]
   double* gradient = nullptr;  // [labels_a,labels_b,taps]
   bool add = false;            // to what is in `gradient`
   void* scratch = nullptr;     // LatticeTapGradientScratchBytes
