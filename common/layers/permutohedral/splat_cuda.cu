@@ -32,23 +32,32 @@ __global__ void __launch_bounds__(kThreads)
       width_left < kLoadLabels ? static_cast<int>(width_left) : kLoadLabels;
   const T* from = in.data + image * in.image_stride + label * in.label_stride +
                   first * in.point_stride;
-  const bool along_points = in.point_stride <= in.label_stride;
-  for (int i = threadIdx.x; i < width * kLoadPoints; i += kThreads) {
-    const int l = along_points ? i / kLoadPoints : i % width;
-    const int p = along_points ? i % kLoadPoints : i / width;
+  // Threads along labels: the next power of two.
+  int shift = 0;
+  while ((1 << shift) < width) ++shift;
+  const int own_label = static_cast<int>(threadIdx.x) & ((1 << shift) - 1);
+  const int own_point = static_cast<int>(threadIdx.x) >> shift;
+  const int step = kThreads >> shift;
+  const auto load = [&](int l, int p) {
     T value = 0;
     if (p < count && label + l < labels) {
       value = from[l * in.label_stride + p * in.point_stride];
       if (factor != nullptr) value *= factor[image * points + first + p];
     }
     tile[l * (kLoadPoints + 1) + p] = value;
+  };
+  if (in.point_stride <= in.label_stride) {
+    for (int i = threadIdx.x; i < width * kLoadPoints; i += kThreads) {
+      load(i / kLoadPoints, i % kLoadPoints);
+    }
+  } else if (own_label < width) {
+    for (int p = own_point; p < kLoadPoints; p += step) load(own_label, p);
   }
   __syncthreads();
+  if (own_label >= width) return;
   T* to = out + (image * points + first) * row + label;
-  for (int i = threadIdx.x; i < width * count; i += kThreads) {
-    const int p = i / width;
-    const int l = i % width;
-    to[p * row + l] = tile[l * (kLoadPoints + 1) + p];
+  for (int p = own_point; p < count; p += step) {
+    to[p * row + own_label] = tile[own_label * (kLoadPoints + 1) + p];
   }
 }
 

@@ -25,8 +25,7 @@ static_assert(kLanes * kGroups == 32 && kLanes * kEach == 32, "a warp");
 template <typename T>
 struct Task {
   int64_t vertices;
-  int64_t stages;
-  int32_t depths;  // stages of a tap
+  int32_t taps;
   const int32_t* table;
   int64_t stride;
   int32_t row_in;
@@ -45,6 +44,24 @@ struct Shared {
   int32_t index[kIndexRing][kVertices];
 };
 
+// A tap and kDepth of the labels_in, and where they lie in shared memory.
+struct Stage {
+  int tap = 0;
+  int begin = 0;
+  int row_slot = 0;
+  int index_slot = 0;
+
+  __device__ void Next(int row_in) {
+    begin += kDepth;
+    if (begin >= row_in) {
+      begin = 0;
+      ++tap;
+    }
+    row_slot = row_slot + 1 < kRing ? row_slot + 1 : 0;
+    index_slot = index_slot + 1 < kIndexRing ? index_slot + 1 : 0;
+  }
+};
+
 template <typename T, int LABELS>
 __global__ void __launch_bounds__(kThreads) ApplyTaps(const Task<T> t) {
   using S = Shared<T, LABELS>;
@@ -58,53 +75,67 @@ __global__ void __launch_bounds__(kThreads) ApplyTaps(const Task<T> t) {
   const int column = static_cast<int>(blockIdx.y) * S::kColumns;
   const int64_t own = min(first + thread, t.vertices - 1);
 
-  const auto copy_index = [&](int64_t stage) {
-    if (stage >= t.stages) return;
-    CopyAsync<4>(&s.index[stage % kIndexRing][thread],
-                 &t.table[stage / t.depths * t.stride + own]);
+  const auto copy_index = [&](const Stage& stage) {
+    if (stage.tap >= t.taps) return;
+    CopyAsync<4>(&s.index[stage.index_slot][thread],
+                 &t.table[stage.tap * t.stride + own]);
   };
-  const auto depth_of = [&](int64_t stage) {
-    return min(kDepth, t.row_in - static_cast<int>(stage % t.depths) * kDepth);
-  };
-  const auto copy_rows = [&](int64_t stage) {
-    if (stage >= t.stages) return;
-    const int slot = static_cast<int>(stage % kRing);
-    const int begin = static_cast<int>(stage % t.depths) * kDepth;
-    const int depth = depth_of(stage);
-    const int32_t* index = s.index[stage % kIndexRing];
-    const int parts = depth / kPart;
-    for (int i = thread; i < kVertices * parts; i += kThreads) {
+  const auto copy_rows = [&](const Stage& stage) {
+    if (stage.tap >= t.taps) return;
+    const int depth = min(kDepth, t.row_in - stage.begin);
+    const int32_t* index = s.index[stage.index_slot];
+    auto* rows = s.in[stage.row_slot];
+    const auto copy = [&](int i, int parts) {
       const int v = i / parts;
       const int part = i % parts * kPart;
       // Zeros for a missing one, without a read: all threads of a card reading
       // one row of zeros would wait for one place of the L2 cache.
       const bool found = index[v] < t.vertices;
       const int64_t from = found ? index[v] : 0;
-      CopyAsyncZero<16>(&s.in[slot][v][part],
-                        t.in + from * t.row_in + begin + part, found);
+      CopyAsyncZero<16>(&rows[v][part],
+                        t.in + from * t.row_in + stage.begin + part, found);
+    };
+    if (depth == kDepth) {
+      constexpr int kParts = kDepth / kPart;
+#pragma unroll
+      for (int i = thread; i < kVertices * kParts; i += kThreads) {
+        copy(i, kParts);
+      }
+    } else {
+      const int parts = depth / kPart;
+      for (int i = thread; i < kVertices * parts; i += kThreads) {
+        copy(i, parts);
+      }
     }
     const T* filter =
-        t.filter + (stage / t.depths * t.row_in + begin) * t.columns + column;
+        t.filter +
+        (static_cast<int64_t>(stage.tap) * t.row_in + stage.begin) * t.columns +
+        column;
     constexpr int kRowParts = S::kColumns / kPart;
     for (int i = thread; i < depth * kRowParts; i += kThreads) {
       const int m = i / kRowParts;
       const int part = i % kRowParts * kPart;
-      CopyAsync<16>(&s.filter[slot][m][part],
-                    filter + static_cast<int64_t>(m) * t.columns + part);
+      CopyAsync<16>(&s.filter[stage.row_slot][m][part],
+                    filter + m * t.columns + part);
     }
   };
 
-  copy_index(0);
-  copy_index(1);
+  // The stages whose neighbours' numbers, whose rows come, and which is used.
+  Stage numbers, rows_stage, stage;
+  copy_index(numbers);
+  numbers.Next(t.row_in);
+  copy_index(numbers);
+  numbers.Next(t.row_in);
   CommitCopies();
   WaitForCopies<0>();
   __syncthreads();
-  copy_rows(0);
-  copy_index(2);
-  CommitCopies();
-  copy_rows(1);
-  copy_index(3);
-  CommitCopies();
+  for (int ahead = 0; ahead < 2; ++ahead) {
+    copy_rows(rows_stage);
+    copy_index(numbers);
+    CommitCopies();
+    rows_stage.Next(t.row_in);
+    numbers.Next(t.row_in);
+  }
 
   T sum[kEach][LABELS];
 #pragma unroll
@@ -112,18 +143,19 @@ __global__ void __launch_bounds__(kThreads) ApplyTaps(const Task<T> t) {
 #pragma unroll
     for (int l = 0; l < LABELS; ++l) sum[i][l] = 0;
   }
-  for (int64_t stage = 0; stage < t.stages; ++stage) {
+  for (; stage.tap < t.taps; stage.Next(t.row_in)) {
     WaitForCopies<1>();
     __syncthreads();
-    copy_rows(stage + 2);
-    copy_index(stage + 4);
+    copy_rows(rows_stage);
+    copy_index(numbers);
     CommitCopies();
-    const int index = s.index[stage % kIndexRing][warp_vertex + lane];
+    rows_stage.Next(t.row_in);
+    numbers.Next(t.row_in);
+    const int index = s.index[stage.index_slot][warp_vertex + lane];
     if (!__any_sync(~0u, index < t.vertices)) continue;  // none has a neighbour
-    const int slot = static_cast<int>(stage % kRing);
-    const T* in = &s.in[slot][warp_vertex + lane / kGroups][0];
-    const T* filter = &s.filter[slot][0][group * LABELS];
-    const int depth = depth_of(stage);
+    const T* in = &s.in[stage.row_slot][warp_vertex + lane / kGroups][0];
+    const T* filter = &s.filter[stage.row_slot][0][group * LABELS];
+    const int depth = min(kDepth, t.row_in - stage.begin);
 #pragma unroll 2
     for (int m = 0; m < depth; m += kPart) {
       using V = rows::Vector<T, kPart>;
@@ -182,8 +214,7 @@ cudaError_t LatticeApplyTaps(const LatticeApplyTapsArguments<T>& a,
   task.row_in = static_cast<int32_t>(LatticeTapRow(a.labels_in));
   task.row_out = static_cast<int32_t>(LatticeTapRow(a.labels_out));
   task.columns = static_cast<int32_t>(LatticeTapColumns(a.labels_out));
-  task.depths = (task.row_in + kDepth - 1) / kDepth;
-  task.stages = a.taps * task.depths;
+  task.taps = static_cast<int32_t>(a.taps);
   task.table = a.table;
   task.stride = a.stride;
   task.filter = a.filter;
