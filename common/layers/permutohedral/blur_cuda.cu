@@ -103,6 +103,33 @@ BlurTask<T> AxisTask(const LatticeParts<T>& lattice, bool reverse, int64_t k) {
   return task;
 }
 
+// (Functions of this namespace: what their lambdas hold is of it too.)
+template <typename T>
+cudaError_t RunChains(BlurTask<T> task, int64_t row, cudaStream_t stream) {
+  return rows::ForRow<T>(row, [&](auto vector, auto group) {
+    constexpr int kVector = decltype(vector)::value;
+    constexpr int kGroup = decltype(group)::value;
+    task.vectors = row / kVector;
+    const dim3 grid(rows::Blocks(task.vertices, kChainThreads),
+                    rows::Chunks(row, kVector, kGroup));
+    return Launch(BlurChains<T, kVector, kGroup>, grid, kChainThreads, 0,
+                  stream, task);
+  });
+}
+
+template <typename T>
+cudaError_t RunAxis(BlurTask<T> task, int64_t row, cudaStream_t stream) {
+  return rows::ForRow<T>(row, [&](auto vector, auto group) {
+    constexpr int kVector = decltype(vector)::value;
+    constexpr int kGroup = decltype(group)::value;
+    task.vectors = row / kVector;
+    const dim3 grid(rows::Blocks(task.vertices, kThreads / kGroup),
+                    rows::Chunks(row, kVector, kGroup));
+    return Launch(BlurAxis<T, kVector, kGroup>, grid, kThreads, 0, stream,
+                  task);
+  });
+}
+
 }  // namespace
 
 template <typename T>
@@ -111,16 +138,7 @@ cudaError_t LatticeBlurInPlace(const LatticeParts<T>& lattice, int64_t row,
   for (int64_t k = 0; k <= lattice.dim; ++k) {
     BlurTask<T> task = AxisTask(lattice, reverse, k);
     task.out = x;
-    const cudaError_t error =
-        rows::ForRow<T>(row, [&](auto vector, auto group) {
-          constexpr int kVector = decltype(vector)::value;
-          constexpr int kGroup = decltype(group)::value;
-          task.vectors = row / kVector;
-          const dim3 grid(rows::Blocks(lattice.vertices, kChainThreads),
-                          rows::Chunks(row, kVector, kGroup));
-          return Launch(BlurChains<T, kVector, kGroup>, grid, kChainThreads, 0,
-                        stream, task);
-        });
+    const cudaError_t error = RunChains(task, row, stream);
     if (error != cudaSuccess) return error;
   }
   return cudaSuccess;
@@ -145,16 +163,7 @@ cudaError_t LatticeBlurBetween(const LatticeParts<T>& lattice, int64_t row,
     BlurTask<T> task = AxisTask(lattice, reverse, k);
     task.in = *current;
     task.out = *other;
-    const cudaError_t error =
-        rows::ForRow<T>(row, [&](auto vector, auto group) {
-          constexpr int kVector = decltype(vector)::value;
-          constexpr int kGroup = decltype(group)::value;
-          task.vectors = row / kVector;
-          const dim3 grid(rows::Blocks(lattice.vertices, kThreads / kGroup),
-                          rows::Chunks(row, kVector, kGroup));
-          return Launch(BlurAxis<T, kVector, kGroup>, grid, kThreads, 0, stream,
-                        task);
-        });
+    const cudaError_t error = RunAxis(task, row, stream);
     if (error != cudaSuccess) return error;
     T* const swapped = *current;
     *current = *other;

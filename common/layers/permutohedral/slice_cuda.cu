@@ -78,23 +78,10 @@ __global__ void __launch_bounds__(kThreads) SlicePoints(const SliceTask<T> t) {
   }
 }
 
-}  // namespace
-
+// (A function of this namespace: what its lambda holds is of it too.)
 template <typename T>
-cudaError_t LatticeSlice(const LatticeParts<T>& lattice, const T* from,
-                         int64_t row, int64_t labels, T scale, const T* factor,
-                         const LatticePlanes<T>& planes, cudaStream_t stream) {
-  SliceTask<T> task;
-  task.vertex = lattice.vertex;
-  task.weight = lattice.weight;
-  task.rows = from;
-  task.images = lattice.images;
-  task.points = lattice.points;
-  task.labels = labels;
-  task.corners = static_cast<int32_t>(lattice.dim + 1);
-  task.scale = scale;
-  task.factor = factor;
-  task.planes = planes;
+cudaError_t Run(const LatticeParts<T>& lattice, SliceTask<T> task, int64_t row,
+                cudaStream_t stream) {
   return rows::ForRow<T>(row, [&](auto vector, auto group) {
     constexpr int kVector = decltype(vector)::value;
     constexpr int kGroup = decltype(group)::value;
@@ -113,6 +100,26 @@ cudaError_t LatticeSlice(const LatticeParts<T>& lattice, const T* from,
     return Launch(SlicePoints<T, kVector, kGroup, 0>, grid, kThreads, 0, stream,
                   task);
   });
+}
+
+}  // namespace
+
+template <typename T>
+cudaError_t LatticeSlice(const LatticeParts<T>& lattice, const T* from,
+                         int64_t row, int64_t labels, T scale, const T* factor,
+                         const LatticePlanes<T>& planes, cudaStream_t stream) {
+  SliceTask<T> task;
+  task.vertex = lattice.vertex;
+  task.weight = lattice.weight;
+  task.rows = from;
+  task.images = lattice.images;
+  task.points = lattice.points;
+  task.labels = labels;
+  task.corners = static_cast<int32_t>(lattice.dim + 1);
+  task.scale = scale;
+  task.factor = factor;
+  task.planes = planes;
+  return Run(lattice, task, row, stream);
 }
 
 template cudaError_t LatticeSlice(const LatticeParts<float>&, const float*,

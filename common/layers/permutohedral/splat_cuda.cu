@@ -172,6 +172,23 @@ __global__ void __launch_bounds__(kThreads) AddBlocks(const SplatTask<T> t) {
   reinterpret_cast<V*>(t.out)[v * t.vectors + place.column] = sum;
 }
 
+// (A function of this namespace: what its lambda holds is of it too.)
+template <typename T>
+cudaError_t Run(SplatTask<T> task, int64_t row, cudaStream_t stream) {
+  return rows::ForRow<T>(row, [&](auto vector, auto group) {
+    constexpr int kVector = decltype(vector)::value;
+    constexpr int kGroup = decltype(group)::value;
+    task.vectors = row / kVector;
+    const dim3 grid(rows::Blocks(task.blocks, kThreads / kGroup),
+                    rows::Chunks(row, kVector, kGroup));
+    const cudaError_t error = Launch(SplatBlocks<T, kVector, kGroup>, grid,
+                                     kThreads, 0, stream, task);
+    if (error != cudaSuccess) return error;
+    return Launch(AddBlocks<T, kVector, kGroup>, grid, kThreads, 0, stream,
+                  task);
+  });
+}
+
 }  // namespace
 
 template <typename T>
@@ -207,18 +224,7 @@ cudaError_t LatticeSplat(const LatticeParts<T>& lattice, const T* x,
   task.x = x;
   task.out = out;
   task.partial = static_cast<T*>(scratch);
-  return rows::ForRow<T>(row, [&](auto vector, auto group) {
-    constexpr int kVector = decltype(vector)::value;
-    constexpr int kGroup = decltype(group)::value;
-    task.vectors = row / kVector;
-    const dim3 grid(rows::Blocks(task.blocks, kThreads / kGroup),
-                    rows::Chunks(row, kVector, kGroup));
-    const cudaError_t error = Launch(SplatBlocks<T, kVector, kGroup>, grid,
-                                     kThreads, 0, stream, task);
-    if (error != cudaSuccess) return error;
-    return Launch(AddBlocks<T, kVector, kGroup>, grid, kThreads, 0, stream,
-                  task);
-  });
+  return Run(task, row, stream);
 }
 
 #define SEG_INSTANTIATE(T)                                                     \
