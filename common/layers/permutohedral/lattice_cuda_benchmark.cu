@@ -375,7 +375,7 @@ class Bench {
     });
   }
 
-  void Taps(int labels, double goal) {
+  void Taps(int labels, double goal, double tf32_goal) {
     const int64_t row = LatticeTapRow(labels);
     const int64_t columns = LatticeTapColumns(labels);
     std::vector<float> rows = RandomValues((vertices_ + 1) * row, 3);
@@ -426,6 +426,15 @@ class Bench {
     }
     Expect(worst < 1e-5,
            name_ + " taps (sample), relative error " + std::to_string(worst));
+    Check(LatticeApplyTapsTf32(apply, stream), "taps");
+    const std::vector<float> rounded = out.Read();
+    worst = 0;
+    for (size_t i = 0; i < got.size(); ++i) {
+      worst = std::max(worst, std::abs(double{rounded[i]} - got[i]) /
+                                  (1 + std::abs(got[i])));
+    }
+    Expect(worst < 1e-3, name_ + " taps in TF32, relative difference " +
+                             std::to_string(worst));
 
     LatticeTapGradientArguments<float> gradient;
     gradient.vertices = vertices_;
@@ -465,6 +474,8 @@ class Bench {
                 static_cast<double>(pairs) / vertices_);
     Report(name + "taps", goal,
            [&] { return LatticeApplyTaps(apply, stream); });
+    Report(name + "taps in TF32", tf32_goal,
+           [&] { return LatticeApplyTapsTf32(apply, stream); });
     Report(name + "gradient of taps", 0,
            [&] { return LatticeTapGradient(gradient, stream); });
   }
@@ -519,13 +530,13 @@ int main(int argc, char** argv) {
     Bench bench(80, 13, 200);
     bench.Filter(21, 114);
     bench.Filter(2, 33);
-    bench.Taps(21, 121);
+    bench.Taps(21, 121, 40);
   }
   {
     Bench bench(160, 3, 300);
     bench.Filter(21, 310);
     bench.Filter(2, 97);
-    bench.Taps(21, 982);
+    bench.Taps(21, 982, 387);
   }
   if (argc > 1) {
     json.resize(json.size() - 2);

@@ -251,6 +251,7 @@ cuda::LatticeTapFilterArguments<T> TapArguments(
   a.in = Planes<T>(values);
   a.before = Factor<T>(before);
   a.after = Factor<T>(after);
+  a.tf32 = at::globalContext().allowTF32CuBLAS();
   *scratch = Scratch(values, cuda::LatticeTapFilterScratchBytes(a));
   a.scratch = scratch->mutable_data_ptr();
   return a;

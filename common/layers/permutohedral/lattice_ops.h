@@ -44,7 +44,8 @@ at::Tensor Filter(const at::Tensor& values, at::TensorList lattice,
                   const std::optional<at::Tensor>& after, double scale,
                   bool reverse);
 
-// filter: [L_out,L,taps]. [N,L_out,P] contiguous.
+// filter: [L_out,L,taps]. [N,L_out,P] contiguous. Products are in TF32 where
+// LibTorch's matrix products may be (setAllowTF32CuBLAS; not by default).
 at::Tensor Taps(const at::Tensor& values, const at::Tensor& filter,
                 at::TensorList lattice, const at::Tensor& table,
                 const std::optional<at::Tensor>& before,

@@ -58,7 +58,9 @@ at::Tensor PermutohedralGaussian(
 // The normalisation comes from the fixed Gaussian taps of the same support
 // (PermutohedralGaussianTaps) applied to ones through the same neighbours, not
 // from `filter`: the output is linear in `filter`. The filter's gradient is
-// summed over vertices in double, in a fixed order. O(N M pairs L L_out).
+// summed over vertices in double, in a fixed order. On a GPU float32 products
+// of values and filter are in TF32 where those of matrices may be
+// (at::Context::setAllowTF32CuBLAS; not by default). O(N M pairs L L_out).
 at::Tensor PermutohedralFilter(
     const at::Tensor& values, const at::Tensor& filter,
     const LatticeVector& lattices,

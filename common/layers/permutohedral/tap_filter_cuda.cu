@@ -131,6 +131,9 @@ cudaError_t Apply(const LatticeTapFilterArguments<T>& a, bool transpose,
       Launch(PackFilter<T>, rows::Blocks(pack.size, kThreads), kThreads, 0,
              stream, pack);
   if (error != cudaSuccess) return error;
+  if constexpr (sizeof(T) == sizeof(float)) {
+    if (a.tf32) return LatticeApplyTapsTf32(apply, stream);
+  }
   return LatticeApplyTaps(apply, stream);
 }
 

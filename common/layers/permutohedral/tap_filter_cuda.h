@@ -25,6 +25,9 @@ struct LatticeTapFilterArguments {
   LatticePlanes<const T> in;
   const T* before = nullptr;  // [N P] or null
   const T* after = nullptr;
+  // Products with the taps in TF32 (LatticeApplyTapsTf32), for T = float; the
+  // filter's gradient is never.
+  bool tf32 = false;
   void* scratch = nullptr;  // LatticeTapFilterScratchBytes
 };
 

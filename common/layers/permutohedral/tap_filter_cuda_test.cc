@@ -42,7 +42,7 @@ class TapFilter {
     after_ = torch::rand({c.images, 1, c.points}, features_.options()) + 0.5;
   }
 
-  Results Device() const {
+  Results Device(bool tf32 = false) const {
     const EmulatedLattice<T> lattice(features_);
     const auto table = lattice.TapTable(case_.support);
     cuda::LatticeTapFilterArguments<T> a;
@@ -56,6 +56,7 @@ class TapFilter {
     a.in = Planes<const T>(values_);
     a.before = before_.const_data_ptr<T>();
     a.after = after_.const_data_ptr<T>();
+    a.tf32 = tf32;
     const DeviceArray<char> scratch(cuda::LatticeTapFilterScratchBytes(a));
     a.scratch = scratch.data();
     Results r;
@@ -103,10 +104,11 @@ class TapFilter {
     return r;
   }
 
-  void ExpectSame() const {
-    const Results device = Device();
+  void ExpectSame(bool tf32 = false) const {
+    const Results device = Device(tf32);
     const Results cpu = Cpu();
-    const double tolerance = sizeof(T) == 4 ? 4e-6 : 1e-13;
+    // Sums in another order; in TF32 each factor is rounded to 2^-11.
+    const double tolerance = tf32 ? 1e-3 : sizeof(T) == 4 ? 4e-6 : 1e-13;
     const auto compare = [&](const at::Tensor& got, const at::Tensor& expected,
                              const char* what) {
       EXPECT_LE((got - expected).abs().max().template item<double>(),
@@ -155,6 +157,23 @@ TEST(TapFilterCudaTest, AddsUpManyVertices) {
   // More than one part of the gradient's sum.
   TapFilter<float>({1, 1500, 1, 2, 2, 1}, at::kFloat).ExpectSame();
   TapFilter<float>({2, 900, 2, 2, 3}, at::kFloat).ExpectSame();
+}
+
+TEST(TapFilterCudaTest, MultipliesInTf32) {
+  for (const Case& c :
+       {Case{1, 90, 2, 2, 2}, Case{1, 25, 5, 21, 21}, Case{2, 40, 2, 13, 30},
+        Case{1, 70, 3, 32, 7}, Case{1, 1, 2, 1, 1}}) {
+    SCOPED_TRACE(testing::Message()
+                 << c.points << " points, " << c.labels_in << " labels");
+    TapFilter<float>(c, at::kFloat).ExpectSame(true);
+  }
+}
+
+TEST(TapFilterCudaTest, RoundsToTf32) {
+  const TapFilter<float> filter({1, 40, 2, 3, 3}, at::kFloat);
+  const at::Tensor exact = filter.Device(false).out;
+  const at::Tensor rounded = filter.Device(true).out;
+  EXPECT_FALSE(torch::equal(exact, rounded));
 }
 
 TEST(TapFilterCudaTest, IsTheSameInEverySchedule) {

@@ -40,6 +40,11 @@ template <typename T>
 cudaError_t LatticeApplyTaps(const LatticeApplyTapsArguments<T>& arguments,
                              cudaStream_t stream);
 
+// The same with products in TF32 on the tensor cores: each
+// factor is rounded to 2^-11.
+cudaError_t LatticeApplyTapsTf32(
+    const LatticeApplyTapsArguments<float>& arguments, cudaStream_t stream);
+
 // gradient[l][m][o] = sum_v a[v,l] b[table[o][v],m], summed in double.
 template <typename T>
 struct LatticeTapGradientArguments {
