@@ -14,22 +14,20 @@ namespace cuda {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kLoadPoints = 64;  // a block of the transposition
-constexpr int kLoadLabels = 32;
 
-template <typename T>
+// A block turns POINTS points of LABELS labels.
+template <typename T, int POINTS, int LABELS>
 __global__ void __launch_bounds__(kThreads)
     LoadRows(int64_t points, int64_t labels, const LatticePlanes<const T> in,
              const T* factor, int64_t row, T* out) {
-  SEG_SHARED(T, tile, kLoadLabels * (kLoadPoints + 1));
-  const int64_t first = static_cast<int64_t>(blockIdx.x) * kLoadPoints;
-  const int64_t label = static_cast<int64_t>(blockIdx.y) * kLoadLabels;
+  SEG_SHARED(T, tile, LABELS * (POINTS + 1));
+  const int64_t first = static_cast<int64_t>(blockIdx.x) * POINTS;
+  const int64_t label = static_cast<int64_t>(blockIdx.y) * LABELS;
   const int64_t image = blockIdx.z;
   const int64_t left = points - first;
-  const int count = left < kLoadPoints ? static_cast<int>(left) : kLoadPoints;
+  const int count = left < POINTS ? static_cast<int>(left) : POINTS;
   const int64_t width_left = row - label;
-  const int width =
-      width_left < kLoadLabels ? static_cast<int>(width_left) : kLoadLabels;
+  const int width = width_left < LABELS ? static_cast<int>(width_left) : LABELS;
   const T* from = in.data + image * in.image_stride + label * in.label_stride +
                   first * in.point_stride;
   // Threads along labels: the next power of two.
@@ -44,20 +42,20 @@ __global__ void __launch_bounds__(kThreads)
       value = from[l * in.label_stride + p * in.point_stride];
       if (factor != nullptr) value *= factor[image * points + first + p];
     }
-    tile[l * (kLoadPoints + 1) + p] = value;
+    tile[l * (POINTS + 1) + p] = value;
   };
   if (in.point_stride <= in.label_stride) {
-    for (int i = threadIdx.x; i < width * kLoadPoints; i += kThreads) {
-      load(i / kLoadPoints, i % kLoadPoints);
+    for (int i = threadIdx.x; i < width * POINTS; i += kThreads) {
+      load(i / POINTS, i % POINTS);
     }
   } else if (own_label < width) {
-    for (int p = own_point; p < kLoadPoints; p += step) load(own_label, p);
+    for (int p = own_point; p < POINTS; p += step) load(own_label, p);
   }
   __syncthreads();
   if (own_label >= width) return;
   T* to = out + (image * points + first) * row + label;
   for (int p = own_point; p < count; p += step) {
-    to[p * row + own_label] = tile[own_label * (kLoadPoints + 1) + p];
+    to[p * row + own_label] = tile[own_label * (POINTS + 1) + p];
   }
 }
 
@@ -172,6 +170,17 @@ __global__ void __launch_bounds__(kThreads) AddBlocks(const SplatTask<T> t) {
   reinterpret_cast<V*>(t.out)[v * t.vectors + place.column] = sum;
 }
 
+template <typename T, int POINTS, int LABELS>
+cudaError_t LaunchLoadRows(int64_t images, int64_t points, int64_t labels,
+                           const LatticePlanes<const T>& planes,
+                           const T* factor, int64_t row, T* out,
+                           cudaStream_t stream) {
+  const dim3 grid(rows::Blocks(points, POINTS), rows::Blocks(row, LABELS),
+                  static_cast<unsigned>(images));
+  return Launch(LoadRows<T, POINTS, LABELS>, grid, kThreads, 0, stream, points,
+                labels, planes, factor, row, out);
+}
+
 // (A function of this namespace: what its lambda holds is of it too.)
 template <typename T>
 cudaError_t Run(SplatTask<T> task, int64_t row, cudaStream_t stream) {
@@ -196,11 +205,12 @@ cudaError_t LatticeLoadRows(int64_t images, int64_t points, int64_t labels,
                             const LatticePlanes<const T>& planes,
                             const T* factor, int64_t row, T* out,
                             cudaStream_t stream) {
-  const dim3 grid(rows::Blocks(points, kLoadPoints),
-                  rows::Blocks(row, kLoadLabels),
-                  static_cast<unsigned>(images));
-  return Launch(LoadRows<T>, grid, kThreads, 0, stream, points, labels, planes,
-                factor, row, out);
+  if (row <= 4) {
+    return LaunchLoadRows<T, 512, 4>(images, points, labels, planes, factor,
+                                     row, out, stream);
+  }
+  return LaunchLoadRows<T, 64, 32>(images, points, labels, planes, factor, row,
+                                   out, stream);
 }
 
 template <typename T>
