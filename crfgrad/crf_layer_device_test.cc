@@ -24,7 +24,7 @@ TEST(CrfLayerDeviceTest, IsTheCpus) {
   config.spatial.radius = 1;
   config.bilateral.theta_position = 4;
   config.bilateral.theta_colour = 20;
-  const CrfLayer layer(config, 3);
+  CrfLayer layer(config, 3);
   at::Tensor images = torch::rand({2, 3, 5, 6}) * 40;
   images.narrow(3, 3, 3).add_(90);
   const LatticeVector cpu = layer->BuildLattices(images);
