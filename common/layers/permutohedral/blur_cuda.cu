@@ -1,8 +1,9 @@
 // The blurs along the axes. Between two arrays a group of threads takes a
-// vertex. In place it takes a chain of neighbours along the axis from its first
-// vertex on and keeps the values that were there: each row is read and written
-// once, in one array, which then fits a cache that two do not. The results are
-// the same bit for bit.
+// vertex, and two axes at once: more reads, but half the launches, which is
+// what counts where the rows are few. In place it takes a chain of neighbours
+// along the axis from its first vertex on and keeps the values that were there:
+// each row is read and written once, in one array, which then fits a cache that
+// two do not. The results are the same bit for bit.
 #include "common/cuda/kernel.h"
 #include "common/layers/permutohedral/filter_cuda.h"
 #include "common/layers/permutohedral/rows_cuda.h"
@@ -14,31 +15,54 @@ namespace {
 constexpr int kThreads = 256;
 constexpr int kChainThreads = 128;
 
-template <typename T>
-struct BlurTask {
-  const int32_t* next;
-  const int32_t* previous;
-  int64_t vertices;
-  int64_t vectors;  // of a row
-  const T* in;
-  T* out;
+struct Axis {
+  const int32_t* next = nullptr;
+  const int32_t* previous = nullptr;
 };
 
-template <typename T, int VECTOR, int GROUP>
-__global__ void __launch_bounds__(kThreads) BlurAxis(const BlurTask<T> t) {
+template <typename T>
+struct BlurTask {
+  Axis axis;
+  Axis second;  // for BlurTwo
+  int64_t vertices = 0;
+  int64_t vectors = 0;  // of a row
+  const T* in = nullptr;
+  T* out = nullptr;
+};
+
+// value(v) + (value(v - step) + value(v + step)) / 2. Missing neighbours are
+// read too, as v: without branches all reads are under way at once.
+template <typename V, typename T, typename F>
+__device__ inline V Blurred(const Axis& axis, T half, int64_t v,
+                            const F& value) {
+  const int64_t next = axis.next[v];
+  const int64_t previous = axis.previous[v];
+  V x = value(v);
+  V sum = value(previous < 0 ? v : previous);
+  V after = value(next < 0 ? v : next);
+  if (previous < 0) sum = {};
+  if (next < 0) after = {};
+  rows::Add(after, &sum);
+  rows::AddTimes(half, sum, &x);
+  return x;
+}
+
+template <typename T, int VECTOR, int GROUP, bool TWO>
+__global__ void __launch_bounds__(kThreads) BlurAxes(const BlurTask<T> t) {
   using V = rows::Vector<T, VECTOR>;
   const rows::Place<GROUP> place(t.vectors);
   if (place.group >= t.vertices || !place.inside) return;
   const V* in = reinterpret_cast<const V*>(t.in) + place.column;
-  const int64_t next = t.next[place.group];
-  const int64_t previous = t.previous[place.group];
-  V x = in[place.group * t.vectors];
-  V sum = rows::Zero<T, VECTOR>();
-  V after = rows::Zero<T, VECTOR>();
-  if (previous >= 0) sum = in[previous * t.vectors];
-  if (next >= 0) after = in[next * t.vectors];
-  rows::Add(after, &sum);
-  rows::AddTimes(T(0.5), sum, &x);
+  const auto row = [&](int64_t v) { return in[v * t.vectors]; };
+  const auto once = [&](int64_t v) {
+    return Blurred<V>(t.axis, T(0.5), v, row);
+  };
+  V x;
+  if constexpr (TWO) {
+    x = Blurred<V>(t.second, T(0.5), place.group, once);
+  } else {
+    x = once(place.group);
+  }
   reinterpret_cast<V*>(t.out)[place.group * t.vectors + place.column] = x;
 }
 
@@ -53,7 +77,7 @@ __global__ void __launch_bounds__(kChainThreads)
   int* own = heads + threadIdx.x / 32 * 32;
   const int64_t v =
       static_cast<int64_t>(blockIdx.x) * kChainThreads + threadIdx.x;
-  const bool head = v < t.vertices && t.previous[v] < 0;
+  const bool head = v < t.vertices && t.axis.previous[v] < 0;
   const unsigned mask = __ballot_sync(~0u, head);
   if (head) own[__popc(mask & ((1u << lane) - 1))] = static_cast<int>(v);
   __syncwarp();
@@ -63,7 +87,7 @@ __global__ void __launch_bounds__(kChainThreads)
   V* rows = reinterpret_cast<V*>(t.out) + column;
   for (int i = lane / GROUP; i < count; i += kGroups) {
     int64_t at = own[i];
-    int64_t next = t.next[at];
+    int64_t next = t.axis.next[at];
     V before = rows::Zero<T, VECTOR>();
     V here = rows[at * t.vectors];
     while (true) {
@@ -71,7 +95,7 @@ __global__ void __launch_bounds__(kChainThreads)
       int64_t beyond = -1;
       if (next >= 0) {
         after = rows[next * t.vectors];
-        beyond = t.next[next];
+        beyond = t.axis.next[next];
       }
       V sum = before;
       rows::Add(after, &sum);
@@ -91,16 +115,10 @@ __global__ void __launch_bounds__(kChainThreads)
 constexpr size_t kInPlaceBytes = size_t{8} << 20;
 
 template <typename T>
-BlurTask<T> AxisTask(const LatticeParts<T>& lattice, bool reverse, int64_t k) {
+Axis AxisOf(const LatticeParts<T>& lattice, bool reverse, int64_t k) {
   const int64_t axis = reverse ? lattice.dim - k : k;
-  BlurTask<T> task;
-  task.next = lattice.next + axis * lattice.neighbor_stride;
-  task.previous = lattice.previous + axis * lattice.neighbor_stride;
-  task.vertices = lattice.vertices;
-  task.vectors = 0;
-  task.in = nullptr;
-  task.out = nullptr;
-  return task;
+  return {lattice.next + axis * lattice.neighbor_stride,
+          lattice.previous + axis * lattice.neighbor_stride};
 }
 
 // (Functions of this namespace: what their lambdas hold is of it too.)
@@ -118,15 +136,19 @@ cudaError_t RunChains(BlurTask<T> task, int64_t row, cudaStream_t stream) {
 }
 
 template <typename T>
-cudaError_t RunAxis(BlurTask<T> task, int64_t row, cudaStream_t stream) {
+cudaError_t RunAxes(BlurTask<T> task, int64_t row, cudaStream_t stream) {
   return rows::ForRow<T>(row, [&](auto vector, auto group) {
     constexpr int kVector = decltype(vector)::value;
     constexpr int kGroup = decltype(group)::value;
     task.vectors = row / kVector;
     const dim3 grid(rows::Blocks(task.vertices, kThreads / kGroup),
                     rows::Chunks(row, kVector, kGroup));
-    return Launch(BlurAxis<T, kVector, kGroup>, grid, kThreads, 0, stream,
-                  task);
+    if (task.second.next != nullptr) {
+      return Launch(BlurAxes<T, kVector, kGroup, true>, grid, kThreads, 0,
+                    stream, task);
+    }
+    return Launch(BlurAxes<T, kVector, kGroup, false>, grid, kThreads, 0,
+                  stream, task);
   });
 }
 
@@ -136,7 +158,9 @@ template <typename T>
 cudaError_t LatticeBlurInPlace(const LatticeParts<T>& lattice, int64_t row,
                                bool reverse, T* x, cudaStream_t stream) {
   for (int64_t k = 0; k <= lattice.dim; ++k) {
-    BlurTask<T> task = AxisTask(lattice, reverse, k);
+    BlurTask<T> task;
+    task.axis = AxisOf(lattice, reverse, k);
+    task.vertices = lattice.vertices;
     task.out = x;
     const cudaError_t error = RunChains(task, row, stream);
     if (error != cudaSuccess) return error;
@@ -159,11 +183,14 @@ template <typename T>
 cudaError_t LatticeBlurBetween(const LatticeParts<T>& lattice, int64_t row,
                                bool reverse, T** current, T** other,
                                cudaStream_t stream) {
-  for (int64_t k = 0; k <= lattice.dim; ++k) {
-    BlurTask<T> task = AxisTask(lattice, reverse, k);
+  for (int64_t k = 0; k <= lattice.dim; k += 2) {
+    BlurTask<T> task;
+    task.axis = AxisOf(lattice, reverse, k);
+    if (k < lattice.dim) task.second = AxisOf(lattice, reverse, k + 1);
+    task.vertices = lattice.vertices;
     task.in = *current;
     task.out = *other;
-    const cudaError_t error = RunAxis(task, row, stream);
+    const cudaError_t error = RunAxes(task, row, stream);
     if (error != cudaSuccess) return error;
     T* const swapped = *current;
     *current = *other;

@@ -46,7 +46,7 @@ cudaError_t LatticeSplat(const LatticeParts<T>& lattice, const T* x,
 
 // The blurs [1/2 1 1/2] along all axes, or along them in reversed order:
 // in place (x [M][row]), between two arrays (the result is *current, which is
-// swapped with *other for each axis), or as suits the size.
+// swapped with *other on the way), or as suits the size.
 template <typename T>
 cudaError_t LatticeBlurInPlace(const LatticeParts<T>& lattice, int64_t row,
                                bool reverse, T* x, cudaStream_t stream);
