@@ -55,7 +55,8 @@ __global__ void __launch_bounds__(kThreads) SlicePoints(const SliceTask<T> t) {
     V sum = rows::Zero<T, VECTOR>();
 #pragma unroll
     for (int r = 0; r < corners; ++r) {
-      rows::AddTimes(weight[r], from[vertex[r] * t.vectors], &sum);
+      const V value = from[vertex[r] * t.vectors];  // one read of it all
+      rows::AddTimes(weight[r], value, &sum);
     }
     T factor = t.scale;
     if (t.factor != nullptr) factor *= t.factor[point];
