@@ -115,7 +115,7 @@ void ForEachImage(int64_t batch, const std::function<void(int64_t)>& run) {
   for (int64_t n = whole; n < batch; ++n) run(n);
 }
 
-permutohedral::DeviceFilter OnDevice(const Context& context) {
+permutohedral::DeviceFilter DeviceFilterOf(const Context& context) {
   return {context.lattices, context.normalization, context.support};
 }
 
@@ -123,8 +123,8 @@ at::Tensor Gaussian(const at::Tensor& values, const Context& context,
                     bool transpose) {
   const at::Tensor in = Flatten(values);
   if (OnDevice(context.lattices)) {
-    return permutohedral::DeviceGaussian(OnDevice(context), in, context.reverse,
-                                         transpose)
+    return permutohedral::DeviceGaussian(DeviceFilterOf(context), in,
+                                         context.reverse, transpose)
         .view(values.sizes());
   }
   const at::Tensor out = at::empty(values.sizes(), values.options());
@@ -195,7 +195,8 @@ at::Tensor Filter(const at::Tensor& values, const at::Tensor& filter,
   std::vector<int64_t> sizes = values.sizes().vec();
   sizes[1] = filter.size(0);
   if (OnDevice(context.lattices)) {
-    return permutohedral::DeviceTaps(OnDevice(context), in, filter).view(sizes);
+    return permutohedral::DeviceTaps(DeviceFilterOf(context), in, filter)
+        .view(sizes);
   }
   const at::Tensor out = at::empty(sizes, values.options());
   const at::Tensor flat = Flatten(out);
@@ -226,7 +227,7 @@ std::pair<at::Tensor, at::Tensor> FilterBackward(
   const at::Tensor in = Flatten(values);
   if (OnDevice(context.lattices)) {
     auto [of_values, of_filter] = permutohedral::DeviceTapsBackward(
-        OnDevice(context), g, in, filter, want_values, want_filter);
+        DeviceFilterOf(context), g, in, filter, want_values, want_filter);
     if (want_values) of_values = of_values.view(values.sizes());
     return {of_values, of_filter};
   }
