@@ -22,18 +22,6 @@ SEG_DEFINE_CONFIG(PredictConfig, max_pixels, tile, overlap, states)
 SEG_DEFINE_CONFIG(Config, SEG_PAPER_KEYS, model, crf, dense_crf, loss, groups,
                   eval, predict)
 
-std::string Config::CpuOnly() const {
-  switch (model.inference) {
-    case Inference::kFcn:
-      return "";
-    case Inference::kDenseCrf:
-      return "the dense CRF";
-    case Inference::kCrfGrad:
-      return "the CRF-Grad layer";
-  }
-  return "";  // not reached
-}
-
 std::vector<KeyRule> Config::Rules() {
   std::vector<KeyRule> rules =
       PaperRules({OneOf("model.backbone", FcnBackboneNames()),

@@ -28,8 +28,9 @@ void CheckUnary(const at::Tensor& unary, const MeanFieldOptions& options) {
   TORCH_CHECK(unary.dim() == 4 && unary.size(1) >= 1,
               "MeanField: unary must be [N,L,H,W] with L >= 1, got ",
               unary.sizes());
-  TORCH_CHECK(unary.device().is_cpu(),
-              "MeanField: unary must be on the CPU, got ", unary.device());
+  TORCH_CHECK(unary.is_cpu() || unary.is_cuda(),
+              "MeanField: unary must be on the CPU or a GPU, got ",
+              unary.device());
   TORCH_CHECK(
       unary.scalar_type() == at::kFloat || unary.scalar_type() == at::kDouble,
       "MeanField: unary must be float32 or float64, got ", unary.scalar_type());
@@ -245,6 +246,11 @@ at::Tensor Differentiable(const at::Tensor& unary, const LatticeVector& spatial,
   return q.contiguous();
 }
 
+// Whether they are for a device, whose kernels a composition calls.
+bool OnDevice(const LatticeVector& lattices) {
+  return !lattices.empty() && lattices[0]->data() != nullptr;
+}
+
 void CheckLattices(const char* name, const LatticeVector& lattices,
                    const at::Tensor& unary) {
   if (lattices.empty()) return;
@@ -268,7 +274,8 @@ at::Tensor MeanField(const at::Tensor& unary, const LatticeVector& spatial,
   CheckUnary(unary, options);
   CheckLattices("spatial", spatial, unary);
   CheckLattices("bilateral", bilateral, unary);
-  if (at::GradMode::is_enabled() && unary.requires_grad()) {
+  if (!unary.is_cpu() || OnDevice(spatial) || OnDevice(bilateral) ||
+      (at::GradMode::is_enabled() && unary.requires_grad())) {
     return Differentiable(unary, spatial, bilateral, options);
   }
   return Fused(unary, spatial, bilateral, options);
@@ -282,10 +289,13 @@ at::Tensor MeanField(const at::Tensor& unary, const at::Tensor& images,
                   images.size(3) == unary.size(3),
               "MeanField: images must be [", unary.size(0), ",3,",
               unary.size(2), ",", unary.size(3), "], got ", images.sizes());
+  TORCH_CHECK(images.device() == unary.device(),
+              "MeanField: images must be on the device of unary, ",
+              unary.device(), ", got ", images.device());
   LatticeVector spatial, bilateral;
   if (options.spatial_weight != 0) {
     spatial = BuildSpatialLattices(unary.size(0), unary.size(2), unary.size(3),
-                                   options.spatial_theta);
+                                   options.spatial_theta, unary.device());
   }
   if (options.bilateral_weight != 0) {
     bilateral = BuildBilateralLattices(images, options.bilateral_theta_position,

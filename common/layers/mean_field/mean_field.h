@@ -31,15 +31,15 @@ struct MeanFieldOptions {
   LatticeNormalization normalization = LatticeNormalization::kSymmetric;
 };
 
-// unary:   [N,L,H,W] float32 or float64 on the CPU, any strides, L >= 1:
-// energies
-//          U, i.e. -log of probabilities (clamp those away from 0; finite)
-// images:  [N,3,H,W] RGB, 0..255, any dtype and strides
+// unary:   [N,L,H,W] float32 or float64, any strides, L >= 1: energies U, i.e.
+//          -log of probabilities (clamp those away from 0; finite)
+// images:  [N,3,H,W] RGB, 0..255, any dtype and strides, on unary's device
 // returns: [N,L,H,W] probabilities Q after `iterations` steps, contiguous
 //
 // Gradient: to `unary` (through all iterations), when it requires one and
 // gradients are enabled; else a faster path that fuses slice, soft-max and the
-// next splat, with the same values up to rounding. O(iterations N L P).
+// next splat, with the same values up to rounding. On a GPU (--config=cuda) it
+// is always a composition of soft-max and filters. O(iterations N L P).
 // Deterministic, whatever the number of threads.
 at::Tensor MeanField(const at::Tensor& unary, const at::Tensor& images,
                      const MeanFieldOptions& options = {});

@@ -309,10 +309,10 @@ TEST(MeanFieldTest, Errors) {
       HasSubstr("float32 or float64, got Long"));
   EXPECT_THAT(
       ErrorOf([&] { MeanField(scene.unary.to(at::kMeta), scene.image); }),
-      HasSubstr("MeanField: unary must be on the CPU, got meta"));
+      HasSubstr("MeanField: unary must be on the CPU or a GPU, got meta"));
   EXPECT_THAT(
       ErrorOf([&] { MeanField(scene.unary, scene.image.to(at::kMeta)); }),
-      HasSubstr("image must be on the CPU, got meta"));
+      HasSubstr("images must be on the device of unary, cpu, got meta"));
   EXPECT_THAT(
       ErrorOf([&] { MeanField(scene.unary, scene.image.slice(2, 0, 5)); }),
       HasSubstr("images must be [1,3,6,7], got [1, 3, 5, 7]"));

@@ -21,6 +21,30 @@ void FillPositions(int64_t height, int64_t width, float theta, float* x,
   }
 }
 
+// [N,H W,5] for images on any device, with the divisions of the above: by a
+// tensor, since a GPU takes a division by a number for a product.
+at::Tensor FeaturesOnDevice(const at::Tensor& images, double theta_position,
+                            double theta_colour, bool rgb) {
+  TORCH_CHECK(images.is_cuda(),
+              "BilateralFeatures: image must be on the CPU or a GPU, got ",
+              images.device());
+  const at::NoGradGuard no_grad;
+  const int64_t height = images.size(2);
+  const int64_t width = images.size(3);
+  const auto options = at::TensorOptions(images.device()).dtype(at::kFloat);
+  const at::Tensor planes =
+      at::empty({images.size(0), 5, height, width}, options);
+  const at::Tensor theta =
+      at::full({1}, static_cast<float>(theta_position), options);
+  planes.select(1, rgb ? 0 : 1).copy_(at::arange(width, options) / theta);
+  planes.select(1, rgb ? 1 : 0)
+      .copy_((at::arange(height, options) / theta).unsqueeze(1));
+  at::Tensor colour = planes.narrow(1, 2, 3);
+  colour.copy_(rgb ? images : images.flip(1));
+  colour.div_(at::full({1}, static_cast<float>(theta_colour), options));
+  return planes.flatten(2).transpose(1, 2);
+}
+
 }  // namespace
 
 at::Tensor BilateralFeatures(const at::Tensor& image, double theta_position,
@@ -35,11 +59,11 @@ at::Tensor BilateralFeatures(const at::Tensor& image, double theta_position,
   const int64_t height = image.size(1);
   const int64_t width = image.size(2);
   const bool rgb = order == BilateralOrder::kXYRGB;
-  const at::Tensor planes = at::empty(
-      {5, height, width}, at::TensorOptions(image.device()).dtype(at::kFloat));
-  TORCH_CHECK(image.device().is_cpu(),
-              "BilateralFeatures: image must be on the CPU, got ",
-              image.device());
+  if (!image.is_cpu()) {
+    return FeaturesOnDevice(image.unsqueeze(0), theta_position, theta_colour,
+                            rgb)[0];
+  }
+  const at::Tensor planes = at::empty({5, height, width}, at::kFloat);
   float* x = planes[rgb ? 0 : 1].data_ptr<float>();
   float* y = planes[rgb ? 1 : 0].data_ptr<float>();
   FillPositions(height, width, static_cast<float>(theta_position), x, y);
@@ -68,6 +92,14 @@ LatticeVector BuildBilateralLattices(const at::Tensor& images,
               images.sizes());
   TORCH_CHECK(threads >= 0,
               "BuildBilateralLattices: threads must be >= 0, got ", threads);
+  if (!images.is_cpu()) {
+    TORCH_CHECK(theta_position > 0 && theta_colour > 0,
+                "BuildBilateralLattices: theta_position and theta_colour must "
+                "be > 0, got ",
+                theta_position, " and ", theta_colour);
+    return PermutohedralLattice::BuildBatch(FeaturesOnDevice(
+        images, theta_position, theta_colour, order == BilateralOrder::kXYRGB));
+  }
   const int64_t batch = images.size(0);
   const int64_t available = at::get_num_threads();
   const int64_t used = std::max<int64_t>(
@@ -84,12 +116,12 @@ LatticeVector BuildBilateralLattices(const at::Tensor& images,
 }
 
 LatticeVector BuildSpatialLattices(int64_t batch, int64_t height, int64_t width,
-                                   double theta) {
+                                   double theta, const c10::Device& device) {
   TORCH_CHECK(batch >= 0, "BuildSpatialLattices: batch must be >= 0, got ",
               batch);
   if (batch == 0) return {};
-  return LatticeVector(batch, PermutohedralLattice::Build(
-                                  SpatialFeatures(height, width, theta)));
+  const at::Tensor features = SpatialFeatures(height, width, theta);
+  return LatticeVector(batch, PermutohedralLattice::Build(features.to(device)));
 }
 
 }  // namespace seg

@@ -9,6 +9,8 @@
 #include "common/layers/permutohedral/elevate.h"
 #include "common/layers/permutohedral/filter_core.h"
 #include "common/layers/permutohedral/key_table.h"
+#include "common/layers/permutohedral/lattice_data.h"
+#include "common/layers/permutohedral/lattice_ops.h"
 
 namespace seg {
 namespace {
@@ -197,14 +199,33 @@ std::unique_ptr<WideKeys> BuildWide(const at::Tensor& features,
 PermutohedralLattice::PermutohedralLattice() = default;
 PermutohedralLattice::~PermutohedralLattice() = default;
 
+PermutohedralLattice::PermutohedralLattice(
+    c10::intrusive_ptr<const LatticeData> data, int64_t image)
+    : data_(std::move(data)),
+      image_(image),
+      num_points_(data_->points()),
+      dim_(data_->dim()) {}
+
+int64_t PermutohedralLattice::DeviceVertices() const {
+  const std::vector<int64_t>& first = data_->FirstVertices();
+  return first[image_ + 1] - first[image_];
+}
+
+const LatticeData& PermutohedralLattice::own_data() const {
+  return data_->images() == 1 ? *data_ : *data_->Image(image_);
+}
+
+void PermutohedralLattice::CheckOnHost(const char* what) const {
+  TORCH_CHECK(data_ == nullptr, "PermutohedralLattice: ", what,
+              " needs a lattice on the CPU, got one on ", data_->device());
+}
+
 LatticePtr PermutohedralLattice::Build(const at::Tensor& features, Keys keys) {
   TORCH_CHECK(features.dim() == 2 && features.size(1) >= 1 &&
                   features.size(1) <= permutohedral::kMaxDim,
               "PermutohedralLattice: features must be [P,d] with 1 <= d <= ",
               permutohedral::kMaxDim, ", got ", features.sizes());
-  TORCH_CHECK(features.device().is_cpu(),
-              "PermutohedralLattice: features must be on the CPU, got ",
-              features.device());
+  if (!features.is_cpu()) return BuildBatch(features.unsqueeze(0))[0];
   const at::ScalarType type = features.scalar_type();
   TORCH_CHECK(type == at::kFloat || type == at::kDouble,
               "PermutohedralLattice: features must be float32 or float64, got ",
@@ -252,8 +273,33 @@ LatticePtr PermutohedralLattice::Build(const at::Tensor& features, Keys keys) {
   return lattice;
 }
 
+LatticeVector PermutohedralLattice::BuildBatch(const at::Tensor& features) {
+  TORCH_CHECK(features.dim() == 3,
+              "PermutohedralLattice: features must be [N,P,d], got ",
+              features.sizes());
+  LatticeVector lattices;
+  if (features.is_cpu()) {
+    for (int64_t n = 0; n < features.size(0); ++n) {
+      lattices.push_back(Build(features[n]));
+    }
+    return lattices;
+  }
+  TORCH_CHECK(
+      features.is_cuda(),
+      "PermutohedralLattice: features must be on the CPU or a GPU, got ",
+      features.device());
+  lattice_ops::CheckBuiltFor("PermutohedralLattice", features);
+  if (features.size(0) == 0) return lattices;
+  const auto data = c10::make_intrusive<LatticeData>(features);
+  for (int64_t n = 0; n < features.size(0); ++n) {
+    lattices.push_back(std::make_shared<PermutohedralLattice>(data, n));
+  }
+  return lattices;
+}
+
 template <>
 const float* PermutohedralLattice::weights<float>() const {
+  CheckOnHost("weights");
   std::lock_guard<std::recursive_mutex> lock(mutex_);
   if (weights_float_.size() != vertices_.size()) {
     weights_float_ = permutohedral::Buffer<float>(vertices_.size());
@@ -265,6 +311,7 @@ const float* PermutohedralLattice::weights<float>() const {
 
 template <>
 const double* PermutohedralLattice::weights<double>() const {
+  CheckOnHost("weights");
   std::lock_guard<std::recursive_mutex> lock(mutex_);
   if (weights_double_.size() != vertices_.size()) {
     weights_double_ = permutohedral::Buffer<double>(vertices_.size());
@@ -276,6 +323,7 @@ const double* PermutohedralLattice::weights<double>() const {
 
 std::vector<int64_t> PermutohedralLattice::VertexCoordinates(
     int64_t vertex) const {
+  CheckOnHost("VertexCoordinates");
   TORCH_CHECK(vertex >= 0 && vertex < num_vertices_,
               "VertexCoordinates: vertex must be in [0,", num_vertices_,
               "), got ", vertex);
@@ -294,6 +342,7 @@ template <typename T>
 const T* PermutohedralLattice::Normalizer(LatticeNormalization normalization,
                                           int64_t support) const {
   if (normalization == LatticeNormalization::kNone) return nullptr;
+  CheckOnHost("Normalizer");
   const bool root = normalization == LatticeNormalization::kSymmetric;
   std::lock_guard<std::recursive_mutex> lock(mutex_);
   auto* kept = [this] {

@@ -27,6 +27,7 @@
 #include <vector>
 
 #include "ATen/core/Tensor.h"
+#include "c10/util/intrusive_ptr.h"
 #include "common/layers/permutohedral/buffer.h"
 
 namespace seg {
@@ -39,6 +40,8 @@ enum class LatticeNormalization {
   kBefore,     // K n x,    n_i = 1 / (G1_i + eps)
   kAfter,      // n K x,    n_i = 1 / (G1_i + eps)
 };
+
+class LatticeData;
 
 class PermutohedralLattice {
  public:
@@ -72,15 +75,29 @@ class PermutohedralLattice {
   // the range of the coordinates allow it and else falls back to kWide.
   enum class Keys { kAuto, kPacked, kWide };
 
-  // features: [P,d] float32 or float64 on the CPU, any strides, d >= 1, P >= 0;
-  // no gradient flows to them. Rank and rounding decisions are discontinuous in
+  // features: [P,d] float32 or float64, any strides, d >= 1, P >= 0; no
+  // gradient flows to them. Rank and rounding decisions are discontinuous in
   // the features: they are made in the features' own precision (in float64
   // where a float32 coordinate is beyond 2^12 unit cells) with the operation
   // order of densecrf; ties go to the lower axis. Throws (TORCH_CHECK) on
   // non-finite features and on coordinates beyond 2^22 unit cells, and for
   // Keys::kPacked when they do not fit.
+  //
+  // Features on a GPU (with --config=cuda) give a lattice there, with the same
+  // simplices: for the filters on values of that GPU, not for the functions
+  // below that give host memory, which throw. d <= 16, P >= 1; keys of more
+  // than 63 bits are refused.
   static std::shared_ptr<const PermutohedralLattice> Build(
       const at::Tensor& features, Keys keys = Keys::kAuto);
+
+  // One lattice an image for features [N,P,d]. On a GPU they are built and
+  // filtered at once; use them together and in order for the filters' speed.
+  static std::vector<std::shared_ptr<const PermutohedralLattice>> BuildBatch(
+      const at::Tensor& features);
+
+  // The lattice of `image` of a batch on a device (internal).
+  PermutohedralLattice(c10::intrusive_ptr<const LatticeData> data,
+                       int64_t image);
 
   ~PermutohedralLattice();
   PermutohedralLattice(const PermutohedralLattice&) = delete;
@@ -88,8 +105,17 @@ class PermutohedralLattice {
 
   int64_t num_points() const { return num_points_; }
   int64_t dim() const { return dim_; }
-  int64_t num_vertices() const { return num_vertices_; }
+  int64_t num_vertices() const {
+    return data_ == nullptr ? num_vertices_ : DeviceVertices();
+  }
   bool packed_keys() const { return packed_; }
+
+  // Null on the CPU; else the lattices of a batch, of which this is the one of
+  // image().
+  const LatticeData* data() const { return data_.get(); }
+  int64_t image() const { return image_; }
+  // That image's lattice by itself.
+  const LatticeData& own_data() const;
 
   // [P,d+1]: vertex of remainder r of the simplex of each point. Vertices are
   // numbered as blocks of points first touch them: near points, near numbers.
@@ -127,7 +153,11 @@ class PermutohedralLattice {
 
  private:
   PermutohedralLattice();
+  int64_t DeviceVertices() const;
+  void CheckOnHost(const char* what) const;
 
+  c10::intrusive_ptr<const LatticeData> data_;
+  int64_t image_ = 0;
   int64_t num_points_ = 0;
   int64_t dim_ = 0;
   int64_t num_vertices_ = 0;

@@ -316,11 +316,11 @@ TEST(LatticeTest, RejectsBadFeatures) {
   EXPECT_THAT(ErrorOf([] {
                 PermutohedralLattice::Build(at::zeros({4, 2}).to(at::kMeta));
               }),
-              HasSubstr("features must be on the CPU, got meta"));
+              HasSubstr("features must be on the CPU or a GPU, got meta"));
   EXPECT_THAT(ErrorOf([] {
                 BilateralFeatures(at::zeros({3, 4, 5}).to(at::kMeta), 1, 1);
               }),
-              HasSubstr("image must be on the CPU, got meta"));
+              HasSubstr("image must be on the CPU or a GPU, got meta"));
   EXPECT_THAT(ErrorOf([] {
                 BilateralFeatures(at::zeros({4, 4, 5}), 1, 1);
               }),

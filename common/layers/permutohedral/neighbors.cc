@@ -114,6 +114,7 @@ class Finder {
 
 std::vector<int32_t> PermutohedralLattice::FindNeighbors(
     int64_t support) const {
+  CheckOnHost("FindNeighbors");
   const auto offsets = PermutohedralOffsets(dim_, support);
   const auto reflection = PermutohedralReflection(dim_, support);
   const int64_t taps = static_cast<int64_t>(offsets.size());
@@ -135,6 +136,7 @@ std::vector<int32_t> PermutohedralLattice::FindNeighbors(
 
 const PermutohedralLattice::AxisNeighbors&
 PermutohedralLattice::axis_neighbors() const {
+  CheckOnHost("axis_neighbors");
   std::lock_guard<std::recursive_mutex> lock(mutex_);
   if (axis_neighbors_ != nullptr) return *axis_neighbors_;
   auto result = std::make_unique<AxisNeighbors>();
@@ -159,6 +161,7 @@ PermutohedralLattice::axis_neighbors() const {
 
 const PermutohedralLattice::PointLists& PermutohedralLattice::point_lists()
     const {
+  CheckOnHost("point_lists");
   std::lock_guard<std::recursive_mutex> lock(mutex_);
   if (point_lists_ != nullptr) return *point_lists_;
   auto lists = std::make_unique<PointLists>();
@@ -185,6 +188,7 @@ const PermutohedralLattice::PointLists& PermutohedralLattice::point_lists()
 
 const PermutohedralLattice::TapPairs& PermutohedralLattice::tap_pairs(
     int64_t support) const {
+  CheckOnHost("tap_pairs");
   std::lock_guard<std::recursive_mutex> lock(mutex_);
   std::unique_ptr<TapPairs>& kept = tap_pairs_[support];
   if (kept != nullptr) return *kept;

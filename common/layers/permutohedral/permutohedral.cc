@@ -9,7 +9,9 @@
 #include "ATen/ATen.h"
 #include "ATen/Parallel.h"
 #include "common/layers/once_differentiable/once_differentiable.h"
+#include "common/layers/permutohedral/device_filter.h"
 #include "common/layers/permutohedral/filter_core.h"
+#include "common/layers/permutohedral/lattice_data.h"
 #include "torch/csrc/autograd/custom_function.h"
 
 namespace seg {
@@ -31,12 +33,28 @@ struct Context : torch::CustomClassHolder {
 };
 using ContextPtr = c10::intrusive_ptr<Context>;
 
+void CheckDevice(const char* op, const at::Tensor& values,
+                 const PermutohedralLattice& lattice) {
+  if (lattice.data() == nullptr) {
+    TORCH_CHECK(values.is_cpu(), op,
+                ": values must be on the CPU, as the lattices, got ",
+                values.device());
+    return;
+  }
+  TORCH_CHECK(values.device() == lattice.data()->device(), op,
+              ": values must be on ", lattice.data()->device(),
+              ", as the lattices, got ", values.device());
+}
+
+// Whether the lattices are a device's. (There are none in an empty batch.)
+bool OnDevice(const LatticeVector& lattices) {
+  return !lattices.empty() && lattices[0]->data() != nullptr;
+}
+
 void CheckValues(const char* op, const at::Tensor& values,
                  const LatticeVector& lattices) {
   TORCH_CHECK(values.dim() == 3 || values.dim() == 4, op,
               ": values must be [N,L,H,W] or [N,L,P], got ", values.sizes());
-  TORCH_CHECK(values.device().is_cpu(), op, ": values must be on the CPU, got ",
-              values.device());
   TORCH_CHECK(
       values.scalar_type() == at::kFloat || values.scalar_type() == at::kDouble,
       op, ": values must be float32 or float64, got ", values.scalar_type());
@@ -52,6 +70,7 @@ void CheckValues(const char* op, const at::Tensor& values,
     TORCH_CHECK(lattices[n]->num_points() == points, op, ": lattice ", n,
                 " must have as many points as values have pixels (", points,
                 "), got ", lattices[n]->num_points());
+    CheckDevice(op, values, *lattices[n]);
   }
 }
 
@@ -96,9 +115,18 @@ void ForEachImage(int64_t batch, const std::function<void(int64_t)>& run) {
   for (int64_t n = whole; n < batch; ++n) run(n);
 }
 
+permutohedral::DeviceFilter DeviceFilterOf(const Context& context) {
+  return {context.lattices, context.normalization, context.support};
+}
+
 at::Tensor Gaussian(const at::Tensor& values, const Context& context,
                     bool transpose) {
   const at::Tensor in = Flatten(values);
+  if (OnDevice(context.lattices)) {
+    return permutohedral::DeviceGaussian(DeviceFilterOf(context), in,
+                                         context.reverse, transpose)
+        .view(values.sizes());
+  }
   const at::Tensor out = at::empty(values.sizes(), values.options());
   const at::Tensor flat = out.view(in.sizes());
   AT_DISPATCH_FLOATING_TYPES(
@@ -166,6 +194,10 @@ at::Tensor Filter(const at::Tensor& values, const at::Tensor& filter,
   const at::Tensor in = Flatten(values);
   std::vector<int64_t> sizes = values.sizes().vec();
   sizes[1] = filter.size(0);
+  if (OnDevice(context.lattices)) {
+    return permutohedral::DeviceTaps(DeviceFilterOf(context), in, filter)
+        .view(sizes);
+  }
   const at::Tensor out = at::empty(sizes, values.options());
   const at::Tensor flat = Flatten(out);
   AT_DISPATCH_FLOATING_TYPES(values.scalar_type(), "PermutohedralFilter", [&] {
@@ -193,6 +225,12 @@ std::pair<at::Tensor, at::Tensor> FilterBackward(
     const Context& context, bool want_values, bool want_filter) {
   const at::Tensor g = Flatten(grad);
   const at::Tensor in = Flatten(values);
+  if (OnDevice(context.lattices)) {
+    auto [of_values, of_filter] = permutohedral::DeviceTapsBackward(
+        DeviceFilterOf(context), g, in, filter, want_values, want_filter);
+    if (want_values) of_values = of_values.view(values.sizes());
+    return {of_values, of_filter};
+  }
   const int64_t labels_in = in.size(1);
   const int64_t labels_out = filter.size(0);
   const int64_t taps = filter.size(2);

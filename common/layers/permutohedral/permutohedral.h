@@ -7,11 +7,13 @@
 // and filter, not to the features. A point is its own neighbour (K_ii != 0), as
 // in densecrf.
 //
-//   values:   [N,L,H,W] or [N,L,P] float32 or float64 on the CPU, any strides;
-//             N >= 0, L >= 1
-//   lattices: N lattices (the same one may appear often) of P = H W points each
+//   values:   [N,L,H,W] or [N,L,P] float32 or float64 on the CPU or a GPU, any
+//             strides; N >= 0, L >= 1
+//   lattices: N lattices (the same one may appear often) of P = H W points
+//             each, on the values' device
 //
-// Deterministic: the result does not depend on the number of threads. The
+// Deterministic: the result does not depend on the number of threads. On a GPU
+// sums are made in another order, fixed as well. The
 // Gaussian has derivatives of any order. PermutohedralFilter has one: a graph
 // of its gradient may be recorded, differentiating that is refused with an
 // error.
@@ -56,7 +58,9 @@ at::Tensor PermutohedralGaussian(
 // The normalisation comes from the fixed Gaussian taps of the same support
 // (PermutohedralGaussianTaps) applied to ones through the same neighbours, not
 // from `filter`: the output is linear in `filter`. The filter's gradient is
-// summed over vertices in double, in a fixed order. O(N M pairs L L_out).
+// summed over vertices in double, in a fixed order. On a GPU float32 products
+// of values and filter are in TF32 where those of matrices may be
+// (at::Context::setAllowTF32CuBLAS; not by default). O(N M pairs L L_out).
 at::Tensor PermutohedralFilter(
     const at::Tensor& values, const at::Tensor& filter,
     const LatticeVector& lattices,

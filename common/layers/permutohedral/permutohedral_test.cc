@@ -653,10 +653,12 @@ TEST(PermutohedralTest, Errors) {
       HasSubstr("float32 or float64, got Half"));
   EXPECT_THAT(
       ErrorOf([&] { PermutohedralGaussian(q.to(at::kMeta), lattices); }),
-      HasSubstr("PermutohedralGaussian: values must be on the CPU, got meta"));
+      HasSubstr("PermutohedralGaussian: values must be on the CPU, as the "
+                "lattices, got meta"));
   EXPECT_THAT(
       ErrorOf([&] { PermutohedralFilter(q.to(at::kMeta), f, lattices); }),
-      HasSubstr("PermutohedralFilter: values must be on the CPU, got meta"));
+      HasSubstr("PermutohedralFilter: values must be on the CPU, as the "
+                "lattices, got meta"));
   EXPECT_THAT(
       ErrorOf([&] { PermutohedralFilter(q, f.to(at::kMeta), lattices); }),
       HasSubstr("and device cpu, got Float on meta"));
