@@ -32,6 +32,11 @@ c10::TypedOperatorHandle<Signature> FindOperator(const char* name) {
 void CheckBuiltFor(const char* op, const c10::OperatorHandle& raw,
                    const at::Tensor& x);
 
+// x in float32 where autocast is on for its device and it has a smaller type;
+// else x itself, also where it is undefined. For functions that are no
+// operators.
+at::Tensor FloatUnderAutocast(const at::Tensor& x);
+
 namespace dispatch_internal {
 
 template <typename Signature>
