@@ -2,12 +2,51 @@
 
 load("@bazel_tools//tools/cpp:toolchain_utils.bzl", "find_cpp_toolchain")
 load("@cuda_toolkit//:defs.bzl", "CUDA_HOME")
+load("//tools:seg.bzl", "SEG_COPTS")
 
 # One binary for Hopper, and PTX from Ampere on.
 _ARCHITECTURES = [
     "-gencode=arch=compute_90,code=sm_90",
     "-gencode=arch=compute_80,code=compute_80",
 ]
+
+# Lines for the emulator's messages, and variables that nobody set are not zero;
+# nvcc's pragmas are not the host compiler's.
+_EMULATED_COPTS = [
+    "-O1",
+    "-g1",
+    "-ftrivial-auto-var-init=pattern",
+    "-Wno-unknown-pragmas",
+] + select({
+    "//tools:sanitized": [],
+    # The compiler then calls the emulator at each access to memory, in place of
+    # ThreadSanitizer (common/testing/cuda_emulator/access_hooks.cc).
+    "//conditions:default": [
+        "-fsanitize=thread",
+        "--param=tsan-distinguish-volatile=1",
+        "--param=tsan-instrument-func-entry-exit=0",
+        # A float4 in one access, as on the card, where it has to be aligned.
+        "-fno-tree-sra",
+    ],
+})
+
+EMULATOR_DEFINES = select({
+    "//tools:sanitized": [],
+    "//conditions:default": ["SEG_CUDA_EMULATOR_SEES_ACCESSES"],
+})
+
+# What ptxas says goes to a file, without how long it took; the rest is shown.
+_COMPILE = """
+report=$1
+shift
+"$@" 2>"$report.all"
+status=$?
+grep -v "^ptxas info\\|^    [0-9]* bytes stack" "$report.all" >&2
+grep "^ptxas info\\|^    [0-9]* bytes stack" "$report.all" |
+  grep -v "Compile time" >"$report"
+rm "$report.all"
+exit $status
+"""
 
 def _cuda_library_impl(ctx):
     toolchain = find_cpp_toolchain(ctx)
@@ -23,23 +62,30 @@ def _cuda_library_impl(ctx):
         transitive = [d.compilation_context.headers for d in deps],
     )
     objects = []
+    reports = []
     for source in ctx.files.srcs:
         output = ctx.actions.declare_file("%s/%s.o" % (ctx.label.name, source.basename))
+        report = ctx.actions.declare_file("%s/%s.ptxas" % (ctx.label.name, source.basename))
         arguments = ctx.actions.args()
+        arguments.add(report)
+        arguments.add(CUDA_HOME + "/bin/nvcc")
         arguments.add_all(["-c", "-O3", "-std=c++17", "-Xcompiler=-fPIC,-Wall"])
+        arguments.add("-Xptxas=-v")
         arguments.add_all(_ARCHITECTURES)
+        arguments.add_all(ctx.attr.nvcc_copts)
         arguments.add("-I.")
         arguments.add(source)
         arguments.add("-o", output)
-        ctx.actions.run(
-            executable = CUDA_HOME + "/bin/nvcc",
+        ctx.actions.run_shell(
+            command = _COMPILE,
             arguments = [arguments],
             inputs = depset([source], transitive = [headers]),
-            outputs = [output],
+            outputs = [output, report],
             mnemonic = "CudaCompile",
             use_default_shell_env = True,
         )
         objects.append(output)
+        reports.append(report)
     compiled = cc_common.create_compilation_outputs(
         objects = depset(objects),
         pic_objects = depset(objects),
@@ -60,6 +106,7 @@ def _cuda_library_impl(ctx):
     )
     return [
         DefaultInfo(files = depset(objects)),
+        OutputGroupInfo(ptxas = depset(reports)),
         cc_common.merge_cc_infos(direct_cc_infos = [own], cc_infos = deps),
     ]
 
@@ -69,6 +116,7 @@ _cuda_library = rule(
         "srcs": attr.label_list(allow_files = [".cu"]),
         "hdrs": attr.label_list(allow_files = [".h", ".cuh"]),
         "deps": attr.label_list(providers = [CcInfo]),
+        "nvcc_copts": attr.string_list(),
         "_cc_toolchain": attr.label(
             default = "@bazel_tools//tools/cpp:current_cc_toolchain",
         ),
@@ -78,23 +126,110 @@ _cuda_library = rule(
     incompatible_use_toolchain_transition = True,
 )
 
-def seg_cuda_library(name, srcs, hdrs = [], deps = [], **kwargs):
+def _once(labels):
+    return depset(labels).to_list()
+
+def _emulated_name(label):
+    if ":" in label:
+        return label + "_emulated"
+    return "%s:%s_emulated" % (label, label.split("/")[-1])
+
+def seg_cuda_library(
+        name,
+        srcs,
+        hdrs = [],
+        textual_hdrs = [],
+        deps = [],
+        cuda_deps = [],
+        nvcc_copts = [],
+        emulated = True,
+        visibility = None,
+        **kwargs):
     """Kernels and their launchers; no framework header may enter a .cu file.
 
-    Compiled wherever nvcc is found, skipped (with all that needs it) elsewhere.
+    NAME is compiled wherever nvcc is found, and skipped (with all that needs
+    it) elsewhere. NAME_registers_test lists what its kernels take and fails
+    where one spills registers. NAME_emulated is for tests: the same sources compiled by the
+    host compiler for //common/testing/cuda_emulator, everywhere but in a CUDA
+    build, where the operators link NAME, which defines the same functions.
 
     Args:
       name: target.
-      srcs: .cu files.
-      hdrs: headers of the launchers, plain C++.
+      srcs: .cu files; they include common/cuda/kernel.h, no CUDA header.
+      hdrs: headers of the launchers, plain C++ (common/cuda/runtime.h).
+      textual_hdrs: headers with device code (.cuh).
       deps: C++ libraries whose headers they include.
-      **kwargs: visibility, tags.
+      cuda_deps: other targets of this macro.
+      nvcc_copts: further options of nvcc, as "-fmad=false".
+      emulated: False: there is no NAME_emulated.
+      visibility: of both.
+      **kwargs: tags.
     """
     _cuda_library(
         name = name,
         srcs = srcs,
-        hdrs = hdrs,
-        deps = deps + ["@libtorch//:libcudart"],
+        hdrs = hdrs + textual_hdrs,
+        deps = _once(deps + cuda_deps + [
+            "//common/cuda:kernel",
+            "@libtorch//:libcudart",
+        ]),
+        nvcc_copts = nvcc_copts,
         target_compatible_with = [] if CUDA_HOME else ["//tools:nvcc"],
+        visibility = visibility,
+        **kwargs
+    )
+    native.filegroup(
+        name = name + "_ptxas",
+        srcs = [name],
+        output_group = "ptxas",
+        tags = ["manual"],
+        visibility = ["//visibility:private"],
+    )
+    native.sh_test(
+        name = name + "_registers_test",
+        size = "small",
+        srcs = ["//tools/kernel_registers:check.sh"],
+        args = ["$(locations :%s_ptxas)" % name],
+        data = [name + "_ptxas"],
+        tags = ["kernel_registers"],
+        target_compatible_with = [] if CUDA_HOME else ["//tools:nvcc"],
+    )
+    if not emulated:
+        return
+
+    # Bazel takes no .cu for a source of C++, but for text that one includes.
+    # Messages then name the .cu and its lines.
+    generated = []
+    for source in srcs:
+        output = "%s_emulated/%s.cc" % (name, source)
+        native.genrule(
+            name = output + "_includes",
+            outs = [output],
+            cmd = "echo '#include \"%s/%s\"' > $@" % (
+                native.package_name(),
+                source,
+            ),
+            visibility = ["//visibility:private"],
+        )
+        generated.append(output)
+    native.cc_library(
+        name = name + "_emulated",
+        testonly = True,
+        srcs = generated,
+        hdrs = hdrs,
+        textual_hdrs = srcs + textual_hdrs,
+        copts = SEG_COPTS + _EMULATED_COPTS,
+        # In the tests too: it chooses what common/cuda/runtime.h is.
+        defines = ["SEG_CUDA_EMULATOR"],
+        linkstatic = True,
+        target_compatible_with = select({
+            "//tools:cuda": ["//tools:nvcc"],
+            "//conditions:default": [],
+        }),
+        visibility = visibility,
+        deps = _once(deps + [_emulated_name(dep) for dep in cuda_deps] + [
+            "//common/cuda:kernel",
+            "//common/testing/cuda_emulator",
+        ]),
         **kwargs
     )
