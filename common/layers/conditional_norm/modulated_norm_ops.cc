@@ -27,7 +27,7 @@ at::Tensor EmptyMap(at::SymIntArrayRef sizes, const at::Tensor& like) {
                           at::MemoryFormat::ChannelsLast);
 }
 
-std::vector<at::Tensor> Dense(at::TensorList modulations) {
+std::vector<at::Tensor> AllDense(at::TensorList modulations) {
   std::vector<at::Tensor> dense;
   for (const at::Tensor& m : modulations) dense.push_back(Dense(m));
   return dense;
@@ -98,7 +98,7 @@ std::vector<at::Tensor> ForwardCpu(const at::Tensor& any_x,
                                    const at::Tensor& mean,
                                    const at::Tensor& inverse) {
   const at::Tensor x = ChannelsLast(any_x);
-  const std::vector<at::Tensor> modulations = Dense(any_modulations);
+  const std::vector<at::Tensor> modulations = AllDense(any_modulations);
   std::vector<at::Tensor> y;
   for (size_t j = 0; j < modulations.size(); ++j) {
     y.push_back(EmptyMap(x.sym_sizes(), x));
@@ -138,7 +138,7 @@ std::vector<at::Tensor> BackwardCpu(at::TensorList gradients,
                                     const at::Tensor& mean,
                                     const at::Tensor& inverse, bool fixed) {
   const at::Tensor x = ChannelsLast(any_x);
-  const std::vector<at::Tensor> modulations = Dense(any_modulations);
+  const std::vector<at::Tensor> modulations = AllDense(any_modulations);
   const ModulatedNormSizes sizes = Sizes(x);
   const int count = static_cast<int>(modulations.size());
   const bool by_pixel = modulations[0].dim() == 4;

@@ -7,6 +7,13 @@ namespace seg {
 namespace {
 
 constexpr int kThreads = 128;
+// Blocks that a multiprocessor must hold: leaves a thread 80, 96 or 168
+// registers for its labels, so that none is spilled.
+template <typename T, int kLabels, int kPixels>
+constexpr int MinBlocks() {
+  constexpr size_t kBytes = sizeof(T) * kLabels * kPixels;
+  return kBytes <= 96 ? 6 : kBytes <= 128 ? 5 : 3;
+}
 // blockIdx.y goes over images, in several rounds beyond this many.
 constexpr int64_t kMaxGridY = 65535;
 
@@ -119,13 +126,13 @@ struct Registers {
     } else {
       T sum = 0, count = 0;
       Add(tau, &sum, &count);
-      for (int round = 1; round < labels; ++round) {
+      for (int round = 1;; ++round) {
         tau = (sum - T(1)) / count;
+        if (round >= labels) break;
         const T old = count;
         Add(tau, &sum, &count);
-        if (count == old) break;
+        if (count == old) break;  // the same set, so the same tau
       }
-      tau = (sum - T(1)) / count;
     }
 #pragma unroll
     for (int l = 0; l < kLabels; ++l) v[l] = Output(v[l], tau, leak);
@@ -154,7 +161,7 @@ struct Registers {
 // kPixels pixels a thread, kThreads apart, all loaded before the first is
 // solved: with few labels one pixel has too few loads on their way.
 template <typename T, int kLabels, int kPixels, bool kStep>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, (MinBlocks<T, kLabels, kPixels>()))
     ForwardKernel(SimplexSizes sizes, SimplexView<const T> x,
                   SimplexView<const T> gradient, T step, T leak,
                   SimplexView<T> y) {
@@ -207,8 +214,9 @@ __global__ void __launch_bounds__(kThreads)
       sum += active ? v : T(0);
       count += active ? T(1) : T(0);
     }
-    for (int64_t round = 1; round < sizes.labels; ++round) {
+    for (int64_t round = 1;; ++round) {
       tau = (sum - T(1)) / count;
+      if (round >= sizes.labels) break;
       const T old = count;
       sum = count = 0;
       for (int64_t l = 0; l < sizes.labels; ++l) {
@@ -217,9 +225,8 @@ __global__ void __launch_bounds__(kThreads)
         sum += active ? v : T(0);
         count += active ? T(1) : T(0);
       }
-      if (count == old) break;
+      if (count == old) break;  // the same set, so the same tau
     }
-    tau = (sum - T(1)) / count;
     for (int64_t l = 0; l < sizes.labels; ++l) {
       to.data[l * to.row] = Output(to.data[l * to.row], tau, leak);
     }
@@ -243,7 +250,7 @@ __device__ __forceinline__ T Gradient(bool active, T g, T mean, T rest,
 }
 
 template <typename T, int kLabels, int kPixels>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, (MinBlocks<T, kLabels, kPixels>()))
     BackwardKernel(SimplexSizes sizes, SimplexView<const T> y,
                    SimplexView<const T> g, T leak, SimplexView<T> r) {
   const int labels = static_cast<int>(sizes.labels);
