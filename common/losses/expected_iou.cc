@@ -2,11 +2,14 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <ATen/core/LegacyTypeDispatch.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
+#include <tuple>
 #include <vector>
 
+#include "common/layers/dispatch/dispatch.h"
 #include "common/layers/once_differentiable/once_differentiable.h"
 #include "common/losses/expected_iou_cpu.h"
 #include "common/losses/soft_cross_entropy.h"
@@ -27,15 +30,16 @@ void Check(const at::Tensor& scores, const at::Tensor& target, Ratio ratio,
            const ExpectedIouOptions& options) {
   const char* name = Name(ratio);
   TORCH_CHECK(scores.dim() >= 2, name,
-              ": scores must be [N, C, ...], got sizes ", scores.sizes());
+              ": scores must be [N, C, ...], got sizes ", scores.sym_sizes());
   TORCH_CHECK(
       scores.scalar_type() == at::kFloat || scores.scalar_type() == at::kDouble,
       name, ": scores must be float32 or float64, got ", scores.scalar_type());
-  TORCH_CHECK(scores.size(1) >= 1, name,
-              ": scores need at least one class, got sizes ", scores.sizes());
-  TORCH_CHECK(target.sizes() == scores.sizes(), name,
-              ": target must have the sizes of scores, ", scores.sizes(),
-              ", got ", target.sizes());
+  TORCH_CHECK(scores.sym_size(1) >= 1, name,
+              ": scores need at least one class, got sizes ",
+              scores.sym_sizes());
+  TORCH_CHECK(target.sym_sizes() == scores.sym_sizes(), name,
+              ": target must have the sizes of scores, ", scores.sym_sizes(),
+              ", got ", target.sym_sizes());
   TORCH_CHECK(target.scalar_type() == scores.scalar_type(), name,
               ": target must have the type of scores, ", scores.scalar_type(),
               ", got ", target.scalar_type());
@@ -228,6 +232,58 @@ at::Tensor Gradient(const Runs& runs, const at::Tensor& slopes) {
   return gradient;
 }
 
+// The raw operators: no autograd, no checks but those of the shares' values.
+
+// scores and target: contiguous, not empty. The value, a scalar; the counts,
+// [3]; the softmax p of scores; what Gradient takes for slopes. classes and
+// scale: the numbers of their enumerations.
+std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> ForwardCpu(
+    const at::Tensor& any_scores, const at::Tensor& any_target, bool is_iou,
+    bool sums_of_images, int64_t classes, double min_target_mass, int64_t scale,
+    bool whole_cells, double prediction_floor, double intersection_epsilon) {
+  const at::Tensor scores = any_scores.contiguous();
+  const at::Tensor target = any_target.contiguous();
+  const Ratio ratio = is_iou ? Ratio::kIou : Ratio::kUoi;
+  ExpectedIouOptions options;
+  options.classes = static_cast<ExpectedIouClasses>(classes);
+  options.min_target_mass = min_target_mass;
+  options.scale = static_cast<ExpectedIouScale>(scale);
+  options.intersection_epsilon = intersection_epsilon;
+  const at::Tensor p = at::softmax(scores, 1);
+  const Evaluation result =
+      Evaluate(Sum(Runs(p, target, prediction_floor, whole_cells), ratio,
+                   sums_of_images ? p.size(0) : 1),
+               ratio, options);
+  return {
+      at::scalar_tensor(result.value, scores.options()),
+      at::tensor({result.counted, result.skipped, result.raised}, at::kLong), p,
+      result.slopes};
+}
+
+at::Tensor BackwardCpu(const at::Tensor& g, const at::Tensor& any_p,
+                       const at::Tensor& any_target, const at::Tensor& slopes,
+                       bool whole_cells, double prediction_floor) {
+  const at::Tensor p = any_p.contiguous(), target = any_target.contiguous();
+  return Gradient(Runs(p, target, prediction_floor, whole_cells),
+                  (slopes * g.to(at::kDouble)).contiguous());
+}
+
+std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> ForwardMeta(
+    const at::Tensor& scores, const at::Tensor&, bool, bool sums_of_images,
+    int64_t, double, int64_t, bool, double, double) {
+  const c10::SymInt groups = sums_of_images ? scores.sym_size(0) : 1;
+  return {at::empty({}, scores.options()),
+          at::empty({3}, scores.options().dtype(at::kLong)),
+          at::empty_symint(scores.sym_sizes(), scores.options()),
+          at::empty_symint({groups, scores.sym_size(1), 2},
+                           scores.options().dtype(at::kDouble))};
+}
+
+at::Tensor BackwardMeta(const at::Tensor&, const at::Tensor& p,
+                        const at::Tensor&, const at::Tensor&, bool, double) {
+  return at::empty_symint(p.sym_sizes(), p.options());
+}
+
 class RatioFunction : public torch::autograd::Function<RatioFunction> {
  public:
   // scores and target: contiguous, not empty, on a CPU. Returns the value and
@@ -236,34 +292,36 @@ class RatioFunction : public torch::autograd::Function<RatioFunction> {
                                const at::Tensor& scores,
                                const at::Tensor& target, Ratio ratio,
                                const ExpectedIouOptions& options) {
-    const at::Tensor p = at::softmax(scores, 1);
+    static const auto op =
+        FindOperator<decltype(ForwardCpu)>("expected_iou_forward");
     const bool whole_cells = options.cell == ExpectedIouCell::kWhole;
-    const int64_t groups =
-        options.sums == ExpectedIouSums::kImage ? p.size(0) : 1;
-    const Evaluation result =
-        Evaluate(Sum(Runs(p, target, options.prediction_floor, whole_cells),
-                     ratio, groups),
-                 ratio, options);
-    context->save_for_backward({scores, p, target, result.slopes});
+    const at::AutoDispatchBelowADInplaceOrView guard;
+    auto [value, counts, p, slopes] =
+        op.call(scores, target, ratio == Ratio::kIou,
+                options.sums == ExpectedIouSums::kImage,
+                static_cast<int64_t>(options.classes), options.min_target_mass,
+                static_cast<int64_t>(options.scale), whole_cells,
+                options.prediction_floor, options.intersection_epsilon);
+    context->save_for_backward({scores, p, target, slopes});
     context->saved_data["floor"] = options.prediction_floor;
     context->saved_data["whole_cells"] = whole_cells;
     context->saved_data["is_iou"] = ratio == Ratio::kIou;
-    const at::Tensor counts =
-        at::tensor({result.counted, result.skipped, result.raised}, at::kLong);
     context->mark_non_differentiable({counts});
-    return {at::scalar_tensor(result.value, scores.options()), counts};
+    return {value, counts};
   }
 
   static variable_list backward(AutogradContext* context,
                                 const variable_list& gradients) {
+    static const auto op =
+        FindOperator<decltype(BackwardCpu)>("expected_iou_backward");
     const variable_list saved = context->get_saved_variables();
     variable_list result(4);
     {
       const at::NoGradGuard no_grad;
-      result[0] = Gradient(
-          Runs(saved[1], saved[2], context->saved_data["floor"].toDouble(),
-               context->saved_data["whole_cells"].toBool()),
-          saved[3] * gradients[0].item<double>());
+      const at::AutoDispatchBelowADInplaceOrView guard;
+      result[0] = op.call(gradients[0], saved[1], saved[2], saved[3],
+                          context->saved_data["whole_cells"].toBool(),
+                          context->saved_data["floor"].toDouble());
     }
     const Ratio ratio =
         context->saved_data["is_iou"].toBool() ? Ratio::kIou : Ratio::kUoi;
@@ -347,10 +405,56 @@ ExpectedIouResult Fused(const at::Tensor& scores, const at::Tensor& target,
                         Ratio ratio, const ExpectedIouOptions& options) {
   Check(scores, target, ratio, options);
   if (!scores.is_cpu()) return Composed(scores, target, ratio, options);
-  if (scores.numel() == 0) return Nothing(scores);
+  if (scores.sym_numel() == 0) return Nothing(scores);
   const variable_list result = RatioFunction::apply(
       scores.contiguous(), target.detach().contiguous(), ratio, options);
   return {result[0], result[1][0], result[1][1], result[1][2]};
+}
+
+// The operators: value, counted, skipped, raised. Enumerations by their
+// numbers; a composition, whose parts have kernels.
+using Parts = std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor>;
+
+template <Ratio kRatio>
+Parts Operator(const at::Tensor& scores, const at::Tensor& target, int64_t sums,
+               int64_t classes, double min_target_mass, int64_t scale,
+               int64_t cell, double prediction_floor,
+               double intersection_epsilon) {
+  TORCH_CHECK(sums >= 0 && sums <= 1 && classes >= 0 && classes <= 1 &&
+                  scale >= 0 && scale <= 2 && cell >= 0 && cell <= 1,
+              Name(kRatio),
+              ": sums, classes, scale and cell must be in 0..1, "
+              "0..1, 0..2 and 0..1, got ",
+              sums, ", ", classes, ", ", scale, " and ", cell);
+  const ExpectedIouResult result = Fused(
+      scores, target, kRatio,
+      {static_cast<ExpectedIouSums>(sums),
+       static_cast<ExpectedIouClasses>(classes), min_target_mass,
+       static_cast<ExpectedIouScale>(scale), static_cast<ExpectedIouCell>(cell),
+       prediction_floor, intersection_epsilon});
+  return {result.value, result.counted, result.skipped, result.raised};
+}
+
+template <Ratio kRatio>
+Parts CallOperator(const at::Tensor& scores, const at::Tensor& target,
+                   int64_t sums, int64_t classes, double min_target_mass,
+                   int64_t scale, int64_t cell, double prediction_floor,
+                   double intersection_epsilon) {
+  static const auto op = FindOperator<decltype(Operator<kRatio>)>(
+      kRatio == Ratio::kIou ? "expected_iou" : "expected_uoi");
+  return op.call(scores, target, sums, classes, min_target_mass, scale, cell,
+                 prediction_floor, intersection_epsilon);
+}
+
+template <Ratio kRatio>
+ExpectedIouResult Call(const at::Tensor& scores, const at::Tensor& target,
+                       const ExpectedIouOptions& options) {
+  auto [value, counted, skipped, raised] = CallOperator<kRatio>(
+      scores, target, static_cast<int64_t>(options.sums),
+      static_cast<int64_t>(options.classes), options.min_target_mass,
+      static_cast<int64_t>(options.scale), static_cast<int64_t>(options.cell),
+      options.prediction_floor, options.intersection_epsilon);
+  return {value, counted, skipped, raised};
 }
 
 }  // namespace
@@ -358,13 +462,13 @@ ExpectedIouResult Fused(const at::Tensor& scores, const at::Tensor& target,
 ExpectedIouResult ExpectedIou(const at::Tensor& scores,
                               const at::Tensor& target,
                               const ExpectedIouOptions& options) {
-  return Fused(scores, target, Ratio::kIou, options);
+  return Call<Ratio::kIou>(scores, target, options);
 }
 
 ExpectedIouResult ExpectedUoi(const at::Tensor& scores,
                               const at::Tensor& target,
                               const ExpectedIouOptions& options) {
-  return Fused(scores, target, Ratio::kUoi, options);
+  return Call<Ratio::kUoi>(scores, target, options);
 }
 
 ExpectedIouResult ExpectedIouComposed(const at::Tensor& scores,
@@ -383,8 +487,9 @@ ExpectedIouResult ExpectedIouMix(const at::Tensor& scores,
                                  const at::Tensor& target,
                                  const ExpectedIouMixOptions& options) {
   const bool is_uoi = options.term == ExpectedIouTerm::kUoi;
-  ExpectedIouResult result = Fused(
-      scores, target, is_uoi ? Ratio::kUoi : Ratio::kIou, options.overlap);
+  ExpectedIouResult result = is_uoi
+                                 ? ExpectedUoi(scores, target, options.overlap)
+                                 : ExpectedIou(scores, target, options.overlap);
   const Weighted cells = Weigh(target, options.overlap.cell);
   at::Tensor cross_entropy = SoftCrossEntropySum(scores, cells.target);
   if (options.cross_entropy == CrossEntropyReduction::kMean) {
@@ -395,6 +500,38 @@ ExpectedIouResult ExpectedIouMix(const at::Tensor& scores,
       (is_uoi ? options.term_weight : -options.term_weight) * result.value +
       options.cross_entropy_weight * cross_entropy;
   return result;
+}
+
+#define SEG_EXPECTED_IOU_PARAMETERS                                  \
+  "(Tensor scores, Tensor target, int sums=0, int classes=0, float " \
+  "min_target_mass=0., int scale=0, int cell=0, float "              \
+  "prediction_floor=1e-08, "                                         \
+  "float intersection_epsilon=0.) -> (Tensor, Tensor, Tensor, Tensor)"
+
+TORCH_LIBRARY_FRAGMENT(segpapers, m) {
+  m.def("expected_iou" SEG_EXPECTED_IOU_PARAMETERS,
+        TORCH_FN(Operator<Ratio::kIou>));
+  m.def("expected_uoi" SEG_EXPECTED_IOU_PARAMETERS,
+        TORCH_FN(Operator<Ratio::kUoi>));
+  m.def(
+      "expected_iou_forward(Tensor scores, Tensor target, bool is_iou, bool "
+      "sums_of_images, int classes, float min_target_mass, int scale, bool "
+      "whole_cells, float prediction_floor, float intersection_epsilon) -> "
+      "(Tensor, Tensor, Tensor, Tensor)");
+  m.def(
+      "expected_iou_backward(Tensor g, Tensor p, Tensor target, Tensor slopes, "
+      "bool whole_cells, float prediction_floor) -> Tensor");
+  AutocastToFloat<&CallOperator<Ratio::kIou>>(&m, "expected_iou");
+  AutocastToFloat<&CallOperator<Ratio::kUoi>>(&m, "expected_uoi");
+}
+
+TORCH_LIBRARY_IMPL(segpapers, CPU, m) {
+  m.impl("expected_iou_forward", TORCH_FN(ForwardCpu));
+  m.impl("expected_iou_backward", TORCH_FN(BackwardCpu));
+}
+TORCH_LIBRARY_IMPL(segpapers, Meta, m) {
+  m.impl("expected_iou_forward", TORCH_FN(ForwardMeta));
+  m.impl("expected_iou_backward", TORCH_FN(BackwardMeta));
 }
 
 }  // namespace seg

@@ -1,12 +1,16 @@
 // Highway's run-time functions, so that libsegpapers_ops.so needs no
 // libhwy.so.1 on a user's machine: which instruction sets this CPU has, and
-// aligned memory. Debian has Highway as a shared library only. Declared by
-// Highway 1.0's headers; written anew from their contracts.
+// aligned memory, the end of the program. Debian has Highway as a shared
+// library only. Declared by Highway 1.0's headers; written anew from their
+// contracts.
+#include <cstdarg>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 
 #include "hwy/aligned_allocator.h"
+#include "hwy/base.h"
 #include "hwy/targets.h"
 
 namespace hwy {
@@ -17,12 +21,10 @@ int64_t DetectTargets() {
 #if HWY_ARCH_X86
   // These also ask whether the operating system saves the registers.
   __builtin_cpu_init();
-  const bool avx2 = __builtin_cpu_supports("avx2") &&
-                    __builtin_cpu_supports("fma") &&
-                    __builtin_cpu_supports("bmi") &&
-                    __builtin_cpu_supports("bmi2") &&
-                    __builtin_cpu_supports("f16c") &&
-                    __builtin_cpu_supports("lzcnt");
+  const bool avx2 =
+      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+      __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
+      __builtin_cpu_supports("f16c") && __builtin_cpu_supports("lzcnt");
   if (avx2) targets |= HWY_AVX2;
   if (avx2 && __builtin_cpu_supports("avx512f") &&
       __builtin_cpu_supports("avx512vl") &&
@@ -56,6 +58,16 @@ void* AllocateAlignedBytes(size_t payload_size, AllocPtr, void*) {
 
 void FreeAlignedBytes(const void* memory, FreePtr, void*) {
   std::free(const_cast<void*>(memory));
+}
+
+void Abort(const char* file, int line, const char* format, ...) {
+  std::fprintf(stderr, "%s:%d: ", file, line);
+  va_list arguments;
+  va_start(arguments, format);
+  std::vfprintf(stderr, format, arguments);
+  va_end(arguments);
+  std::fputc('\n', stderr);
+  std::abort();
 }
 
 }  // namespace hwy
