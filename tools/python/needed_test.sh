@@ -22,8 +22,10 @@ for name in $needed; do
   tr ' ' '\n' <<<"$allowed" | grep -qxF "$name" || fail "$library needs $name"
 done
 
-exported=$(nm -D --defined-only "$library" | awk '$2 != "A"')
+# Upper case: global. A: the name of a version.
+exported=$(nm -D --defined-only "$library" | awk '$2 ~ /[A-Z]/ && $2 != "A"')
 [ -z "$exported" ] || fail "$library exports: $exported"
+readelf -d "$library" | grep -E 'RPATH|RUNPATH' && fail "$library names folders"
 # LibTorch's libraries have half a gigabyte.
 size=$(stat -Lc %s "$library")
 [ "$size" -lt 20000000 ] || fail "$library has $size bytes"

@@ -158,6 +158,7 @@ void ImplOnDevice(torch::Library* m) {
   "str normalization='symmetric'"
 
 TORCH_LIBRARY_FRAGMENT(segpapers, m) {
+  RegisterLatticeBatch();
   m.def("mean_field(Tensor unary, Tensor images, " SEG_MEAN_FIELD_PARAMETERS
         ") -> Tensor");
   m.def(

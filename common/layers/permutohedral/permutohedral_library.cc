@@ -224,28 +224,35 @@ LatticeNormalization LatticeNormalizationFromName(c10::string_view name) {
   return Find(name).value;
 }
 
+void RegisterLatticeBatch() {
+  static const auto type =
+      torch::class_<LatticeBatch>("segpapers", "PermutohedralLattice")
+          .def("__len__",
+               [](const LatticeBatchPtr& self) {
+                 return static_cast<int64_t>(self->lattices.size());
+               })
+          .def("points",
+               [](const LatticeBatchPtr& self) {
+                 return self->lattices.empty()
+                            ? 0
+                            : self->lattices[0]->num_points();
+               })
+          .def("dim",
+               [](const LatticeBatchPtr& self) {
+                 return self->lattices.empty() ? 0 : self->lattices[0]->dim();
+               })
+          .def("vertices", [](const LatticeBatchPtr& self) {
+            std::vector<int64_t> vertices;
+            for (const LatticePtr& lattice : self->lattices) {
+              vertices.push_back(lattice->num_vertices());
+            }
+            return vertices;
+          });
+  static_cast<void>(type);
+}
+
 TORCH_LIBRARY_FRAGMENT(segpapers, m) {
-  m.class_<LatticeBatch>("PermutohedralLattice")
-      .def("__len__",
-           [](const LatticeBatchPtr& self) {
-             return static_cast<int64_t>(self->lattices.size());
-           })
-      .def("points",
-           [](const LatticeBatchPtr& self) {
-             return self->lattices.empty() ? 0
-                                           : self->lattices[0]->num_points();
-           })
-      .def("dim",
-           [](const LatticeBatchPtr& self) {
-             return self->lattices.empty() ? 0 : self->lattices[0]->dim();
-           })
-      .def("vertices", [](const LatticeBatchPtr& self) {
-        std::vector<int64_t> vertices;
-        for (const LatticePtr& lattice : self->lattices) {
-          vertices.push_back(lattice->num_vertices());
-        }
-        return vertices;
-      });
+  RegisterLatticeBatch();
   m.def(
       "build_bilateral_lattice(Tensor images, float theta_position, float "
       "theta_colour) -> " SEG_LATTICE_TYPE,

@@ -23,6 +23,10 @@ using LatticeBatchPtr = c10::intrusive_ptr<LatticeBatch>;
 #define SEG_LATTICE_TYPE \
   "__torch__.torch.classes.segpapers.PermutohedralLattice"
 
+// Makes the class known to the dispatcher, once: before any operator that takes
+// it is registered, in whatever order sources are initialised.
+void RegisterLatticeBatch();
+
 // none, symmetric, before or after.
 LatticeNormalization LatticeNormalizationFromName(c10::string_view name);
 
