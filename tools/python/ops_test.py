@@ -8,7 +8,9 @@ by pydensecrf2, a whole CRF layer with its gradients), the examples of README.md
 On the CPU and, where a card is and the library has CUDA kernels, on the card.
 """
 
+import copy
 import inspect
+import io
 import json
 import re
 import struct
@@ -64,8 +66,11 @@ def images(n, h, w, device="cpu"):
     return 255 * torch.rand(n, 3, h, w, generator=generator).to(device)
 
 
-def one_hot_shares(n, c, h, w):
-    return torch.softmax(randn(n, c, h, w, seed=5).detach(), 1)
+def shares_of(n, c, h, w):
+    """Shares of three classes of each cell, exact in every type."""
+    parts = torch.tensor([0.5, 0.25, 0.25] + [0.0] * (c - 3), dtype=torch.float64)
+    order = randn(n, c, h, w, seed=5).detach().argsort(1)
+    return parts[order]
 
 
 def cases(device):
@@ -95,7 +100,7 @@ def cases(device):
     ):
         yield "cross entropy, " + kind, ops.cross_entropy, (x, labels, kind)
     yield "soft cross entropy", ops.soft_cross_entropy_sum, (
-        r(2, 3, 2, 2), one_hot_shares(2, 3, 2, 2).to(device))
+        r(2, 3, 2, 2), shares_of(2, 3, 2, 2).to(device))
     if device != "cpu":
         return
     for slope in (1.0, 0.2):
@@ -114,7 +119,7 @@ def cases(device):
         yield "modulated norm, two vectors", ops.modulated_norm, (
             r(2, 3, 2, 2), [r(2, 6, seed=1), r(2, 6, seed=2)], [0.2, 1.0], mean, inverse, fixed)
     yield "dice", ops.dice_loss, (r(1, 3, 2, 3), labels)
-    shares = one_hot_shares(2, 3, 2, 2)
+    shares = shares_of(2, 3, 2, 2)
     yield "expected iou", ops.expected_iou, (r(2, 3, 2, 2), shares)
     yield "expected uoi", ops.expected_uoi, (r(2, 3, 2, 2), shares, 1)
     for rule in ("divide", "tanh"):
@@ -167,33 +172,33 @@ def with_leaves(op, args):
 
 
 class OpsTest(unittest.TestCase):
-    def each(self):
+    def each(self, check):
+        """check(name of the operator, operator, arguments) for all cases."""
         for device in DEVICES:
-            for name, op, args in cases(device):
-                with self.subTest(name, device=device):
-                    yield op, args
+            for case, op, args in cases(device):
+                with self.subTest(case, device=device):
+                    check(op.default.name().split("::")[1].split(".")[0], op, args)
 
     def test_opcheck(self):
         # Schema, autograd registration, fake tensors, tracing with symbols.
-        for op, args in self.each():
-            opcheck(op.default, args)
+        self.each(lambda name, op, args: opcheck(op.default, args))
 
     def test_first_derivatives(self):
-        for op, args in self.each():
-            name = op.default.name().split("::")[1].split(".")[0]
+        def check(name, op, args):
             if name == "modulated_norm" and not args[5]:
-                continue  # its mean and inverse are functions of x: below
+                return  # its mean and inverse are functions of x: below
             self.assertTrue(gradcheck(with_leaves(op, args), leaves(args)))
 
+        self.each(check)
+
     def test_second_derivatives(self):
-        for op, args in self.each():
-            name = op.default.name().split("::")[1].split(".")[0]
+        def check(name, op, args):
             if name not in ONCE:
                 # A curved function of the result: second derivatives are not 0.
                 first = with_leaves(op, args)
                 curved = lambda *x: tuple((y * 0.7).sin() for y in first(*x))
                 self.assertTrue(gradgradcheck(curved, leaves(args)))
-                continue
+                return
             # A graph may be recorded; only who differentiates it is refused.
             inputs = leaves(args)
             y = with_leaves(op, args)(*inputs)[0].square().sum()
@@ -202,13 +207,15 @@ class OpsTest(unittest.TestCase):
             with self.assertRaisesRegex(RuntimeError, "second derivatives are not supported"):
                 torch.autograd.grad(sum(g.sum() for g in first), inputs)
 
+        self.each(check)
+
     def test_autocast(self):
         half = {"zero_unpool_convolution", "convolution3x3"}
-        for dtype in (torch.bfloat16, torch.float16):
-            for op, args in self.each():
-                name = op.default.name().split("::")[1].split(".")[0]
-                if name == "zero_unpool2d":
-                    continue  # takes every type as it is
+
+        def check(name, op, args):
+            if name == "zero_unpool2d":
+                return  # takes every type as it is
+            for dtype in (torch.bfloat16, torch.float16):
 
                 def cast(x, to):
                     if isinstance(x, list):
@@ -231,17 +238,22 @@ class OpsTest(unittest.TestCase):
                     self.assertEqual(actual.dtype, torch.float64)
                 else:
                     self.assertEqual(actual.dtype, torch.float32)
-                    self.assertTrue(torch.equal(actual, expected))
+                    # Mean field has two paths, whose sums round in another order.
+                    tolerance = 1e-5 if name == "mean_field" else 0
+                    torch.testing.assert_close(
+                        actual, expected, rtol=tolerance, atol=tolerance)
                 actual.float().sum().backward()
                 for x, full in zip(leaves(small), leaves(args)):
                     self.assertEqual(x.grad.dtype, dtype)
 
+        self.each(check)
+
     def test_traced_equals_eager(self):
         # What torch.compile runs, by its backend without a compiler.
-        for op, args in self.each():
-            name = op.default.name().split("::")[1].split(".")[0]
+        def check(name, op, args):
             if name in ("permutohedral_gaussian", "permutohedral_filter"):
-                continue  # Dynamo takes no script object that it has no class for
+                return  # Dynamo takes no script object that it has no class for
+            torch._dynamo.reset()
             function = with_leaves(op, args)
             compiled = torch.compile(function, backend="aot_eager")
             inputs = [x.detach().clone().requires_grad_() for x in leaves(args)]
@@ -254,14 +266,36 @@ class OpsTest(unittest.TestCase):
                 rtol=1e-10, atol=1e-10,
             )
 
+        self.each(check)
+
     def test_inference_mode(self):
-        for op, args in self.each():
+        def check(name, op, args):
             first = lambda y: y[0] if isinstance(y, (tuple, list)) else y
             expected = first(op(*args)).detach()
             with torch.inference_mode():
                 actual = first(op(*args))
                 # The fused path of mean field rounds otherwise.
                 torch.testing.assert_close(actual, expected, rtol=1e-12, atol=1e-12)
+
+        self.each(check)
+
+    def test_a_lattice_can_be_copied_and_pickled(self):
+        x = randn(2, 3, 3, 4).detach()
+        features = randn(2, 12, 5).detach()
+        for lattice in (
+            segpapers.build_bilateral_lattice(images(2, 3, 4), 3.0, 40.0),
+            segpapers.build_spatial_lattice(2, 3, 4, 1.5),
+            segpapers.build_lattice(features),
+        ):
+            self.assertEqual((len(lattice), lattice.points()), (2, 12))
+            expected = segpapers.permutohedral_gaussian(x, lattice)
+            buffer = io.BytesIO()
+            torch.save(lattice, buffer)
+            buffer.seek(0)
+            for again in (copy.deepcopy(lattice), torch.load(buffer, weights_only=False)):
+                self.assertEqual(again.vertices(), lattice.vertices())
+                self.assertTrue(
+                    torch.equal(segpapers.permutohedral_gaussian(x, again), expected))
 
     def test_modulated_norm_is_batch_norm(self):
         x, m = randn(2, 3, 4, 5), randn(2, 6, 4, 5, seed=1)

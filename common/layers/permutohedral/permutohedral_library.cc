@@ -46,13 +46,20 @@ const NamedNormalization& Find(c10::string_view name) {
 LatticeBatchPtr BuildBilateral(const at::Tensor& images, double theta_position,
                                double theta_colour) {
   return c10::make_intrusive<LatticeBatch>(
-      BuildBilateralLattices(images, theta_position, theta_colour));
+      BuildBilateralLattices(images, theta_position, theta_colour),
+      LatticeRecipe{LatticeRecipe::kBilateral,
+                    images.detach().clone(),
+                    {theta_position, theta_colour}});
 }
 
 LatticeBatchPtr BuildSpatial(int64_t images, int64_t height, int64_t width,
                              double theta) {
   return c10::make_intrusive<LatticeBatch>(
-      BuildSpatialLattices(images, height, width, theta));
+      BuildSpatialLattices(images, height, width, theta),
+      LatticeRecipe{LatticeRecipe::kSpatial,
+                    at::empty({0}),
+                    {static_cast<double>(images), static_cast<double>(height),
+                     static_cast<double>(width), theta}});
 }
 
 LatticeBatchPtr BuildFromFeatures(const at::Tensor& features) {
@@ -62,7 +69,36 @@ LatticeBatchPtr BuildFromFeatures(const at::Tensor& features) {
   for (int64_t n = 0; n < features.size(0); ++n) {
     lattices.push_back(PermutohedralLattice::Build(features[n]));
   }
-  return c10::make_intrusive<LatticeBatch>(std::move(lattices));
+  return c10::make_intrusive<LatticeBatch>(
+      std::move(lattices),
+      LatticeRecipe{LatticeRecipe::kFeatures, features.detach().clone(), {}});
+}
+
+using State = std::tuple<int64_t, at::Tensor, std::vector<double>>;
+
+LatticeBatchPtr FromState(const State& state) {
+  const auto& [kind, tensor, n] = state;
+  const auto check = [&](size_t expected) {
+    TORCH_CHECK(n.size() == expected,
+                "PermutohedralLattice: a pickled lattice of kind ", kind,
+                " has ", expected, " numbers, got ", n.size());
+  };
+  switch (kind) {
+    case LatticeRecipe::kBilateral:
+      check(2);
+      return BuildBilateral(tensor, n[0], n[1]);
+    case LatticeRecipe::kSpatial:
+      check(4);
+      return BuildSpatial(static_cast<int64_t>(n[0]),
+                          static_cast<int64_t>(n[1]),
+                          static_cast<int64_t>(n[2]), n[3]);
+    case LatticeRecipe::kFeatures:
+      check(0);
+      return BuildFromFeatures(tensor);
+    default:
+      TORCH_CHECK(false, "PermutohedralLattice: no pickled lattice is of kind ",
+                  kind);
+  }
 }
 
 at::Tensor Gaussian(const at::Tensor& values, const LatticeBatchPtr& lattice,
@@ -241,13 +277,20 @@ void RegisterLatticeBatch() {
                [](const LatticeBatchPtr& self) {
                  return self->lattices.empty() ? 0 : self->lattices[0]->dim();
                })
-          .def("vertices", [](const LatticeBatchPtr& self) {
-            std::vector<int64_t> vertices;
-            for (const LatticePtr& lattice : self->lattices) {
-              vertices.push_back(lattice->num_vertices());
-            }
-            return vertices;
-          });
+          .def("vertices",
+               [](const LatticeBatchPtr& self) {
+                 std::vector<int64_t> vertices;
+                 for (const LatticePtr& lattice : self->lattices) {
+                   vertices.push_back(lattice->num_vertices());
+                 }
+                 return vertices;
+               })
+          .def_pickle(
+              [](const LatticeBatchPtr& self) {
+                return State(self->recipe.kind, self->recipe.tensor,
+                             self->recipe.numbers);
+              },
+              [](State state) { return FromState(state); });
   static_cast<void>(type);
 }
 

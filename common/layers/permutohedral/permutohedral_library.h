@@ -5,17 +5,30 @@
 
 #include <torch/custom_class.h>
 
+#include <cstdint>
 #include <utility>
+#include <vector>
 
 #include "common/layers/permutohedral/lattice.h"
 
 namespace seg {
 
+// How lattices were made, and can be again: what is pickled and copied. A
+// lattice is a function of it, bit for bit.
+struct LatticeRecipe {
+  enum Kind : int64_t { kBilateral, kSpatial, kFeatures };
+  int64_t kind = kFeatures;
+  at::Tensor tensor;            // images or features, a copy; kSpatial: empty
+  std::vector<double> numbers;  // kBilateral: two thetas; kSpatial: images,
+                                // height, width, theta
+};
+
 // One lattice an image, immutable.
 struct LatticeBatch : torch::CustomClassHolder {
-  explicit LatticeBatch(LatticeVector lattices)
-      : lattices(std::move(lattices)) {}
+  LatticeBatch(LatticeVector lattices, LatticeRecipe recipe)
+      : lattices(std::move(lattices)), recipe(std::move(recipe)) {}
   const LatticeVector lattices;
+  const LatticeRecipe recipe;
 };
 using LatticeBatchPtr = c10::intrusive_ptr<LatticeBatch>;
 
