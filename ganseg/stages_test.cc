@@ -16,6 +16,7 @@
 #include "common/testing/train_and_evaluate.h"
 #include "common/training/checkpoint.h"
 #include "ganseg/paper.h"
+#include "ganseg/tiny_config.h"
 #include "nlohmann/json.hpp"
 
 namespace seg {
@@ -39,26 +40,12 @@ class StagesTest : public testing::Test {
     args.paper = Paper::kName;
     args.device = "cpu";
     args.work_dir = root_ + "/" + name;
-    args.overrides = {"data.synthetic.train=4",
-                      "data.synthetic.val=2",
-                      "data.synthetic.test=2",
-                      "data.workers=0",
-                      "gan_steps=2",
-                      "generator.parts=2",
-                      "generator.points_per_part=2",
-                      "generator.noise_size=8",
-                      "generator.mlp_width=8",
-                      "generator.spade_hidden=4",
-                      "generator.adain_hidden=4",
-                      "generator.mask_channels=[4,4]",
-                      "generator.foreground_channels=[4,4,4]",
-                      "generator.background_channels=[4,4,4]",
-                      "discriminator.channels=[4,4]",
-                      "discriminator.fc_width=8",
-                      "segmenter.channels=8",
-                      "segmenter.batch_size=2",
-                      "train.batch_size=2",
-                      "eval.samples=4"};
+    args.overrides = SmallOverrides();
+    for (const char* more : {"data.synthetic.train=4", "data.synthetic.val=2",
+                             "data.synthetic.test=2", "data.workers=0",
+                             "train.batch_size=2", "gan_steps=2"}) {
+      args.overrides.push_back(more);
+    }
     args.overrides.insert(args.overrides.end(), overrides.begin(),
                           overrides.end());
     return args;

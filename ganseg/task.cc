@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -125,6 +126,19 @@ void GansegTask::SetTraining(int64_t step) {
   if (step < config_.FirstSegmenterStep()) return;
   Freeze(*model_->generator());
   if (config_.has_gan()) Freeze(*model_->discriminator());
+}
+
+std::optional<int64_t> GansegTask::KindOfStep(int64_t phase,
+                                              int64_t step) const {
+  const std::string& name = phases_[static_cast<size_t>(phase)].name;
+  if (name == kSegmenter) return 0;
+  // The average of the generator's weights depends on the step.
+  if (name == kDiscriminator && config_.generator_ema > 0) return std::nullopt;
+  const LossConfig& loss = config_.loss;
+  const bool penalized = step % loss.gradient_penalty_every == 0;
+  const bool shaped = step % loss.shape_every == 0;
+  const bool watched = step % kAlarmEvery == 0;
+  return name == kDiscriminator ? penalized : 2 * shaped + watched;
 }
 
 StepLoss GansegTask::Loss(int64_t phase, const Batch& batch, int64_t step) {

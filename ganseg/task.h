@@ -4,6 +4,7 @@
 #define GANSEG_TASK_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,7 @@ class GansegTask : public Task {
   bool TakesFromOtherRun(const std::string& name) const override;
   // Generator and discriminator stay as they are while the segmenter learns.
   void SetTraining(int64_t step) override;
+  std::optional<int64_t> KindOfStep(int64_t phase, int64_t step) const override;
   StepLoss Loss(int64_t phase, const Batch& batch, int64_t step) override;
 
  private:

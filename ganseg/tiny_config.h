@@ -2,6 +2,9 @@
 #ifndef GANSEG_TINY_CONFIG_H_
 #define GANSEG_TINY_CONFIG_H_
 
+#include <string>
+#include <vector>
+
 #include "ganseg/config.h"
 
 namespace seg {
@@ -32,6 +35,24 @@ inline Config TinyConfig() {
   config.train.steps = 30;
   config.eval.samples = 4;
   return config;
+}
+
+// Overrides that make the parts of the demo's configuration as small.
+inline std::vector<std::string> SmallOverrides() {
+  return {"generator.parts=2",
+          "generator.points_per_part=2",
+          "generator.noise_size=8",
+          "generator.mlp_width=8",
+          "generator.spade_hidden=4",
+          "generator.adain_hidden=4",
+          "generator.mask_channels=[4,4]",
+          "generator.foreground_channels=[4,4,4]",
+          "generator.background_channels=[4,4,4]",
+          "discriminator.channels=[4,4]",
+          "discriminator.fc_width=8",
+          "segmenter.channels=8",
+          "segmenter.batch_size=2",
+          "eval.samples=4"};
 }
 
 }  // namespace ganseg

@@ -5,11 +5,8 @@
 rerank=${others[0]}
 
 make_pack
-tiny=(folds=2 regions.superpixels=30 regions.max_regions=8 o2p.dimensions=4
-  o2p.axes_regions=10 proposals.proposals=3 segnet.trunk=tiny "segnet.weights=''"
-  segnet.grid=4 segnet.width=4 "rank.c=[1]")
 small=(--data_root=packs data.pack=p data.workers=0 train.steps=2
-  train.batch_size=2 "${tiny[@]}")
+  train.batch_size=2 "$@")
 expect 0 "" "$train" --work_dir=run "${small[@]}"
 ((failures == 0)) || exit 1
 cp -r run kept
@@ -31,6 +28,12 @@ expect 2 "segnet.kernel" "$train" --work_dir=other "${small[@]}" segnet.kernel=2
 expect 2 "segnet.trunk: must be one of " "$train" segnet.trunk=vgg16
 expect 2 "stage: must be one of all, regions, o2p, proposals, segnet, rank" \
   "$train" stage=ranker
+expect 2 "generator: o2p paints objects on a background; with background=false set generator=crf" \
+  "$train" --work_dir=other "${small[@]}" background=false
+expect 2 "stage: o2p: generator=crf has no such stage" \
+  "$train" --work_dir=other "${small[@]}" generator=crf stage=o2p
+expect 2 "eval.mean_classes: p has no class 'thign'; did you mean 'thing'?" \
+  "$train" --work_dir=other "${small[@]}" eval.mean_classes=[thign]
 expect 2 "folds: 3, but there are 2 training images" \
   "$train" --work_dir=other "${small[@]}" folds=3
 rm -rf other

@@ -21,8 +21,9 @@ SEG_DEFINE_CONFIG(O2pConfig, descriptors, lbp, lbp_descriptors, pooling,
 SEG_DEFINE_CONFIG(CoarseDivergenceOptions, smoothing, background_weight)
 SEG_DEFINE_CONFIG(RankConfig, loss, c, held_out, smoothing, least_intersection,
                   chi_square_maps, classifier_c)
-SEG_DEFINE_CONFIG(Config, SEG_PAPER_KEYS, eval, stage, stages, folds,
-                  fold_steps, regions, o2p, generator, proposals, crf,
+SEG_DEFINE_CONFIG(RerankEvalConfig, classes, mean_classes)
+SEG_DEFINE_CONFIG(Config, SEG_PAPER_KEYS, eval, stage, stages, background,
+                  folds, fold_steps, regions, o2p, generator, proposals, crf,
                   proposals_folder, segnet, loss, kl, rank)
 
 std::vector<KeyRule> O2pConfig::Rules() {
@@ -80,11 +81,18 @@ PastingConfig Pasting(const O2pConfig& config, double threshold) {
   return pasting;
 }
 
-RankingFeaturesOptions ToOptions(const RankConfig& config) {
+RankingFeaturesOptions FeaturesOptions(const Config& config) {
   RankingFeaturesOptions options;
-  options.smoothing = config.smoothing;
-  options.least_intersection = config.least_intersection;
-  options.chi_square_maps = config.chi_square_maps;
+  options.smoothing = config.rank.smoothing;
+  options.least_intersection = config.rank.least_intersection;
+  options.chi_square_maps = config.rank.chi_square_maps;
+  options.background = config.background;
+  return options;
+}
+
+CoarseDivergenceOptions DivergenceOptions(const Config& config) {
+  CoarseDivergenceOptions options = config.kl;
+  if (!config.background) options.background_weight = 0;
   return options;
 }
 

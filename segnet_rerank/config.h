@@ -69,6 +69,13 @@ SEG_DECLARE_CONFIG(O2pConfig)
 
 SEG_DECLARE_CONFIG(CoarseDivergenceOptions)
 
+struct RerankEvalConfig : EvalConfig {
+  // Names of classes over which mean IoUs are reported too ("chosen_mean_iou"):
+  // those that the data has enough of. []: none.
+  std::vector<std::string> mean_classes;
+};
+SEG_DECLARE_CONFIG(RerankEvalConfig)
+
 struct RankConfig {
   RankingLoss loss = RankingLoss::kMarginRescaled;
   // Candidates, of which the picks' corpus IoU on the held out share of the
@@ -84,11 +91,16 @@ struct RankConfig {
 SEG_DECLARE_CONFIG(RankConfig)
 
 struct Config : PaperConfig {
-  EvalConfig eval;
+  RerankEvalConfig eval;
   Stage stage = Stage::kAll;
   // Where stages are kept. "": `stages` in --work_dir, or without that beside
   // the runs, where trainings share them.
   std::string stages;
+  // Whether class 0 is what belongs to no object. false: a class as the others
+  // are, in scenes that are all classes. Then there is no penalty on it in
+  // the pick by KL divergence, it has image classifiers, and its share is not
+  // reported; O2P, which paints objects over it, is refused.
+  bool background = true;
   int64_t folds = 10;  // networks and scorers that never saw an image: Sec. 5
   int64_t fold_steps = 0;  // updates of a fold's network; 0: as train says
   RegionOptions regions;
@@ -110,7 +122,9 @@ struct Config : PaperConfig {
 SEG_DECLARE_CONFIG(Config)
 
 PastingConfig Pasting(const O2pConfig& config, double threshold);
-RankingFeaturesOptions ToOptions(const RankConfig& config);
+RankingFeaturesOptions FeaturesOptions(const Config& config);
+// config.kl; without a background no penalty on it.
+CoarseDivergenceOptions DivergenceOptions(const Config& config);
 
 }  // namespace segnet_rerank
 }  // namespace seg

@@ -41,14 +41,15 @@ const std::vector<RankerKind>& RankerKinds() {
 }
 
 Fitted UntrainedFitted(const Config& config, int64_t classes) {
-  const int64_t objects = classes - 1;
-  const int64_t axes = config.o2p.dimensions;
+  const bool pasted = config.generator == Generator::kO2p;
+  const int64_t axes = pasted ? config.o2p.dimensions : 0;
+  const int64_t objects = classes - FirstObjectClass(config.background);
   const int64_t features =
-      NumFeatures(FeatureLayout(classes, ToOptions(config.rank)));
+      NumFeatures(FeatureLayout(classes, FeaturesOptions(config)));
   const int64_t rankers = static_cast<int64_t>(RankerKinds().size());
   Fitted fitted;
-  fitted.axes = at::zeros({RegionVectorSize(config.o2p), axes});
-  fitted.region_scorer = at::zeros({objects, axes + 1});
+  fitted.axes = at::zeros({pasted ? RegionVectorSize(config.o2p) : 0, axes});
+  fitted.region_scorer = at::zeros({pasted ? classes - 1 : 0, axes + 1});
   fitted.threshold = at::zeros({}, at::kDouble);
   fitted.image_scorer =
       at::zeros({objects * (1 + static_cast<int64_t>(kAreaPercentiles.size())),

@@ -24,14 +24,16 @@ struct RankerKind {
 // The paper's subsets; the first sees all.
 const std::vector<RankerKind>& RankerKinds();
 
-// C classes, K numbers of a region (RegionVectorSize), P = o2p.dimensions axes,
-// B features of an image (kImageFeatures), F features of a proposal, S rankers.
+// C classes, O of them with image scores (FirstObjectClass), K numbers of a
+// region (RegionVectorSize), P = o2p.dimensions axes (both 0, and no scorer of
+// regions, where a random field makes the proposals), B features of an image
+// (kImageFeatures), F features of a proposal, S rankers.
 struct Fitted {
   at::Tensor axes;             // float32 [K,P]; columns of 0 fill up
   at::Tensor region_scorer;    // float32 [C-1,P+1]; the last is added as it is
   at::Tensor threshold;        // float64 []: the background's score
-  at::Tensor image_scorer;     // float32 [5(C-1),B+1]: ScoreImage
-  at::Tensor area_thresholds;  // float64 [C-1,4]
+  at::Tensor image_scorer;     // float32 [5 O,B+1]: ScoreImage
+  at::Tensor area_thresholds;  // float64 [O,4]
   Standardiser standardiser;   // [F]
   at::Tensor rankers;          // float64 [S,F]; 0 where a ranker sees nothing
 };

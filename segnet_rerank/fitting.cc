@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <numeric>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
@@ -43,6 +44,15 @@ at::Tensor Scorer(const LinearSvm& svm, const char* what) {
         absl::StrCat(what, ": stopped at a relative duality gap of ", worst));
   }
   return at::cat({svm.weights, svm.bias.unsqueeze(1)}, 1).to(at::kFloat);
+}
+
+// ProposalAccuracies of int32 counts, which may be those of very many images.
+at::Tensor Accuracies(const at::Tensor& counts) {
+  std::vector<at::Tensor> parts;
+  for (const at::Tensor& part : counts.split(4096)) {
+    parts.push_back(ProposalAccuracies(part.to(at::kLong)));
+  }
+  return at::cat(parts);
 }
 
 // Corpus IoU of the picks of the images from `first` on.
@@ -115,7 +125,7 @@ at::Tensor FitImageScorer(const at::Tensor& features, const at::Tensor& areas,
 at::Tensor FitRanker(const at::Tensor& rows, const at::Tensor& counts,
                      const std::vector<int64_t>& sizes, int64_t held_out,
                      const RankConfig& config, uint64_t seed) {
-  const at::Tensor accuracies = ProposalAccuracies(counts.to(at::kLong));
+  const at::Tensor accuracies = Accuracies(counts);
   const int64_t fit_images = static_cast<int64_t>(sizes.size()) - held_out;
   const int64_t fit_rows =
       std::accumulate(sizes.begin(), sizes.begin() + fit_images, int64_t{0});

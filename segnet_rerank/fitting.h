@@ -27,9 +27,9 @@ at::Tensor FitRegionScorer(const at::Tensor& rows, const at::Tensor& overlap,
                            const O2pConfig& config, uint64_t seed);
 
 // A linear classifier for each of ImageTargets.
-//   features: float32 [N,B]; areas: float64 [N,C-1]; thresholds: float64
-//     [C-1,4]
-//   returns: float32 [5(C-1),B+1] for ScoreImage
+//   features: float32 [N,B]; areas: float64 [N,O]; thresholds: float64
+//     [O,4], of the O classes that have image scores
+//   returns: float32 [5 O,B+1] for ScoreImage
 at::Tensor FitImageScorer(const at::Tensor& features, const at::Tensor& areas,
                           const at::Tensor& thresholds, double c,
                           uint64_t seed);

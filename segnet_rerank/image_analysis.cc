@@ -108,7 +108,7 @@ at::Tensor DescribeProposals(const at::Tensor& image,
   input.size_scores = scores.size_scores;
   input.area_thresholds = fitted.area_thresholds;
   input.contours = ContourStrength(image);
-  return RankingFeatures(input, ToOptions(config.rank));
+  return RankingFeatures(input, FeaturesOptions(config));
 }
 
 }  // namespace segnet_rerank

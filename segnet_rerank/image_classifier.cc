@@ -12,14 +12,14 @@ constexpr int64_t kSizes = static_cast<int64_t>(kAreaPercentiles.size());
 
 void CheckAreas(const char* caller, const at::Tensor& areas) {
   TORCH_CHECK(areas.dim() == 2 && areas.scalar_type() == at::kDouble, caller,
-              ": areas must be float64 [N,C-1], got ", areas.scalar_type(), " ",
+              ": areas must be float64 [N,K], got ", areas.scalar_type(), " ",
               areas.sizes());
 }
 
 }  // namespace
 
 at::Tensor ClassAreas(const at::Tensor& truth, int64_t classes,
-                      int64_t ignore_label) {
+                      int64_t ignore_label, int64_t first) {
   TORCH_CHECK(truth.dim() == 2 && truth.scalar_type() == at::kByte &&
                   truth.is_cpu() && classes >= 1,
               "ClassAreas: truth must be uint8 [H,W] on the CPU, got ",
@@ -27,12 +27,12 @@ at::Tensor ClassAreas(const at::Tensor& truth, int64_t classes,
               " and ", classes, " classes");
   const at::Tensor known =
       truth.masked_select(truth.ne(ignore_label)).to(at::kLong);
-  if (known.numel() == 0) return at::zeros({classes - 1}, at::kDouble);
+  if (known.numel() == 0) return at::zeros({classes - first}, at::kDouble);
   const at::Tensor counts = at::bincount(known, {}, classes);
   TORCH_CHECK(counts.size(0) == classes, "ClassAreas: truth has label ",
               counts.size(0) - 1, ", which is neither in 0..", classes - 1,
               " nor the ignore label ", ignore_label);
-  return counts.slice(0, 1).to(at::kDouble) /
+  return counts.slice(0, first).to(at::kDouble) /
          static_cast<double>(known.numel());
 }
 
@@ -78,8 +78,8 @@ ImageScores ScoreImage(const at::Tensor& weights, const at::Tensor& features) {
   TORCH_CHECK(weights.dim() == 2 && weights.scalar_type() == at::kFloat &&
                   weights.size(0) % (1 + kSizes) == 0 &&
                   weights.size(1) == count + 1,
-              "ScoreImage: weights must be float32 [5(C-1),", count + 1,
-              "], got ", weights.scalar_type(), " ", weights.sizes());
+              "ScoreImage: weights must be float32 [5 K,", count + 1, "], got ",
+              weights.scalar_type(), " ", weights.sizes());
   const int64_t classes = weights.size(0) / (1 + kSizes);
   const at::Tensor scores =
       weights.narrow(1, 0, count).mv(features) + weights.select(1, count);

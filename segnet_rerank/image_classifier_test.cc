@@ -21,6 +21,9 @@ TEST(ImageClassifierTest, AreasAreOfKnownPixels) {
   EXPECT_EQ(Values(ClassAreas(at::full({1, 1}, 255, at::kByte), 3)),
             (std::vector<double>{0, 0}));
   EXPECT_EQ(ClassAreas(at::zeros({2, 2}, at::kByte), 1).numel(), 0);
+  // Without a background class 0 counts too.
+  EXPECT_EQ(Values(ClassAreas(truth, 4, 255, FirstObjectClass(false))),
+            (std::vector<double>{0.4, 0.4, 0, 0.2}));
   ExpectError([&] { ClassAreas(truth, 3); },
               "truth has label 3, which is neither in 0..2 nor");
 }

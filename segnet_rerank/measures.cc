@@ -27,10 +27,6 @@ constexpr std::array<int64_t, 5> kOracles = {1, 5, 10, 20, 30};  // [seed]
 constexpr int64_t kPanelSide = 256;
 constexpr int64_t kShownProposals = 5;
 
-double MeanIou(const at::Tensor& counts) {
-  return MeanIouOfCounts(counts).item<double>();
-}
-
 // The mean over images; NaN without any.
 double Mean(double sum, int64_t images) {
   return sum / static_cast<double>(images);
@@ -130,28 +126,45 @@ absl::Status ProposalScores::Add(const Scored& image) {
   return absl::OkStatus();
 }
 
-double ProposalScores::OracleIou(int64_t k) const {
+double ProposalScores::MeanIou(const at::Tensor& counts, bool chosen) const {
+  const at::Tensor used =
+      chosen ? counts.index_select(0, at::tensor(options_.chosen, at::kLong))
+             : counts;
+  return MeanIouOfCounts(used).item<double>();
+}
+
+double ProposalScores::OracleIou(int64_t k, bool chosen) const {
   if (oracle_.empty()) return std::numeric_limits<double>::quiet_NaN();
   const int64_t last = static_cast<int64_t>(oracle_.size());
-  return MeanIou(oracle_[std::min(k, last) - 1]);
+  return MeanIou(oracle_[std::min(k, last) - 1], chosen);
+}
+
+void ProposalScores::AddOracles(bool chosen, Metrics* scalars) const {
+  const std::string prefix = chosen ? "oracle_chosen_" : "oracle_";
+  const int64_t most = static_cast<int64_t>(oracle_.size());
+  for (const int64_t k : kOracles) {
+    if (k > most) break;
+    const double iou = OracleIou(k, chosen);
+    (*scalars)[absl::StrCat(prefix, "iou_", k)] = iou;
+    if (k > 1) {
+      (*scalars)[absl::StrCat(prefix, "gain_", k)] =
+          iou / OracleIou(1, chosen) - 1;
+    }
+  }
+  (*scalars)[prefix + "iou"] = OracleIou(most, chosen);
 }
 
 absl::Status ProposalScores::Finish(Findings* findings) {
   Metrics& scalars = findings->scalars;
   const int64_t most = static_cast<int64_t>(oracle_.size());
-  for (const int64_t k : kOracles) {
-    if (k > most) break;
-    scalars[absl::StrCat("oracle_iou_", k)] = OracleIou(k);
-    if (k > 1) {
-      scalars[absl::StrCat("oracle_gain_", k)] =
-          OracleIou(k) / OracleIou(1) - 1;
-    }
-  }
+  AddOracles(/*chosen=*/false, &scalars);
+  if (!options_.chosen.empty()) AddOracles(/*chosen=*/true, &scalars);
   const double oracle = OracleIou(most);
-  scalars["oracle_iou"] = oracle;
   scalars["oracle_accuracy"] = Mean(oracle_accuracy_, images_);
   scalars["proposals"] = Mean(static_cast<double>(proposals_), images_);
-  scalars["true_background_share"] = Mean(true_background_, images_);
+  if (options_.background) {
+    scalars["true_background_share"] = Mean(true_background_, images_);
+  }
 
   Series curve;
   curve.name = "oracle";
@@ -167,13 +180,15 @@ absl::Status ProposalScores::Finish(Findings* findings) {
   chart.series.push_back(std::move(curve));
   for (size_t k = 0; k < methods_.size(); ++k) {
     const Method& method = methods_[k];
-    const double iou = MeanIou(method.counts);
+    const double iou = MeanIou(method.counts, /*chosen=*/false);
     const std::string prefix = k == 0 ? "" : method.name + "/";
     scalars[prefix + "pick_accuracy"] = Mean(method.accuracy, images_);
     scalars[prefix + "oracle_gap"] = oracle - iou;
     scalars[prefix + "pick_position"] = Mean(method.position, images_);
     scalars[prefix + "pick_rank"] = Mean(method.rank, images_);
-    scalars[prefix + "background_share"] = Mean(method.background, images_);
+    if (options_.background) {
+      scalars[prefix + "background_share"] = Mean(method.background, images_);
+    }
     chart.series.push_back(
         {method.name, {1.0, static_cast<double>(most)}, {iou, iou}});
   }
@@ -191,14 +206,18 @@ absl::Status ProposalScores::Finish(Findings* findings) {
 
 std::string ProposalScores::Table() const {
   std::string table =
-      absl::StrFormat("%-16s%10s%10s%10s%8s%12s", "proposals", "mean IoU",
-                      "by image", "position", "rank", "background");
+      absl::StrFormat("%-16s%10s%10s%10s%8s", "proposals", "mean IoU",
+                      "by image", "position", "rank");
+  if (options_.background) absl::StrAppendFormat(&table, "%12s", "background");
   for (const Method& method : methods_) {
-    absl::StrAppendFormat(
-        &table, "\n%-16s%10s%10s%10.2f%8.2f%12s", method.name,
-        Percent(MeanIou(method.counts)),
-        Percent(Mean(method.accuracy, images_)), Mean(method.position, images_),
-        Mean(method.rank, images_), Percent(Mean(method.background, images_)));
+    absl::StrAppendFormat(&table, "\n%-16s%10s%10s%10.2f%8.2f", method.name,
+                          Percent(MeanIou(method.counts, /*chosen=*/false)),
+                          Percent(Mean(method.accuracy, images_)),
+                          Mean(method.position, images_),
+                          Mean(method.rank, images_));
+    if (!options_.background) continue;
+    absl::StrAppendFormat(&table, "%12s",
+                          Percent(Mean(method.background, images_)));
   }
   const int64_t most = static_cast<int64_t>(oracle_.size());
   for (const int64_t k : kOracles) {
@@ -209,8 +228,10 @@ std::string ProposalScores::Table() const {
   absl::StrAppendFormat(
       &table, "\n%-16s%10s%10s", absl::StrCat("best of ", most),
       Percent(OracleIou(most)), Percent(Mean(oracle_accuracy_, images_)));
-  absl::StrAppendFormat(&table, "\n%-16s%50s", "truth",
-                        Percent(Mean(true_background_, images_)));
+  if (options_.background) {
+    absl::StrAppendFormat(&table, "\n%-16s%50s", "truth",
+                          Percent(Mean(true_background_, images_)));
+  }
   return table;
 }
 

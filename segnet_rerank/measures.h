@@ -31,6 +31,9 @@ class ProposalSource {
 
 struct ProposalScoresOptions {
   int64_t pictures = 0;  // of the first images, for the report
+  // Whether class 0 is a background, whose shares are found.
+  bool background = true;
+  std::vector<int64_t> chosen = {};  // classes of a further mean; none: not
 };
 
 // Finds of the proposals
@@ -42,7 +45,9 @@ struct ProposalScoresOptions {
 //   oracle_accuracy  mean over the images of the best one's accuracy (that of
 //                    proposal_accuracy.h)
 //   proposals        mean number
-//   true_background_share  of the known pixels
+//   true_background_share  of the known pixels, with options.background
+//   oracle_chosen_iou_K, oracle_chosen_gain_K, oracle_chosen_iou: the mean IoU
+//                    of the same picks over options.chosen alone
 // and of each method, the first without a prefix and another as "NAME/..",
 //   pick_accuracy    mean over the images of the pick's accuracy; never above
 //                    oracle_accuracy
@@ -50,7 +55,8 @@ struct ProposalScoresOptions {
 //                    in each corpus, as the IoU is no sum over images.
 //   pick_position    mean place of the pick among the proposals, from 1
 //   pick_rank        mean place by accuracy, from 1; of equals the first place
-//   background_share of the known pixels of the picks
+//   background_share of the known pixels of the picks, with
+//                    options.background
 // In JSON "oracle_iou_by_number" (for K = 1 .. greatest M), which the report
 // shows as a curve; a table; pictures of each image, truth, coarse map,
 // proposals and the first method's pick. Images without a known pixel count
@@ -76,7 +82,9 @@ class ProposalScores : public Measure {
 
   absl::Status Check(const Scored& image) const;
   void AddPicture(const Scored& image, const at::Tensor& accuracies);
-  double OracleIou(int64_t k) const;
+  double MeanIou(const at::Tensor& counts, bool chosen) const;
+  double OracleIou(int64_t k, bool chosen = false) const;
+  void AddOracles(bool chosen, Metrics* scalars) const;
   std::string Table() const;
 
   DatasetInfo info_;

@@ -178,6 +178,39 @@ TEST(ProposalScoresTest, MatchesBruteForceOverACorpus) {
   }
 }
 
+// Of the classes one is chosen, and class 0 is no background.
+TEST(ProposalScoresTest, ChosenClassesWithoutABackground) {
+  ToySource source;
+  ProposalScoresOptions options;
+  options.background = false;
+  options.chosen = {1, 2};
+  ProposalScores scores(Info(), &source, {"pick"}, options);
+  ConfusionMatrix first(kClasses), best(kClasses);
+  for (int64_t image = 0; image < 3; ++image) {
+    const at::Tensor truth = RandomLabels(1, 20 + image)[0];
+    const at::Tensor labels = RandomLabels(6, 30 + image);
+    const at::Tensor accuracies =
+        ProposalAccuracies(CountByClass(labels, truth, kClasses));
+    first.Add(labels[0], truth);
+    best.Add(labels[OraclePick(accuracies, 5)], truth);
+    ASSERT_OK(AddImage(truth, MakeRow(labels, {0}), &source, &scores));
+  }
+  const Findings findings = Finish(&scores);
+  const auto mean = [](const ConfusionMatrix& counts) {
+    return (counts.Iou()[1] + counts.Iou()[2]) / 2;
+  };
+  const Metrics& found = findings.scalars;
+  EXPECT_DOUBLE_EQ(found.at("oracle_chosen_iou_1"), mean(first));
+  EXPECT_DOUBLE_EQ(found.at("oracle_chosen_iou_5"), mean(best));
+  EXPECT_DOUBLE_EQ(found.at("oracle_chosen_gain_5"),
+                   mean(best) / mean(first) - 1);
+  EXPECT_DOUBLE_EQ(found.at("oracle_iou_5"), best.MeanIou());
+  EXPECT_EQ(found.count("background_share"), 0u);
+  EXPECT_EQ(found.count("true_background_share"), 0u);
+  EXPECT_THAT(findings.tables[0], testing::Not(HasSubstr("background")));
+  EXPECT_THAT(findings.tables[0], testing::Not(HasSubstr("truth")));
+}
+
 TEST(ProposalScoresTest, NothingIsAboveTheOracle) {
   for (int64_t pick = 0; pick < 4; ++pick) {
     ToySource source;

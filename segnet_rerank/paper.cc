@@ -2,12 +2,14 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/backbones/image_features.h"
+#include "common/base/nearest.h"
 #include "common/base/status_macros.h"
 #include "common/base/usage_error.h"
 #include "common/evaluation/segmentation_scores.h"
@@ -74,6 +76,18 @@ absl::Status WriteFindings(const std::string& prefix, const Sample& sample,
   return WriteNpy(prefix + "_proposals.npy", proposals.labels);
 }
 
+absl::Status CheckGenerator(const Config& config) {
+  if (config.generator == Generator::kCrf) {
+    if (config.stage != Stage::kO2p) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        "stage: o2p: generator=crf has no such stage");
+  }
+  if (config.background) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "generator: o2p paints objects on a background; with background=false "
+      "set generator=crf");
+}
+
 StageRun StagesOf(const Config& config, const RunOptions& run) {
   StageRun stages;
   stages.root = !config.stages.empty()  ? config.stages
@@ -94,6 +108,14 @@ absl::Status Paper::Check(const Config& config, const DatasetInfo& info,
         info.name, ": has ", info.num_classes(),
         " classes; expected a background and at least one of objects"));
   }
+  SEG_RETURN_IF_ERROR(CheckGenerator(config));
+  for (const std::string& name : config.eval.mean_classes) {
+    const std::vector<std::string>& names = info.class_names;
+    if (std::find(names.begin(), names.end(), name) != names.end()) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("eval.mean_classes: ", info.name, " has no class '", name,
+                     "'; did you mean '", NearestKey(name, names), "'?"));
+  }
   return CheckConfig(config.segnet);
 }
 
@@ -110,6 +132,13 @@ absl::StatusOr<bool> Paper::Prepare(const Config& config,
                                     const TrainingSets& sets,
                                     const RunOptions& run, Model& model) {
   if (!run.init_from.empty()) return config.stage == Stage::kAll;
+  const Dataset& train = *sets.train;
+  if (config.stage == Stage::kAll && train.size() < config.train.batch_size) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(train.info().name, ": ", train.size(),
+                     " samples do not fill a batch of ",
+                     config.train.batch_size, "; lower train.batch_size"));
+  }
   SEG_ASSIGN_OR_RETURN(const std::optional<Fitted> fitted,
                        RunStages(config, sets.train, StagesOf(config, run)));
   if (fitted.has_value()) model->SetFitted(*fitted);
@@ -153,9 +182,19 @@ absl::Status Paper::Predicting(Restored<Paper>& restored,
 Measures Paper::MakeMeasures(const Config& config, System& system,
                              const DatasetInfo& info, Moment moment) {
   Measures measures;
-  measures.push_back(std::make_unique<SegmentationScores>(
-      info, system.Names(), ScoresAt(moment, config.report_pictures)));
+  SegmentationScoresOptions scores = ScoresAt(moment, config.report_pictures);
   ProposalScoresOptions options;
+  for (int64_t c = 0; c < info.num_classes(); ++c) {
+    const std::vector<std::string>& chosen = config.eval.mean_classes;
+    if (std::find(chosen.begin(), chosen.end(), info.class_names[c]) !=
+        chosen.end()) {
+      scores.chosen.push_back(c);
+    }
+  }
+  options.chosen = scores.chosen;
+  options.background = config.background;
+  measures.push_back(std::make_unique<SegmentationScores>(info, system.Names(),
+                                                          std::move(scores)));
   options.pictures = moment == Moment::kValidation ? 0 : config.report_pictures;
   measures.push_back(std::make_unique<ProposalScores>(
       info, &system, System::Methods(), options));

@@ -23,6 +23,7 @@ namespace segnet_rerank {
 
 struct Paper : PaperDefaults<Config, Model, System> {
   static constexpr char kName[] = "segnet_rerank";
+  static constexpr bool kHasStages = true;
 
   static absl::Status Check(const Config& config, const DatasetInfo& info,
                             const MainArgs& args, const Command& command);

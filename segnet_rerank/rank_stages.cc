@@ -2,8 +2,6 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
 #include <filesystem>
 #include <utility>
 #include <vector>
@@ -22,6 +20,7 @@
 #include "segnet_rerank/network_data.h"
 #include "segnet_rerank/proposal_accuracy.h"
 #include "segnet_rerank/ranking_features.h"
+#include "segnet_rerank/rows_file.h"
 #include "segnet_rerank/stage_inputs.h"
 
 namespace seg {
@@ -30,34 +29,20 @@ namespace {
 
 using nlohmann::json;
 
-// Writes the standardised features of images in this order, of these columns,
-// one behind the other: they are mapped, not held.
-absl::Status WriteRows(const StageInputs& in, const std::vector<int64_t>& order,
-                       const Standardiser& standardiser,
-                       const at::Tensor& columns, const std::string& path) {
-  std::FILE* file = std::fopen(path.c_str(), "wb");
-  if (file == nullptr) return ErrnoStatus(errno, path, "cannot be made");
-  absl::Status status;
-  for (const int64_t index : order) {
-    const absl::StatusOr<TensorMap> item = in.images.Read(in.features, index);
-    if (!item.ok()) {
-      status = item.status();
-      break;
-    }
-    const at::Tensor rows = standardiser.Apply(item->at("features"))
-                                .index_select(1, columns)
-                                .contiguous();
-    const size_t numbers = static_cast<size_t>(rows.numel());
-    if (std::fwrite(rows.const_data_ptr<float>(), sizeof(float), numbers,
-                    file) != numbers) {
-      status = ErrnoStatus(errno, path, "cannot be written");
-      break;
-    }
+// Some of the columns of raw features, standardised.
+absl::StatusOr<at::Tensor> StandardColumns(const at::Tensor& raw,
+                                           const Standardiser& standardiser,
+                                           const at::Tensor& columns,
+                                           const std::string& path) {
+  constexpr int64_t kRows = 1024;
+  RowsFile file(path, at::kFloat, {columns.numel()});
+  for (int64_t first = 0; first < raw.size(0); first += kRows) {
+    const at::Tensor rows =
+        raw.narrow(0, first, std::min(kRows, raw.size(0) - first));
+    SEG_RETURN_IF_ERROR(
+        file.Add(standardiser.Apply(rows).index_select(1, columns)));
   }
-  if (std::fclose(file) != 0 && status.ok()) {
-    status = ErrnoStatus(errno, path, "cannot be written");
-  }
-  return status;
+  return file.Map();
 }
 
 }  // namespace
@@ -127,14 +112,20 @@ absl::Status MakeCoarse(const StageInputs& in, const std::string& folder) {
         ReadSafetensors(in.networks[fold] + "/network.safetensors"));
     SEG_RETURN_IF_ERROR(LoadStateDict(*net, weights));
     net->eval();
+    const auto score = [&](int64_t index) -> absl::StatusOr<at::Tensor> {
+      if (!in.trunk_features.empty()) {
+        SEG_ASSIGN_OR_RETURN(const TensorMap item,
+                             in.images.Read(in.trunk_features, index));
+        return net->FromFeatures(item.at("features").unsqueeze(0));
+      }
+      SEG_ASSIGN_OR_RETURN(const Sample sample, in.images.data()->Get(index));
+      return net->forward(sample.image.to(at::kFloat).unsqueeze(0));
+    };
     SEG_RETURN_IF_ERROR(ForEachImage(
         in.images.Fold(fold, FoldPart::kHeldOut), [&](int64_t index) {
           return in.images.Ensure(
               folder, index, [&]() -> absl::StatusOr<TensorMap> {
-                SEG_ASSIGN_OR_RETURN(const Sample sample,
-                                     in.images.data()->Get(index));
-                const at::Tensor scores =
-                    net->forward(sample.image.to(at::kFloat).unsqueeze(0));
+                SEG_ASSIGN_OR_RETURN(const at::Tensor scores, score(index));
                 return TensorMap{{"coarse", at::softmax(scores, 1)[0]}};
               });
         }));
@@ -189,10 +180,10 @@ absl::Status MakeFeatures(const StageInputs& in, const std::string& folder) {
               folder, index, [&]() -> absl::StatusOr<TensorMap> {
                 SEG_ASSIGN_OR_RETURN(const Sample sample,
                                      in.images.data()->Get(index));
-                SEG_ASSIGN_OR_RETURN(const Regions regions,
-                                     ReadRegions(in, index));
+                SEG_ASSIGN_OR_RETURN(const at::Tensor superpixels,
+                                     ReadSuperpixels(in, index));
                 SEG_ASSIGN_OR_RETURN(const Proposals proposals,
-                                     ReadProposals(in, index, regions));
+                                     ReadProposals(in, index, superpixels));
                 SEG_ASSIGN_OR_RETURN(const TensorMap image,
                                      in.images.Read(in.image_features, index));
                 SEG_ASSIGN_OR_RETURN(const TensorMap coarse,
@@ -220,36 +211,34 @@ absl::Status FitRankers(const StageInputs& in, const std::string& folder) {
   const std::vector<int64_t> order = RandomPermutation(images, in.Key(6, 0));
   const int64_t held_out = std::min(
       images - 1, static_cast<int64_t>(in.config.rank.held_out * images));
-  StandardiserFit fit(in.like.standardiser.mean.numel());
-  std::vector<at::Tensor> counts;
+  const int64_t features = in.like.standardiser.mean.numel();
+  StandardiserFit fit(features);
+  RowsFile feature_rows(folder + "/features.part", at::kFloat, {features});
+  RowsFile count_rows(folder + "/counts.part", at::kInt, {in.classes, 3});
   std::vector<int64_t> sizes;
   for (int64_t index : order) {
     SEG_ASSIGN_OR_RETURN(const TensorMap item,
                          in.images.Read(in.features, index));
     fit.Add(item.at("features"));
-    counts.push_back(item.at("counts"));
+    SEG_RETURN_IF_ERROR(feature_rows.Add(item.at("features")));
+    SEG_RETURN_IF_ERROR(count_rows.Add(item.at("counts")));
     sizes.push_back(item.at("features").size(0));
   }
   const Standardiser standardiser = fit.Finish();
-  const at::Tensor all_counts = at::cat(counts);
-  const auto layout = FeatureLayout(in.classes, ToOptions(in.config.rank));
+  SEG_ASSIGN_OR_RETURN(const at::Tensor raw, feature_rows.Map());
+  SEG_ASSIGN_OR_RETURN(const at::Tensor counts, count_rows.Map());
+  const auto layout = FeatureLayout(in.classes, FeaturesOptions(in.config));
   at::Tensor rankers = at::zeros_like(in.like.rankers);
-  const std::string mapped = folder + "/rows.part";
   for (size_t kind = 0; kind < RankerKinds().size(); ++kind) {
     const RankerKind& ranker = RankerKinds()[kind];
     const at::Tensor columns = ColumnsOfSections(layout, ranker.sections);
-    SEG_RETURN_IF_ERROR(WriteRows(in, order, standardiser, columns, mapped));
-    const at::Tensor rows =
-        at::from_file(mapped, /*shared=*/false,
-                      all_counts.size(0) * columns.numel(), at::kFloat)
-            .view({all_counts.size(0), columns.numel()});
+    SEG_ASSIGN_OR_RETURN(
+        const at::Tensor rows,
+        StandardColumns(raw, standardiser, columns, folder + "/rows.part"));
     rankers[static_cast<int64_t>(kind)].index_copy_(
         0, columns,
-        FitRanker(rows, all_counts, sizes, held_out, in.config.rank,
-                  in.Key(7, 0)));
+        FitRanker(rows, counts, sizes, held_out, in.config.rank, in.Key(7, 0)));
   }
-  std::error_code error;
-  std::filesystem::remove(mapped, error);
   return WriteSafetensors(
       folder + "/ranker.safetensors",
       {{"rankers", rankers},

@@ -43,11 +43,11 @@ void Check(const RankingInput& input, const RankingFeaturesOptions& options) {
   CheckInput("shares", input.shares, at::kFloat, {m, classes, rows, columns});
   CheckInput("labels", input.labels, at::kByte, {m, height, width});
   CheckInput("score", input.score, at::kFloat, {m});
-  CheckInput("class_scores", input.class_scores, at::kFloat, {classes - 1});
-  CheckInput("size_scores", input.size_scores, at::kFloat,
-             {classes - 1, kSizes});
+  const int64_t scored = classes - FirstObjectClass(options.background);
+  CheckInput("class_scores", input.class_scores, at::kFloat, {scored});
+  CheckInput("size_scores", input.size_scores, at::kFloat, {scored, kSizes});
   CheckInput("area_thresholds", input.area_thresholds, at::kDouble,
-             {classes - 1, kSizes});
+             {scored, kSizes});
   CheckInput("contours", input.contours, at::kFloat, {height, width});
 }
 
@@ -73,7 +73,7 @@ at::Tensor SegnetOverlap(const at::Tensor& ph, const at::Tensor& q,
                  1);
 }
 
-// areas: [M,C-1].
+// areas: [M,K].
 at::Tensor Classification(const at::Tensor& areas, const at::Tensor& scores) {
   const at::Tensor tied = scores.to(at::kDouble).expand_as(areas);
   return tied.where(areas.gt(0), at::zeros_like(areas));
@@ -82,7 +82,7 @@ at::Tensor Classification(const at::Tensor& areas, const at::Tensor& scores) {
 at::Tensor SizeClassification(const at::Tensor& areas, const at::Tensor& scores,
                               const at::Tensor& thresholds) {
   const at::Tensor area = areas.unsqueeze(2);
-  const at::Tensor covers = area.ge(thresholds) & area.gt(0);  // [M,C-1,4]
+  const at::Tensor covers = area.ge(thresholds) & area.gt(0);  // [M,K,4]
   const at::Tensor tied = scores.to(at::kDouble).expand_as(covers);
   return tied.where(covers, at::zeros_like(tied)).flatten(1);
 }
@@ -112,8 +112,9 @@ std::vector<FeatureGroup> FeatureLayout(int64_t classes,
   };
   add("segnet_kl", 2, 1);
   add("segnet_overlap", 4 * classes, 1);
-  add("classification", classes - 1, 2);
-  add("size_classification", kSizes * (classes - 1), 2);
+  const int64_t scored = classes - FirstObjectClass(options.background);
+  add("classification", scored, 2);
+  add("size_classification", kSizes * scored, 2);
   add("centroids", 2 * pairs, 3);
   add("pair_mass", pairs, 3);
   add("co_occurrence", pairs, 3);
@@ -154,7 +155,8 @@ at::Tensor RankingFeatures(const RankingInput& input,
   const at::Tensor ph = input.coarse.to(at::kDouble).flatten(1);
   const at::Tensor q = input.shares.to(at::kDouble).flatten(2);
   const LabelPlaces places = FindLabels(input.labels, classes);
-  const at::Tensor areas = places.area.slice(1, 1);
+  const at::Tensor areas =
+      places.area.slice(1, FirstObjectClass(options.background));
   const at::Tensor mass = PairMass(places);
   const at::Tensor together = CoOccurrence(places);
   std::vector<at::Tensor> groups = {

@@ -10,9 +10,9 @@
 //                                         KL(q || ph); both smoothed
 //   1   segnet_overlap           4C   84  expected intersections I (C of
 //                                         them), unions U, I / U, U / I
-//   2   classification           C-1  20  the score of class c where c is in
+//   2   classification           K    20  the score of class c where c is in
 //                                         the proposal, else 0
-//   2   size_classification      4(C-1) 80  of class c and percentile j, where
+//   2   size_classification      4K   80  of class c and percentile j, where
 //                                         c covers at least t_cj, else 0
 //   3   centroids                2P  420  label_pairs.h
 //   3   pair_mass                P   210  label_pairs.h
@@ -26,10 +26,12 @@
 //   3   pair_mass_chi_square     5P 1050  chi_square_map.h; an option
 //   3   co_occurrence_chi_square 5P 1050  likewise
 //
-// 1170 features of 21 classes, 3270 with the option. The paper counts 2152. Of
-// its third section, the 1966 of an earlier re-ranker, about 980 are public;
-// the four after the contours are ours. Those of the 980 that repeat another
-// group (the class scores of the labels that are present) are there once.
+// K classes have image scores: C - 1, as class 0 is the background, or all
+// where there is none. 1170 features of 21 classes, 3270 with the option. The
+// paper counts 2152. Of its third section, the 1966 of an earlier re-ranker,
+// about 980 are public; the four after the contours are ours. Those of the 980
+// that repeat another group (the class scores of the labels that are present)
+// are there once.
 //
 // A score of the image is the same for all of its proposals and cancels in a
 // linear ranker: hence it counts only for a proposal that has the class.
@@ -53,6 +55,8 @@ struct RankingFeaturesOptions {
   // proposal lacks has I = 0, and would drown the others.
   double least_intersection = 0.5;
   bool chi_square_maps = false;
+  // Whether class 0 is a background, which has no image scores.
+  bool background = true;
 };
 
 struct FeatureGroup {
@@ -77,9 +81,9 @@ struct RankingInput {
   at::Tensor shares;  // q, float32 [M,C,g,g]: class shares of the proposals
   at::Tensor labels;  // uint8 [M,H,W], < C: the proposals, M >= 1
   at::Tensor score;   // float32 [M]: of the proposals
-  at::Tensor class_scores;     // float32 [C-1]: of classes 1 .. C-1
-  at::Tensor size_scores;      // float32 [C-1,4]: image_classifier.h
-  at::Tensor area_thresholds;  // float64 [C-1,4]: shares of an image, or inf
+  at::Tensor class_scores;     // float32 [K]: of the last K classes
+  at::Tensor size_scores;      // float32 [K,4]: image_classifier.h
+  at::Tensor area_thresholds;  // float64 [K,4]: shares of an image, or inf
   at::Tensor contours;         // float32 [H,W]: ContourStrength of contours.h
 };
 

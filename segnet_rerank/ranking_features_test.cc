@@ -168,6 +168,37 @@ TEST(RankingFeaturesTest, ClassScoresAreTiedToTheProposal) {
                                  1, 2, 3, 0, 5, 6, 0, 0}));
 }
 
+// Where class 0 is no background it has scores as the others have.
+TEST(RankingFeaturesTest, WithoutABackground) {
+  RankingFeaturesOptions options;
+  options.background = false;
+  const at::Tensor labels =
+      at::tensor(std::vector<int64_t>{0, 0, 0, 1, 1, 1, 1, 1})
+          .to(at::kByte)
+          .view({2, 1, 4});
+  RankingInput input = MakeInput(labels, 2);
+  ExpectError([&] { RankingFeatures(input, options); },
+              "class_scores must be Float [2]");
+  input.class_scores = at::tensor({-3.f, 4.f});
+  input.size_scores =
+      at::tensor({1.f, 2.f, 3.f, 4.f, 5.f, 6.f, 7.f, 8.f}).view({2, 4});
+  input.area_thresholds =
+      at::tensor({0.1, 0.75, 0.8, 0.9, 0.2, 0.25, 0.3, 1.0}).view({2, 4});
+  EXPECT_EQ(Values(Group(input, "classification", options)),
+            (std::vector<double>{-3, 4, 0, 4}));
+  EXPECT_EQ(Values(Group(input, "size_classification", options)),
+            (std::vector<double>{1, 2, 0, 0, 5, 6, 0, 0,  //
+                                 0, 0, 0, 0, 5, 6, 7, 8}));
+  // All else is the same.
+  const auto with = FeatureLayout(2), without = FeatureLayout(2, options);
+  EXPECT_EQ(NumFeatures(without), NumFeatures(with) + 5);
+  input.class_scores = input.class_scores.slice(0, 1);
+  input.size_scores = input.size_scores.slice(0, 1);
+  input.area_thresholds = input.area_thresholds.slice(0, 1);
+  EXPECT_EQ(Values(Group(input, "classification")),
+            (std::vector<double>{4, 4}));
+}
+
 TEST(RankingFeaturesTest, WhatIsOursByHand) {
   const at::Tensor labels = at::tensor(std::vector<int64_t>{0, 0, 1, 1,  //
                                                             0, 1, 1, 1,  //

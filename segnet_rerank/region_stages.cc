@@ -27,19 +27,24 @@ namespace {
 // A superpixel belongs to a true region where so much of it does.
 constexpr double kTrueShare = 0.5;
 
-}  // namespace
-
 absl::StatusOr<Regions> ReadRegions(const StageInputs& in, int64_t index) {
   SEG_ASSIGN_OR_RETURN(const TensorMap item, in.images.Read(in.regions, index));
   return Regions{item.at("superpixels"), item.at("members"), item.at("score")};
 }
 
+}  // namespace
+
+absl::StatusOr<at::Tensor> ReadSuperpixels(const StageInputs& in,
+                                           int64_t index) {
+  SEG_ASSIGN_OR_RETURN(const TensorMap item, in.images.Read(in.regions, index));
+  return item.at("superpixels");
+}
+
 absl::StatusOr<Proposals> ReadProposals(const StageInputs& in, int64_t index,
-                                        const Regions& regions) {
+                                        const at::Tensor& superpixels) {
   SEG_ASSIGN_OR_RETURN(const TensorMap item,
                        in.images.Read(in.proposals, index));
   // Labels are those of superpixels.
-  const at::Tensor& superpixels = regions.superpixels;
   return Proposals{item.at("labels")
                        .index_select(1, superpixels.flatten().to(at::kLong))
                        .view({-1, superpixels.size(0), superpixels.size(1)}),
@@ -173,8 +178,32 @@ absl::StatusOr<at::Tensor> ReadScores(const StageInputs& in, int64_t index,
   return LinearScores(item.at("vectors").narrow(0, 0, regions), scorer);
 }
 
-absl::Status MakeO2pProposals(const StageInputs& in,
-                              const std::string& folder) {
+}  // namespace
+
+absl::Status FindThreshold(const StageInputs& in, const std::string& folder) {
+  std::vector<at::Tensor> scores;
+  for (int64_t fold = 0; fold < in.config.folds; ++fold) {
+    SEG_ASSIGN_OR_RETURN(
+        const TensorMap scorer,
+        ReadSafetensors(in.region_scorers[fold] + "/scorer.safetensors"));
+    for (int64_t index : in.images.Fold(fold, FoldPart::kHeldOut)) {
+      SEG_ASSIGN_OR_RETURN(const Regions regions, ReadRegions(in, index));
+      SEG_ASSIGN_OR_RETURN(const at::Tensor of_image,
+                           ReadScores(in, index, regions.members.size(0),
+                                      scorer.at("region_scorer")));
+      scores.push_back(BestScores(of_image, in.config.o2p.most_regions));
+    }
+  }
+  const double threshold =
+      ChooseThreshold(scores, Pasting(in.config.o2p, 0), in.config.o2p.painted,
+                      in.config.o2p.least_threshold);
+  LogInfo(absl::StrCat("region scores: threshold ", threshold));
+  return WriteSafetensors(
+      folder + "/threshold.safetensors",
+      {{"threshold", at::scalar_tensor(threshold, at::kDouble)}});
+}
+
+absl::Status MakeProposals(const StageInputs& in, const std::string& folder) {
   SEG_ASSIGN_OR_RETURN(
       const TensorMap chosen,
       ReadSafetensors(in.threshold + "/threshold.safetensors"));
@@ -205,58 +234,6 @@ absl::Status MakeO2pProposals(const StageInputs& in,
         }));
   }
   return absl::OkStatus();
-}
-
-absl::Status MakeCrfProposals(const StageInputs& in,
-                              const std::string& folder) {
-  return ForEachImage(in.images.All(), [&](int64_t index) {
-    return in.images.Ensure(folder, index, [&]() -> absl::StatusOr<TensorMap> {
-      SEG_ASSIGN_OR_RETURN(const Sample sample, in.images.data()->Get(index));
-      SEG_ASSIGN_OR_RETURN(const Regions regions, ReadRegions(in, index));
-      SEG_ASSIGN_OR_RETURN(const TensorMap coarse,
-                           in.images.Read(in.coarse, index));
-      const at::Tensor& superpixels = regions.superpixels;
-      const Proposals proposals = FieldProposals(
-          sample.image, superpixels, coarse.at("coarse"), in.config);
-      // A pixel of each superpixel.
-      at::Tensor pixels = at::empty({regions.members.size(1)}, at::kLong);
-      pixels.index_put_({superpixels.flatten().to(at::kLong)},
-                        at::arange(superpixels.numel()));
-      return TensorMap{
-          {"labels", proposals.labels.flatten(1).index_select(1, pixels)},
-          {"score", proposals.score}};
-    });
-  });
-}
-
-}  // namespace
-
-absl::Status FindThreshold(const StageInputs& in, const std::string& folder) {
-  std::vector<at::Tensor> scores;
-  for (int64_t fold = 0; fold < in.config.folds; ++fold) {
-    SEG_ASSIGN_OR_RETURN(
-        const TensorMap scorer,
-        ReadSafetensors(in.region_scorers[fold] + "/scorer.safetensors"));
-    for (int64_t index : in.images.Fold(fold, FoldPart::kHeldOut)) {
-      SEG_ASSIGN_OR_RETURN(const Regions regions, ReadRegions(in, index));
-      SEG_ASSIGN_OR_RETURN(at::Tensor of_image,
-                           ReadScores(in, index, regions.members.size(0),
-                                      scorer.at("region_scorer")));
-      scores.push_back(std::move(of_image));
-    }
-  }
-  const double threshold =
-      ChooseThreshold(scores, Pasting(in.config.o2p, 0), in.config.o2p.painted,
-                      in.config.o2p.least_threshold);
-  LogInfo(absl::StrCat("region scores: threshold ", threshold));
-  return WriteSafetensors(
-      folder + "/threshold.safetensors",
-      {{"threshold", at::scalar_tensor(threshold, at::kDouble)}});
-}
-
-absl::Status MakeProposals(const StageInputs& in, const std::string& folder) {
-  return in.config.generator == Generator::kCrf ? MakeCrfProposals(in, folder)
-                                                : MakeO2pProposals(in, folder);
 }
 
 }  // namespace segnet_rerank

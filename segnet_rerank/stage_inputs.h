@@ -26,11 +26,12 @@ struct StageInputs {
   const int64_t seed;
   const c10::Device device;
   const Fitted like;  // the shapes
-  // Folders of stages, "" before they are done. By fold; the last of the
-  // scorers is of all images.
-  std::string regions, axes, vectors, threshold, trunk_features, coarse,
-      proposals, image_features, features, ranker;
-  std::vector<std::string> region_scorers, networks, image_scorers;
+  // Folders of stages, "" before they are done and where there is none
+  // (`regions` is that of "superpixels" for Generator::kCrf). By fold; the last
+  // of the scorers is of all images.
+  std::string regions{}, axes{}, vectors{}, threshold{}, trunk_features{},
+      coarse{}, proposals{}, image_features{}, features{}, ranker{};
+  std::vector<std::string> region_scorers{}, networks{}, image_scorers{};
 
   // Of random choices: what they are about, and which one it is.
   uint64_t Key(uint64_t what, int64_t which) const {
@@ -39,10 +40,12 @@ struct StageInputs {
   }
 };
 
-// What the stages "regions" and "proposals" keep of an image.
-absl::StatusOr<Regions> ReadRegions(const StageInputs& in, int64_t index);
+// What the stages "regions" (or "superpixels") and "proposals" keep of an
+// image.
+absl::StatusOr<at::Tensor> ReadSuperpixels(const StageInputs& in,
+                                           int64_t index);
 absl::StatusOr<Proposals> ReadProposals(const StageInputs& in, int64_t index,
-                                        const Regions& regions);
+                                        const at::Tensor& superpixels);
 
 // Each fills the folder of its stage. fold: kAllImages for all images.
 absl::Status MakeRegions(const StageInputs& in, const std::string& folder);
@@ -52,6 +55,11 @@ absl::Status FitRegions(const StageInputs& in, const std::string& folder,
                         int64_t fold);
 absl::Status FindThreshold(const StageInputs& in, const std::string& folder);
 absl::Status MakeProposals(const StageInputs& in, const std::string& folder);
+
+// Of Generator::kCrf in place of these.
+absl::Status MakeSuperpixels(const StageInputs& in, const std::string& folder);
+absl::Status MakeFieldProposals(const StageInputs& in,
+                                const std::string& folder);
 
 // Of a frozen trunk: "features" and "shares" (ClassShares) of each image, and
 // the first also of its mirror image where data.augment.flip.

@@ -38,6 +38,14 @@ json StageKeys::Fold(int64_t fold) const {
 }
 
 StageKey StageKeys::Regions() const {
+  if (config_.generator == Generator::kCrf) {
+    return {
+        "superpixels",
+        {{"data", data_},
+         {"background", config_.background},
+         {"regions", Keys(config_.regions, {"superpixels", "compactness"})}},
+        {}};
+  }
   return {"regions", {{"data", data_}, {"regions", config_.regions}}, {}};
 }
 

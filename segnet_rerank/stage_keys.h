@@ -19,7 +19,7 @@ class StageKeys {
  public:
   StageKeys(const Config& config, const Dataset& train, int64_t seed);
 
-  StageKey Regions() const;
+  StageKey Regions() const;  // "superpixels" for Generator::kCrf
   StageKey Axes() const;
   StageKey Vectors() const;
   StageKey RegionScorer(int64_t fold) const;

@@ -43,6 +43,7 @@ class Pipeline {
   absl::StatusOr<TrainingData> Learning();
 
  private:
+  absl::Status ScoreRegions();
   absl::Status EnsureTrunkFeatures() {
     if (!TrunkIsFrozen(in_.config.segnet)) return absl::OkStatus();
     return Ensure(keys_.TrunkFeatures(), MakeTrunkFeatures,
@@ -92,34 +93,38 @@ class Pipeline {
   StageInputs in_;
 };
 
-absl::StatusOr<std::optional<Fitted>> Pipeline::Run() {
-  const Stage last = in_.config.stage;
-
-  SEG_RETURN_IF_ERROR(Ensure(keys_.Regions(), MakeRegions, &in_.regions));
-  if (last == Stage::kRegions) return std::nullopt;
-
+absl::Status Pipeline::ScoreRegions() {
   SEG_RETURN_IF_ERROR(Ensure(keys_.Axes(), MakeAxes, &in_.axes));
   SEG_RETURN_IF_ERROR(Ensure(keys_.Vectors(), MakeVectors, &in_.vectors));
   SEG_RETURN_IF_ERROR(EnsureFolds(&StageKeys::RegionScorer, FitRegions,
                                   /*all=*/true, &in_.region_scorers));
-  SEG_RETURN_IF_ERROR(Ensure(keys_.Threshold(), FindThreshold, &in_.threshold));
-  if (last == Stage::kO2p) return std::nullopt;
+  return Ensure(keys_.Threshold(), FindThreshold, &in_.threshold);
+}
 
-  // A random field needs the coarse maps.
-  const bool networks_first = in_.config.generator == Generator::kCrf;
-  const auto proposals = [&] {
-    return Ensure(keys_.Proposals(), MakeProposals, &in_.proposals);
-  };
-  if (!networks_first) {
-    SEG_RETURN_IF_ERROR(proposals());
+absl::StatusOr<std::optional<Fitted>> Pipeline::Run() {
+  const Stage last = in_.config.stage;
+  const bool pasted = in_.config.generator == Generator::kO2p;
+
+  SEG_RETURN_IF_ERROR(Ensure(
+      keys_.Regions(), pasted ? MakeRegions : MakeSuperpixels, &in_.regions));
+  if (last == Stage::kRegions) return std::nullopt;
+  if (pasted) {
+    SEG_RETURN_IF_ERROR(ScoreRegions());
+    if (last == Stage::kO2p) return std::nullopt;
+    SEG_RETURN_IF_ERROR(
+        Ensure(keys_.Proposals(), MakeProposals, &in_.proposals));
     if (last == Stage::kProposals) return std::nullopt;
   }
   SEG_RETURN_IF_ERROR(EnsureTrunkFeatures());
   SEG_RETURN_IF_ERROR(EnsureFolds(&StageKeys::Network, TrainNetwork,
                                   /*all=*/false, &in_.networks));
   SEG_RETURN_IF_ERROR(Ensure(keys_.Coarse(), MakeCoarse, &in_.coarse));
-  if (networks_first) SEG_RETURN_IF_ERROR(proposals());
-  if (last == Stage::kProposals || last == Stage::kSegnet) return std::nullopt;
+  if (last == Stage::kSegnet) return std::nullopt;
+  if (!pasted) {  // a random field needs the coarse maps
+    SEG_RETURN_IF_ERROR(
+        Ensure(keys_.Proposals(), MakeFieldProposals, &in_.proposals));
+    if (last == Stage::kProposals) return std::nullopt;
+  }
 
   SEG_RETURN_IF_ERROR(
       Ensure(keys_.ImageFeatures(), MakeImageFeatures, &in_.image_features));
@@ -129,16 +134,21 @@ absl::StatusOr<std::optional<Fitted>> Pipeline::Run() {
   SEG_RETURN_IF_ERROR(Ensure(keys_.Ranker(), FitRankers, &in_.ranker));
   if (last == Stage::kRank) return std::nullopt;
 
+  std::vector<std::string> files = {
+      in_.image_scorers.back() + "/scorer.safetensors",
+      in_.ranker + "/ranker.safetensors"};
+  if (pasted) {
+    files.push_back(in_.axes + "/axes.safetensors");
+    files.push_back(in_.region_scorers.back() + "/scorer.safetensors");
+    files.push_back(in_.threshold + "/threshold.safetensors");
+  }
   TensorMap fitted;
-  for (const std::string& file :
-       {in_.axes + "/axes.safetensors",
-        in_.region_scorers.back() + "/scorer.safetensors",
-        in_.threshold + "/threshold.safetensors",
-        in_.image_scorers.back() + "/scorer.safetensors",
-        in_.ranker + "/ranker.safetensors"}) {
+  for (const std::string& file : files) {
     SEG_ASSIGN_OR_RETURN(TensorMap tensors, ReadSafetensors(file));
     fitted.merge(tensors);
   }
+  TensorMap like = ToTensors(in_.like);
+  fitted.merge(like);  // what a random field has no need of
   SEG_ASSIGN_OR_RETURN(Fitted result, FromTensors(fitted));
   return std::optional<Fitted>(std::move(result));
 }

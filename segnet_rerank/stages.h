@@ -15,6 +15,9 @@
 //   features        of each image's proposals, and their accuracy
 //   ranker          fitted to them
 //
+// Where a random field makes the proposals (generator=crf) the first five are
+// one, `superpixels`, and `proposals` comes behind `coarse`, which it needs.
+//
 // The scorer and networks of a fold learn from the images outside of it alone,
 // so no image of training is judged by what has seen it (Sec. 5 and 15 of our
 // fact sheet). The axes, which know no class, are shared.

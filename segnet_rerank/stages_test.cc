@@ -172,13 +172,34 @@ TEST_F(StagesTest, DamagedAndUnfinishedStages) {
 TEST_F(StagesTest, ProposalsOfARandomField) {
   Config config = Small();
   config.generator = Generator::kCrf;
+  config.background = false;
+  config.stage = Stage::kRegions;
+  ASSERT_OK(Run(config, root_).status());
+  std::map<std::string, int> expected = {{"superpixels", 1}};
+  EXPECT_EQ(Stages(root_), expected);
   config.stage = Stage::kProposals;
   ASSERT_OK(Run(config, root_).status());
-  EXPECT_EQ(Stages(root_).count("coarse"), 1u);
-  EXPECT_EQ(Stages(root_).count("proposals"), 1u);
+  expected.insert({{"segnet", 2}, {"coarse", 1}, {"proposals", 1}});
+  EXPECT_EQ(Stages(root_), expected);
   config.stage = Stage::kAll;
   ASSERT_OK_AND_ASSIGN(const auto fitted, Run(config, root_));
-  EXPECT_TRUE(fitted.has_value());
+  expected.insert({{"image_features", 1},
+                   {"image_scorer", 3},
+                   {"features", 1},
+                   {"ranker", 1}});
+  EXPECT_EQ(Stages(root_), expected);
+  ASSERT_TRUE(fitted.has_value());
+  const int64_t classes = train_->info().num_classes();
+  for (const auto& [name, tensor] :
+       ToTensors(UntrainedFitted(config, classes))) {
+    EXPECT_EQ(ToTensors(*fitted).at(name).sizes(), tensor.sizes()) << name;
+  }
+  EXPECT_EQ(fitted->axes.numel(), 0);
+  EXPECT_EQ(fitted->area_thresholds.size(0), classes);
+  // With a background its share is no class of an image.
+  config.background = true;
+  ASSERT_OK_AND_ASSIGN(const auto other, Run(config, root_));
+  EXPECT_EQ(other->area_thresholds.size(0), classes - 1);
 }
 
 TEST_F(StagesTest, FewerImagesThanFolds) {

@@ -68,7 +68,7 @@ System::Row System::Analyse(const at::Tensor& image, const at::Tensor& coarse,
   for (int64_t s = 0; s < picks.size(0); ++s) {
     row.picks.push_back(picks[s].item<int64_t>());
   }
-  row.picks.push_back(KlPick(coarse, shares, config_.kl));
+  row.picks.push_back(KlPick(coarse, shares, DivergenceOptions(config_)));
   row.picks.push_back(0);
   return row;
 }

@@ -98,6 +98,32 @@ TEST(SystemTest, UntrainedAndSmallImages) {
   }
 }
 
+// A random field needs no region scorer, and no background.
+TEST(SystemTest, ARandomFieldsProposals) {
+  Config config = Small();
+  config.generator = Generator::kCrf;
+  config.background = false;
+  config.crf.proposals = 4;
+  const DatasetInfo info = ObjectsInfo();
+  ASSERT_OK_AND_ASSIGN(Model model, Paper::Build(config, info));
+  model->eval();
+  const auto system = Paper::MakeSystem(config, {model});
+  Batch batch;
+  batch.ids = {"a"};
+  batch.images = at::randint(256, {1, 3, 20, 24}).to(at::kFloat);
+  const Prediction prediction = seg::Run(*system, batch, "test");
+  EXPECT_EQ(prediction.labels[0].sizes(), at::IntArrayRef({1, 20, 24}));
+  EXPECT_EQ(system->proposals(0).labels.size(0), 4);
+}
+
+TEST(ConfigTest, NoPenaltyOnAClassThatIsNoBackground) {
+  Config config;
+  EXPECT_EQ(DivergenceOptions(config).background_weight, 0.02);
+  config.background = false;
+  EXPECT_EQ(DivergenceOptions(config).background_weight, 0);
+  EXPECT_EQ(DivergenceOptions(config).smoothing, config.kl.smoothing);
+}
+
 }  // namespace
 }  // namespace segnet_rerank
 }  // namespace seg

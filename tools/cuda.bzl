@@ -2,13 +2,16 @@
 
 load("@bazel_tools//tools/cpp:toolchain_utils.bzl", "find_cpp_toolchain")
 load("@cuda_toolkit//:defs.bzl", "CUDA_HOME")
-load("//tools:seg.bzl", "SEG_COPTS")
+load("//tools:seg.bzl", "SEG_COPTS", "seg_cc_test")
 
 # One binary for Hopper, and PTX from Ampere on.
 _ARCHITECTURES = [
     "-gencode=arch=compute_90,code=sm_90",
     "-gencode=arch=compute_80,code=compute_80",
 ]
+
+# For what only a machine with nvcc can build.
+CUDA_ONLY = [] if CUDA_HOME else ["//tools:nvcc"]
 
 # Lines for the emulator's messages, and variables that nobody set are not zero;
 # nvcc's pragmas are not the host compiler's.
@@ -174,7 +177,7 @@ def seg_cuda_library(
             "@libtorch//:libcudart",
         ]),
         nvcc_copts = nvcc_copts,
-        target_compatible_with = [] if CUDA_HOME else ["//tools:nvcc"],
+        target_compatible_with = CUDA_ONLY,
         visibility = visibility,
         **kwargs
     )
@@ -192,7 +195,7 @@ def seg_cuda_library(
         args = ["$(locations :%s_ptxas)" % name],
         data = [name + "_ptxas"],
         tags = ["kernel_registers"],
-        target_compatible_with = [] if CUDA_HOME else ["//tools:nvcc"],
+        target_compatible_with = CUDA_ONLY,
     )
     if not emulated:
         return
@@ -231,5 +234,64 @@ def seg_cuda_library(
             "//common/cuda:kernel",
             "//common/testing/cuda_emulator",
         ]),
+        **kwargs
+    )
+
+def seg_cuda_test(name, kernels, deps = [], tags = [], **kwargs):
+    """A GoogleTest of kernels, twice: in the emulator and on a card.
+
+    NAME runs them in //common/testing/cuda_emulator, in every test run. The
+    same source as NAME_on_card (tags gpu and manual) runs on a card; it is
+    built where nvcc is found, by name.
+
+    Args:
+      name: both tests are NAME.cc, which includes emulator.h of the emulator.
+      kernels: targets of seg_cuda_library.
+      deps: what it includes besides.
+      tags: of both.
+      **kwargs: of both, as seg_cc_test.
+    """
+    seg_cc_test(
+        name = name,
+        tags = tags,
+        deps = deps + [_emulated_name(kernel) for kernel in kernels] + [
+            "//common/testing/cuda_emulator",
+        ],
+        **kwargs
+    )
+    seg_cc_test(
+        name = name + "_on_card",
+        srcs = kwargs.pop("srcs", [name + ".cc"]),
+        tags = tags + ["gpu", "manual"],
+        target_compatible_with = CUDA_ONLY,
+        deps = deps + kernels + ["//common/testing/cuda_emulator:card"],
+        **kwargs
+    )
+
+def seg_cuda_benchmark(name, kernels, deps = [], **kwargs):
+    """A program of NAME.cu that times kernels; //tools:gpu_check runs it.
+
+    It needs no LibTorch, takes the path of a JSON file to write, and exits 1
+    where a result is wrong.
+
+    Args:
+      name: target.
+      kernels: targets of seg_cuda_library.
+      deps: C++ libraries that it includes besides.
+      **kwargs: of the binary, as cc_binary.
+    """
+    seg_cuda_library(
+        name = name + "_kernels",
+        srcs = [name + ".cu"],
+        deps = deps,
+        cuda_deps = kernels,
+        emulated = False,
+        visibility = ["//visibility:private"],
+    )
+    native.cc_binary(
+        name = name,
+        deps = [name + "_kernels"],
+        tags = ["cuda_benchmark"],
+        target_compatible_with = CUDA_ONLY,
         **kwargs
     )

@@ -66,13 +66,15 @@ def seg_paper(
         commands = [],
         command_deps = [],
         needs_masks = True,
-        stages = False):
+        stages = False,
+        paper_test_deps = []):
     """Commands, record and the tests that every paper has.
 
     Makes what seg_commands makes, and of the folder's files
       :record                   what the reproduction tests check
       :paper_test               paper_test.cc: common/testing/paper_test.h
-      :bad_input_test           bad_input_test.sh, on all commands
+      :bad_input_test           bad_input_test.sh, on all commands; after "--"
+                                it gets runs_overrides
       :reproduction_full_test   by hand: tools/reproduce/defs.bzl
 
     Args:
@@ -82,6 +84,7 @@ def seg_paper(
       command_deps: what their sources include beside :paper.
       needs_masks: as the paper's kTrainsOnMasks.
       stages: whether a training keeps stages of a pipeline (Paper::Prepare).
+      paper_test_deps: of paper_test.cc beside :paper and the common tests.
     """
     seg_commands(runs_overrides, commands, command_deps, needs_masks, stages)
     native.filegroup(
@@ -101,13 +104,13 @@ def seg_paper(
             ":paper",
             "//common/testing:paper_test",
             "//third_party/libtorch:nn",
-        ],
+        ] + paper_test_deps,
     )
     native.sh_test(
         name = "bad_input_test",
         size = "medium",
         srcs = ["bad_input_test.sh"],
-        args = _paths(_COMMANDS + commands),
+        args = _paths(_COMMANDS + commands) + ["--"] + runs_overrides,
         data = _COMMANDS + commands + ["//common/testing:bad_input.sh"],
     )
     seg_reproduction_full_test(

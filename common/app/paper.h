@@ -82,6 +82,10 @@ struct PaperDefaults {
                                      Model& /*model*/) {
     return absl::OkStatus();
   }
+  // Whether Prepare takes long. Then what would end the training after it (a
+  // work_dir that holds a run, a validation that fails or lacks
+  // train.best_metric) is looked for before it, with the untrained system.
+  static constexpr bool kHasStages = false;
   // What a new training does before its first update: the stages of a pipeline
   // whose results (scorers, a ranker) it keeps in the model's buffers. The
   // training ends here, done, where false is returned (a `stage` key). Not

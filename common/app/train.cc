@@ -1,11 +1,15 @@
 #include "common/app/train.h"
 
+#include <c10/util/Exception.h>
+
 #include <filesystem>
 #include <optional>
 
+#include "absl/strings/str_cat.h"
 #include "common/datasets/label_census.h"
 #include "common/training/checkpoint.h"
 #include "common/training/run_folder.h"
+#include "common/training/run_watch.h"
 
 namespace seg {
 
@@ -48,6 +52,24 @@ absl::StatusOr<RunOptions> TrainingRun(const MainArgs& args) {
   if (args.seed_given) seed = args.seed;
   SEG_ASSIGN_OR_RETURN(run.seed, ResumedSeed(resumed, seed));
   return run;
+}
+
+absl::Status CheckBeforeStages(const EvaluationPlan& plan,
+                               const TrainConfig& config, const RunOptions& run,
+                               Task* task) {
+  SEG_RETURN_IF_ERROR(CheckRunFolderIsFree(run));
+  task->module().to(run.device);
+  task->module().eval();
+  absl::StatusOr<Findings> findings;
+  try {
+    findings = Rehearse(plan);
+  } catch (const c10::Error& e) {
+    findings = absl::InternalError(
+        absl::StrCat("validation: ", e.what_without_backtrace()));
+  }
+  task->module().train();
+  if (!findings.ok()) return findings.status();
+  return CheckBestMetric(findings->scalars, config);
 }
 
 }  // namespace seg

@@ -24,6 +24,7 @@
 #include "common/training/resume.h"
 #include "common/training/run_options.h"
 #include "common/training/task.h"
+#include "common/training/train_config.h"
 #include "common/training/trainer.h"
 #include "common/training/training_data.h"
 #include "nlohmann/json.hpp"
@@ -62,6 +63,12 @@ absl::Status LoadTrainConfig(const MainArgs& args, const RunOptions& run,
   return PrintConfig(args, nlohmann::json(*config));
 }
 
+// What would end a training after stages that take hours, before them: see
+// PaperDefaults::kHasStages. Moves the task's module to the device of the run.
+absl::Status CheckBeforeStages(const EvaluationPlan& plan,
+                               const TrainConfig& config, const RunOptions& run,
+                               Task* task);
+
 // Trains as the arguments and the configuration that they name say.
 template <class P>
 absl::Status RunTrain(const MainArgs& args) {
@@ -80,11 +87,6 @@ absl::Status RunTrain(const MainArgs& args) {
   at::manual_seed(static_cast<uint64_t>(run.seed));
   SEG_ASSIGN_OR_RETURN(typename P::Model model, P::Build(config, info));
   SEG_RETURN_IF_ERROR(P::LoadPretrained(config, model));
-  if (!run.resume && !run.dry_run) {
-    SEG_ASSIGN_OR_RETURN(const bool train,
-                         P::Prepare(config, sets, run, model));
-    if (!train) return absl::OkStatus();
-  }
   const std::unique_ptr<Task> task = P::MakeTask(config, model, info);
   const std::unique_ptr<typename P::System> system =
       P::MakeSystem(config, {model});
@@ -106,6 +108,15 @@ absl::Status RunTrain(const MainArgs& args) {
   };
   plan.device = run.device;
   plan.validation_batch = P::kValidationBatch;
+  if (!run.resume && !run.dry_run) {
+    if (P::kHasStages) {
+      SEG_RETURN_IF_ERROR(
+          CheckBeforeStages(plan, config.train, run, task.get()));
+    }
+    SEG_ASSIGN_OR_RETURN(const bool train,
+                         P::Prepare(config, sets, run, model));
+    if (!train) return absl::OkStatus();
+  }
   SEG_ASSIGN_OR_RETURN(TrainingData data, P::Learning(config, sets, run));
   return Trainer(run,
                  {config.train, config.data, ToYaml(nlohmann::json(config)),

@@ -7,14 +7,16 @@ SEG_DEFINE_CONFIG(AugmentOptions, crop_height, crop_width, scale_min, scale_max,
                   saturation, hue)
 SEG_DEFINE_CONFIG(SyntheticConfig, height, width, train, val, test, seed,
                   hidden_quadrants, border)
-SEG_DEFINE_CONFIG(DataConfig, pack, fold, probabilities, landmarks, align,
-                  resize_height, resize_width, resize_longer, resize_shorter,
-                  map, class_names, cache_mb, workers, augment, synthetic)
+SEG_DEFINE_CONFIG(DataConfig, pack, fold, split_seed, probabilities, landmarks,
+                  align, resize_height, resize_width, resize_longer,
+                  resize_shorter, map, class_names, cache_mb, workers, augment,
+                  synthetic)
 
 std::vector<KeyRule> DataConfig::Rules() {
   constexpr double kSide = 16384;
   return {
       {"fold", 0, 9},
+      {"split_seed", -1, 9e15},
       {"align", 0, kSide},
       {"resize_height", 0, kSide},
       {"resize_width", 0, kSide},

@@ -40,6 +40,10 @@ struct DataConfig : ResizeOptions, ClassMapOptions {
   // Which of the random divisions: the tenth of CUB's training list that is
   // "val" (0 .. 9, cub.h), the split of lfw4 (0 .. 4, lfw_parts.h).
   int64_t fold = 0;
+  // From 0 on: "train" and "val" are other random parts, by this seed, of the
+  // two together, each as large as it is listed; "test" stays (redivided.h).
+  // -1: as they are listed.
+  int64_t split_seed = -1;
   // A folder with the class probabilities that another model gave for each
   // image (probabilities.h). Empty: none.
   std::string probabilities;

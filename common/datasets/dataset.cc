@@ -23,7 +23,10 @@ Batch MakeBatch(const Sample& sample, c10::Device device) {
 void MoveBatch(c10::Device device, Batch* batch) {
   for (at::Tensor* t :
        {&batch->images, &batch->masks, &batch->probabilities, &batch->points}) {
-    if (t->defined()) *t = t->to(device, /*non_blocking=*/true);
+    if (!t->defined()) continue;
+    // Out of page-locked memory a copy to a GPU runs beside other work.
+    if (device.is_cuda() && t->is_cpu()) *t = t->pin_memory();
+    *t = t->to(device, /*non_blocking=*/true);
   }
 }
 

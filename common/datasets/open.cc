@@ -24,6 +24,7 @@
 #include "common/datasets/pack.h"
 #include "common/datasets/points.h"
 #include "common/datasets/probabilities.h"
+#include "common/datasets/redivided.h"
 #include "common/datasets/synthetic/ambiguous.h"
 #include "common/datasets/synthetic/articulated.h"
 #include "common/datasets/synthetic/digits.h"
@@ -305,6 +306,24 @@ absl::StatusOr<Opened> OpenAny(const DataConfig& config,
   return opened;
 }
 
+// OpenAny, or of a data set whose training images are divided anew the part.
+absl::StatusOr<Opened> OpenPart(const DataConfig& config,
+                                const std::string& data_root,
+                                const std::string& split) {
+  if (config.split_seed < 0 || (split != "train" && split != "val")) {
+    return OpenAny(config, data_root, split);
+  }
+  SEG_ASSIGN_OR_RETURN(Opened opened, OpenAny(config, data_root, "train"));
+  SEG_ASSIGN_OR_RETURN(const Opened val, OpenAny(config, data_root, "val"));
+  SEG_ASSIGN_OR_RETURN(
+      opened.dataset,
+      RedividedDataset(
+          opened.dataset, val.dataset,
+          split == "val" ? TrainingPart::kVal : TrainingPart::kTrain,
+          static_cast<uint64_t>(config.split_seed)));
+  return opened;
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> FindPack(const std::string& pack,
@@ -351,7 +370,7 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenDataset(
     return absl::InvalidArgumentError(
         absl::StrCat("data.align: ", config.align, ", expected 0 .. 16384"));
   }
-  SEG_ASSIGN_OR_RETURN(const Opened opened, OpenAny(config, data_root, split));
+  SEG_ASSIGN_OR_RETURN(const Opened opened, OpenPart(config, data_root, split));
   std::shared_ptr<const Dataset> dataset = opened.dataset;
   if (opened.folder.empty() && config.align > 0) {
     return absl::InvalidArgumentError(

@@ -187,6 +187,27 @@ TEST(EvaluateTest, CountsEachOutput) {
   EXPECT_EQ(findings.scalars.at("boundary_iou_5"), 1.0);
 }
 
+TEST(EvaluateTest, MeanOverChosenClasses) {
+  const ToyDataset dataset(2);
+  FunctionPredictor predictor(kNames, Predict);
+  SegmentationScoresOptions options = Options();
+  const auto find = [&] {
+    return Evaluate(dataset, predictor, Scores(dataset.info(), options), {});
+  };
+  ASSERT_OK_AND_ASSIGN(const Findings all, find());
+  EXPECT_EQ(all.scalars.count("chosen_mean_iou"), 0u);
+  // The IoUs of "dark" are 1/2 and 0.
+  for (const auto& [chosen, expected] :
+       std::vector<std::pair<std::vector<int64_t>, double>>{
+           {{0}, 0.5}, {{1}, 0.0}, {{0, 1}, 0.25}}) {
+    options.chosen = chosen;
+    ASSERT_OK_AND_ASSIGN(const Findings findings, find());
+    EXPECT_EQ(findings.scalars.at("dark/chosen_mean_iou"), expected);
+    EXPECT_EQ(findings.scalars.at("chosen_mean_iou"), 1.0);
+    EXPECT_THAT(ToText(findings), HasSubstr("mean of "));
+  }
+}
+
 TEST(EvaluateTest, JsonHasTheMainOutputWithoutPrefix) {
   ASSERT_OK_AND_ASSIGN(const Findings findings, Score(ToyDataset(1)));
   const nlohmann::json tree = ToJson(findings);

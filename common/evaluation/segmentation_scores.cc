@@ -94,6 +94,9 @@ absl::Status SegmentationScores::Finish(Findings* findings) {
     scalars[prefix + "mean_iou"] = total_[k].MeanIou();
     scalars[prefix + "pixel_accuracy"] = total_[k].PixelAccuracy();
     scalars[prefix + "class_accuracy"] = total_[k].MeanClassAccuracy();
+    if (!options_.chosen.empty()) {
+      scalars[prefix + "chosen_mean_iou"] = ChosenMeanIou(k);
+    }
     for (size_t r = 0; r < options_.boundary_radii.size(); ++r) {
       scalars[absl::StrCat(prefix, "boundary_iou_",
                            options_.boundary_radii[r])] =
@@ -116,9 +119,20 @@ absl::Status SegmentationScores::Finish(Findings* findings) {
   return absl::OkStatus();
 }
 
+double SegmentationScores::ChosenMeanIou(size_t output) const {
+  const std::vector<double> iou = total_[output].Iou();
+  std::vector<double> chosen;
+  for (const int64_t c : options_.chosen) chosen.push_back(iou.at(c));
+  return MeanWithoutNan(chosen);
+}
+
 std::string SegmentationScores::Table() const {
   std::string table =
       absl::StrFormat("%-12s%10s%12s", "", "mean IoU", "pixel acc.");
+  if (!options_.chosen.empty()) {
+    absl::StrAppendFormat(&table, "%12s",
+                          absl::StrCat("mean of ", options_.chosen.size()));
+  }
   for (const double radius : options_.boundary_radii) {
     absl::StrAppendFormat(&table, "%12s", absl::StrCat("IoU @", radius, "px"));
   }
@@ -129,6 +143,9 @@ std::string SegmentationScores::Table() const {
     absl::StrAppendFormat(&table, "\n%-12s%10s%12s", outputs_[k],
                           Percent(total_[k].MeanIou()),
                           Percent(total_[k].PixelAccuracy()));
+    if (!options_.chosen.empty()) {
+      absl::StrAppendFormat(&table, "%12s", Percent(ChosenMeanIou(k)));
+    }
     for (size_t r = 0; r < options_.boundary_radii.size(); ++r) {
       absl::StrAppendFormat(&table, "%12s",
                             Percent(boundaries_[k].confusion(r).MeanIou()));

@@ -22,6 +22,8 @@ struct SegmentationScoresOptions {
   // Of the report, at each end: with two or more outputs the images that gain
   // most and lose most against the second one, with one the best and the worst.
   int64_t pictures = 0;
+  // Classes over which the mean IoU is found too; none: not.
+  std::vector<int64_t> chosen = {};
   // Keeps the counts of each image, for measures that pick or pair outputs.
   bool by_image = false;
 };
@@ -31,7 +33,8 @@ struct SegmentationScoresOptions {
 SegmentationScoresOptions ScoresAt(Moment moment, int64_t pictures);
 
 // Finds, for the main output without a prefix and for another as "NAME/..":
-//   mean_iou, pixel_accuracy, class_accuracy, boundary_iou_R
+//   mean_iou, pixel_accuracy, class_accuracy, boundary_iou_R,
+//   chosen_mean_iou (options.chosen)
 // and in JSON "per_class" of the main output ({CLASS: IoU}) and
 // "per_class_by_output" of the others ({NAME: {CLASS: IoU}}); in the report
 // facts, classes, confusion and pictures of the main output. Warns of masks
@@ -57,6 +60,7 @@ class SegmentationScores : public Measure {
   }
 
  private:
+  double ChosenMeanIou(size_t output) const;
   std::string Table() const;
   void AddToReport(ReportData* report) const;
 

@@ -45,6 +45,9 @@
 //     - name: camvid_full
 //       stands_in_for: [cityscapes/crfgrad]   # other data than the row's
 //
+// In the overrides to train "{seed}" is the seed of the run, and "{work_dir}"
+// the folder of all runs: for `data.split_seed={seed}`, and for a folder of
+// stages that experiments share.
 // `data` contains the name that the data set gives itself ("data" in the output
 // of eval); //tools:reproduce refuses a result under another name.
 // `answers` and `stands_in_for` take ids (the row's metric is looked up in

@@ -144,6 +144,7 @@ if $needs_masks; then
     "${new[@]}" train.best_metric=pixel_acuracy
 fi
 expect 1 "2 samples do not fill a batch of 3" "${new[@]}" train.batch_size=3
+[[ ! -e new ]] || fail "stages were made for a training that cannot be: $(ls new)"
 expect 0 "" "${new[@]}" --dry_run
 grep -q "^dry run: one of 2 steps, a validation and a save done" out ||
   fail "dry run: $(cat out)"

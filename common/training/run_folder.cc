@@ -2,6 +2,7 @@
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
+#include <c10/core/CachingDeviceAllocator.h>
 #include <sys/resource.h>
 #include <torch/headeronly/version.h>
 
@@ -101,10 +102,35 @@ absl::StatusOr<RunFolder> Claim(const std::string& run) {
   return RunFolder{run, *std::move(lock)};
 }
 
+// No run lies there, but for one that never saved anything.
+absl::Status CheckFree(const std::string& path) {
+  if (HoldsCheckpoint(path)) {
+    return UsageError(absl::AlreadyExistsError(absl::StrCat(
+        path,
+        ": holds a run already; continue it with --resume, or name "
+        "another --work_dir")));
+  }
+  std::error_code error;
+  if (!IsFailedStart(path) && fs::exists(path + "/config.yaml", error)) {
+    return UsageError(absl::AlreadyExistsError(absl::StrCat(
+        path,
+        ": holds a config.yaml that no run wrote; name another --work_dir")));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 std::string RunsRoot(const std::string& paper) {
   return absl::StrCat("runs/", paper);
+}
+
+absl::Status CheckRunFolderIsFree(const RunOptions& options) {
+  const std::string& path = options.work_dir;
+  std::error_code error;
+  if (path.empty() || !fs::is_directory(path, error)) return absl::OkStatus();
+  SEG_ASSIGN_OR_RETURN(const RunFolder claimed, Claim(path));
+  return CheckFree(path);
 }
 
 absl::StatusOr<RunFolder> OpenRunFolder(const RunOptions& options) {
@@ -121,19 +147,8 @@ absl::StatusOr<RunFolder> OpenRunFolder(const RunOptions& options) {
     if (error) return CannotBeMade(path, error);
   }
   SEG_ASSIGN_OR_RETURN(RunFolder run, Claim(path));
-  if (HoldsCheckpoint(path)) {
-    return UsageError(absl::AlreadyExistsError(absl::StrCat(
-        path,
-        ": holds a run already; continue it with --resume, or name "
-        "another --work_dir")));
-  }
-  if (IsFailedStart(path)) {
-    SEG_RETURN_IF_ERROR(RemoveFailedStart(path));
-  } else if (fs::exists(path + "/config.yaml", error)) {
-    return UsageError(absl::AlreadyExistsError(absl::StrCat(
-        path,
-        ": holds a config.yaml that no run wrote; name another --work_dir")));
-  }
+  SEG_RETURN_IF_ERROR(CheckFree(path));
+  if (IsFailedStart(path)) SEG_RETURN_IF_ERROR(RemoveFailedStart(path));
   fs::create_directories(path + "/checkpoints", error);
   if (error) return CannotBeMade(path, error);
   return run;
@@ -173,6 +188,14 @@ int64_t PeakMemoryMib() {
   rusage usage = {};
   getrusage(RUSAGE_SELF, &usage);
   return usage.ru_maxrss / 1024;
+}
+
+int64_t PeakDeviceMemoryMib(c10::Device device) {
+  if (device.is_cpu()) return 0;
+  using Stat = c10::CachingAllocator::StatType;
+  const auto stats =
+      c10::getDeviceAllocator(device.type())->getDeviceStats(device.index());
+  return stats.allocated_bytes[static_cast<size_t>(Stat::AGGREGATE)].peak >> 20;
 }
 
 absl::Status WriteClasses(const std::string& run, const DatasetInfo& info) {

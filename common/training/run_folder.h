@@ -31,6 +31,11 @@ struct RunFolder {
 // kAlreadyExists (usage) when another process is at work in the folder.
 absl::StatusOr<RunFolder> OpenRunFolder(const RunOptions& options);
 
+// What OpenRunFolder says of a work_dir that a new run cannot have: one that
+// holds a run, or that another process is at work in. Makes nothing, and claims
+// it no longer than it looks: for what comes before a long preparation.
+absl::Status CheckRunFolderIsFree(const RunOptions& options);
+
 // A new, empty folder in the run folder that `options` mean, or where that is
 // not there in the nearest folder above it. The caller removes it.
 absl::StatusOr<std::string> MakeTrialFolder(const RunOptions& options);
@@ -44,6 +49,10 @@ std::string RunsRoot(const std::string& paper);
 
 // Largest resident memory of this process so far, in MiB.
 int64_t PeakMemoryMib();
+
+// Most memory that tensors on `device` had at a time so far, in MiB; 0 for a
+// CPU.
+int64_t PeakDeviceMemoryMib(c10::Device device);
 
 // Class names and palette of the data a run was trained on, in
 // RUN/classes.json, so that predict needs no data set.

@@ -85,6 +85,9 @@ TEST_F(RunFolderTest, AFolderInUseIsRefused) {
                 StatusIs(absl::StatusCode::kAlreadyExists,
                          AllOf(HasSubstr("mine: is in use by process"),
                                HasSubstr("--work_dir"))));
+    EXPECT_THAT(CheckRunFolderIsFree(options_),
+                StatusIs(absl::StatusCode::kAlreadyExists,
+                         HasSubstr("mine: is in use by process")));
     MakeRun("mine");
     options_.resume = true;
     EXPECT_THAT(OpenRunFolder(options_),
@@ -101,6 +104,10 @@ TEST_F(RunFolderTest, ARunIsNotWrittenOverNorThroughAFile) {
               StatusIs(absl::StatusCode::kAlreadyExists,
                        AllOf(HasSubstr("mine: holds a run already"),
                              HasSubstr("--resume"))));
+  EXPECT_THAT(CheckRunFolderIsFree(options_),
+              StatusIs(absl::StatusCode::kAlreadyExists,
+                       HasSubstr("mine: holds a run already")));
+  EXPECT_FALSE(fs::exists("mine/.lock"));
   ASSERT_OK(WriteFileAtomically("file", ""));
   options_.work_dir = "file/run";
   EXPECT_THAT(OpenRunFolder(options_),
@@ -110,6 +117,8 @@ TEST_F(RunFolderTest, ARunIsNotWrittenOverNorThroughAFile) {
 
 TEST_F(RunFolderTest, WhatNeverSavedACheckpointDoesNotHoldItsFolder) {
   options_.work_dir = "mine";
+  ASSERT_OK(CheckRunFolderIsFree(options_));
+  EXPECT_FALSE(fs::exists("mine"));
   ASSERT_OK(OpenRunFolder(options_));
   for (const char* file : {"env.json", "config.yaml", "classes.json", "log.txt",
                            "metrics.jsonl", "events.out.tfevents.1"}) {
@@ -118,6 +127,7 @@ TEST_F(RunFolderTest, WhatNeverSavedACheckpointDoesNotHoldItsFolder) {
   }
   fs::create_directories("mine/checkpoints/.tmp-step-3");
   ASSERT_OK(WriteFileAtomically("mine/notes.txt", "of the user"));
+  ASSERT_OK(CheckRunFolderIsFree(options_));
   ASSERT_OK(OpenRunFolder(options_));
   std::set<std::string> left;
   for (const auto& entry : fs::recursive_directory_iterator("mine")) {

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 
 namespace seg {
 namespace {
@@ -33,7 +34,12 @@ std::string ExplainStepError(const std::string& what) {
   for (const Known& known : kKnown) {
     if (absl::StrContains(what, known.part)) return known.explanation;
   }
-  return what;
+  // LibTorch adds hints for debugging in further lines.
+  const size_t error = what.find("CUDA error: ");
+  if (error == std::string::npos) return what;
+  return absl::StrCat(what.substr(error, what.find('\n', error) - error),
+                      ". The GPU is lost for this process, the last checkpoint "
+                      "is whole: start again with --resume");
 }
 
 }  // namespace seg

@@ -89,6 +89,15 @@ class Task {
   // `step`, as a resumed run begins at any.
   virtual void SetTraining(int64_t step) { module().train(); }
 
+  // What train.cuda_graphs may record (step_recorder.h): a number that is the
+  // same for two steps where SetTraining and Loss launch the same work on a GPU
+  // but for the batch's values, draw from the device's generator alone and wait
+  // for nothing. Nothing: it is computed each time.
+  virtual std::optional<int64_t> KindOfStep(int64_t /*phase*/,
+                                            int64_t /*step*/) const {
+    return std::nullopt;
+  }
+
   // Loss of a phase (index into Phases()) on a batch that lies on the device.
   // Computes only: modes and freezing are SetTraining's.
   virtual StepLoss Loss(int64_t phase, const Batch& batch, int64_t step) = 0;

@@ -9,6 +9,8 @@ namespace seg {
 
 SEG_DEFINE_ENUM(OptimizerType, {OptimizerType::kSgd, "sgd"},
                 {OptimizerType::kAdam, "adam"})
+SEG_DEFINE_ENUM(Precision, {Precision::kFloat32, "float32"},
+                {Precision::kTf32, "tf32"}, {Precision::kBf16, "bf16"})
 SEG_DEFINE_ENUM(ScheduleType, {ScheduleType::kConstant, "constant"},
                 {ScheduleType::kStep, "step"}, {ScheduleType::kPoly, "poly"},
                 {ScheduleType::kInverse, "inverse"})
@@ -17,8 +19,8 @@ SEG_DEFINE_CONFIG(OptimizerConfig, type, lr, momentum, nesterov, beta1, beta2,
 SEG_DEFINE_CONFIG(ScheduleConfig, type, power, gamma, milestones, hold_steps,
                   decay, decay_steps, warmup_steps)
 SEG_DEFINE_CONFIG(TrainConfig, steps, epochs, batch_size, optimizer, schedule,
-                  clip_norm, log_every, validate_every, checkpoint_every,
-                  keep_checkpoints, best_metric, best_is_max)
+                  precision, cuda_graphs, clip_norm, log_every, validate_every,
+                  checkpoint_every, keep_checkpoints, best_metric, best_is_max)
 namespace {
 
 constexpr double kMaxSteps = 1e12;
@@ -50,6 +52,7 @@ std::vector<KeyRule> TrainConfig::Rules() {
   std::vector<KeyRule> rules = {{"steps", 0, kMaxSteps},
                                 {"epochs", 0, 1e6},
                                 {"batch_size", 1, 1e5},
+                                OneOf<Precision>("precision"),
                                 {"clip_norm", 0},
                                 {"log_every", 1, kMaxSteps},
                                 {"validate_every", 0, kMaxSteps},

@@ -27,6 +27,15 @@ struct OptimizerConfig {
   static std::vector<KeyRule> Rules();
 };
 
+// How the losses of a step are computed; validation is in float32 or tf32.
+//   float32  every product in float32
+//   tf32     on a GPU from Ampere on, convolutions and matrix products round
+//            their inputs to 10 bits of mantissa; elsewhere the same as float32
+//   bf16     LibTorch's autocast: convolutions and matrix products in bfloat16,
+//            what loses by it in float32; parameters stay as they are
+enum class Precision { kFloat32, kTf32, kBf16 };
+SEG_DECLARE_ENUM(Precision)
+
 enum class ScheduleType { kConstant, kStep, kPoly, kInverse };
 SEG_DECLARE_ENUM(ScheduleType)
 
@@ -53,6 +62,10 @@ struct TrainConfig {
   int64_t batch_size = 8;
   OptimizerConfig optimizer;
   ScheduleConfig schedule;
+  Precision precision = Precision::kTf32;
+  // On a GPU: record the work of a step and replay it, in systems whose steps
+  // allow it (Task::KindOfStep). The same results.
+  bool cuda_graphs = false;
   double clip_norm = 0;          // of all gradients of a phase; 0: off
   int64_t log_every = 20;        // steps
   int64_t validate_every = 0;    // steps; 0: once an epoch

@@ -35,11 +35,13 @@
 #include "common/io/json_lines.h"
 #include "common/io/tensorboard.h"
 #include "common/training/checkpoint.h"
+#include "common/training/precision.h"
 #include "common/training/progress_pictures.h"
 #include "common/training/resume.h"
 #include "common/training/run_folder.h"
 #include "common/training/run_watch.h"
 #include "common/training/step_error.h"
+#include "common/training/step_recorder.h"
 
 namespace seg {
 namespace {
@@ -73,6 +75,7 @@ std::string FormatDuration(double seconds) {
 struct RunningPhase {
   Phase phase;
   Optimizer optimizer;
+  std::vector<at::Tensor> parameters;  // of all its groups
 };
 
 }  // namespace
@@ -98,6 +101,7 @@ class Trainer::Loop {
   absl::Status Rehearse();
   absl::Status DryRun();
   absl::Status Step();
+  PhaseResult Compute(int64_t index, int64_t step, const Batch& batch);
   void RunPhase(int64_t index, const Batch& batch);
   absl::Status CheckFinite();
   absl::Status Log();
@@ -119,6 +123,7 @@ class Trainer::Loop {
   RunFolder run_;
   std::unique_ptr<BatchSource> batches_;
   std::vector<RunningPhase> phases_;
+  StepRecorder recorder_;
   CheckpointState state_;
   int64_t steps_ = 0;
   int64_t epoch_steps_ = 1;
@@ -204,7 +209,13 @@ void Trainer::Loop::BuildOptimizers() {
     std::vector<ParameterGroup> groups = phase.groups;
     Optimizer optimizer(phase.optimizer.value_or(config_.optimizer),
                         std::move(groups));
-    phases_.push_back({std::move(phase), std::move(optimizer)});
+    std::vector<at::Tensor> parameters;
+    for (const ParameterGroup& group : phase.groups) {
+      parameters.insert(parameters.end(), group.parameters.begin(),
+                        group.parameters.end());
+    }
+    phases_.push_back(
+        {std::move(phase), std::move(optimizer), std::move(parameters)});
   }
 }
 
@@ -245,31 +256,59 @@ absl::Status Trainer::Loop::Step() {
   return absl::OkStatus();
 }
 
-void Trainer::Loop::RunPhase(int64_t index, const Batch& batch) {
+PhaseResult Trainer::Loop::Compute(int64_t index, int64_t step,
+                                   const Batch& batch) {
   RunningPhase& phase = phases_[static_cast<size_t>(index)];
   phase.optimizer.ZeroGradients();
-  StepLoss step_loss = task_.Loss(index, batch, state_.step);
+  StepLoss step_loss;
+  {
+    const AutocastScope autocast(config_.precision, run_options_.device);
+    step_loss = task_.Loss(index, batch, step);
+  }
   TORCH_CHECK(step_loss.loss.defined() && step_loss.loss.numel() == 1,
               "Trainer: the loss of phase ", phase.phase.name,
               " must be a scalar");
   step_loss.loss.backward();
-  const at::Tensor norm = phase.optimizer.GradientNorm();
+  PhaseResult result;
+  result.loss = step_loss.loss.detach();
+  result.gradient_norm = phase.optimizer.GradientNorm();
   const at::Tensor finite =
-      at::isfinite(step_loss.loss.detach().to(at::kFloat) + norm);
-  const at::Tensor skip = at::logical_not(finite).to(at::kFloat);
+      at::isfinite(result.loss.to(at::kFloat) + result.gradient_norm);
+  result.skip = at::logical_not(finite).to(at::kFloat);
   if (config_.clip_norm > 0) {
-    phase.optimizer.ClipGradients(config_.clip_norm, norm);
+    phase.optimizer.ClipGradients(config_.clip_norm, result.gradient_norm);
   }
+  for (auto& [name, value] : step_loss.logged) {
+    result.logged.emplace_back(name, value.detach());
+  }
+  return result;
+}
+
+void Trainer::Loop::RunPhase(int64_t index, const Batch& batch) {
+  RunningPhase& phase = phases_[static_cast<size_t>(index)];
+  const int64_t step = state_.step;
+  const std::optional<int64_t> kind =
+      config_.cuda_graphs && run_options_.device.is_cuda()
+          ? task_.KindOfStep(index, step)
+          : std::nullopt;
+  const auto compute = [this, index, step](const Batch& inputs) {
+    return Compute(index, step, inputs);
+  };
+  const PhaseResult result =
+      kind.has_value()
+          ? recorder_.Run(absl::StrCat(phase.phase.name, " ", *kind), batch,
+                          phase.parameters, compute)
+          : compute(batch);
   const double rate = phase.optimizer.config().lr * rate_factor_;
-  phase.optimizer.Step(rate, skip);
-  skip_flags_.emplace_back(phase.phase.name, skip);
+  phase.optimizer.Step(rate, result.skip);
+  skip_flags_.emplace_back(phase.phase.name, result.skip);
 
   const std::string prefix = phases_.size() > 1 ? phase.phase.name + "_" : "";
-  last_logged_.emplace_back(prefix + "loss", step_loss.loss.detach());
-  for (auto& [name, value] : step_loss.logged) {
-    last_logged_.emplace_back(prefix + name, value.detach());
+  last_logged_.emplace_back(prefix + "loss", result.loss);
+  for (const auto& [name, value] : result.logged) {
+    last_logged_.emplace_back(prefix + name, value);
   }
-  last_logged_.emplace_back(prefix + "gradient_norm", norm);
+  last_logged_.emplace_back(prefix + "gradient_norm", result.gradient_norm);
   if (phase.phase.optimizer.has_value()) {  // else it is the run's "lr"
     last_logged_.emplace_back(phase.phase.name + "_lr",
                               at::scalar_tensor(rate, at::kDouble));
@@ -313,6 +352,12 @@ absl::Status Trainer::Loop::Log() {
   record["images_per_second"] = images_per_second;
   record["wait_share"] = wait_share;
   record["memory"] = PeakMemoryMib();
+  std::string memory = absl::StrCat(PeakMemoryMib(), " MiB");
+  if (run_options_.device.is_cuda()) {
+    const int64_t on_device = PeakDeviceMemoryMib(run_options_.device);
+    record["device_memory"] = on_device;
+    absl::StrAppend(&memory, ", on the GPU ", on_device, " MiB");
+  }
   SEG_RETURN_IF_ERROR(metrics_file_->Append(record));
   SEG_RETURN_IF_ERROR(events_->AddScalar("train/lr", rate, state_.step));
 
@@ -321,9 +366,9 @@ absl::Status Trainer::Loop::Log() {
   LogProgress(
       absl::StrFormat(
           "step %d/%d epoch %.2f%s lr %.3g  %.1f images/s  wait %.1f%%  "
-          "memory %d MiB  left %s",
+          "memory %s  left %s",
           state_.step, steps_, epoch_, losses, rate, images_per_second,
-          100 * wait_share, PeakMemoryMib(),
+          100 * wait_share, memory,
           FormatDuration(per_step * static_cast<double>(steps_ - state_.step))),
       /*keep=*/false);
   return absl::OkStatus();
@@ -470,6 +515,7 @@ absl::Status Trainer::Loop::Finish() {
 }
 
 absl::Status Trainer::Loop::Run() {
+  SetProducts(config_.precision, run_options_.device);
   task_.module().to(run_options_.device);
   state_.seed = run_options_.seed;
   BuildOptimizers();
@@ -531,7 +577,13 @@ Trainer::Trainer(RunOptions run, TrainerOptions options, Task* task,
                                         /*seed=*/0))) {}
 
 absl::Status Trainer::Run() {
-  absl::Status status = Loop(*this).Run();
+  absl::Status status;
+  try {
+    status = Loop(*this).Run();
+  } catch (const c10::Error& e) {
+    // A GPU's errors come with any later call.
+    status = absl::InternalError(ExplainStepError(e.what_without_backtrace()));
+  }
   SetLogFile("").IgnoreError();
   return status;
 }

@@ -65,6 +65,7 @@ struct Trial {
   int64_t freeze_at = kNever;  // the first layer is frozen from this step on
   bool dry_run = false;
   std::string best_metric = "mean_iou";
+  Precision precision = Precision::kTf32;
   double metric_factor = 1;  // times what validation gives
   int64_t batch_size = 4;
   int64_t steps = 18;
@@ -139,7 +140,11 @@ class NetTask : public Task {
       images = images.clone();
       images[1][2][3][4] = std::nan("");
     }
-    at::Tensor loss = CrossEntropy(net_->forward(images), batch.masks);
+    const at::Tensor scores = net_->forward(images);
+    TORCH_CHECK((scores.scalar_type() == at::kBFloat16) ==
+                    (options_.precision == Precision::kBf16),
+                "scores are ", scores.scalar_type());
+    at::Tensor loss = CrossEntropy(scores.to(at::kFloat), batch.masks);
     if (step == options_.bad_at) {
       std::ofstream ids(options_.folder + ".ids");
       for (const std::string& id : batch.ids) ids << id << "\n";
@@ -249,6 +254,7 @@ absl::Status RunHere(const Trial& options) {
   config.optimizer.type = OptimizerType::kAdam;
   config.best_metric = options.best_metric;
   config.schedule.type = ScheduleType::kPoly;
+  config.precision = options.precision;
   config.clip_norm = 1.0;
   config.log_every = 1;
   config.checkpoint_every = 3;
@@ -373,6 +379,28 @@ TEST(TrainerTest, KilledInTheMiddleOfAnEpochAndResumedEndsWithEqualBits) {
     for (int64_t i = 0; i < 18; ++i) expected[i] = i + 1;
     EXPECT_EQ(steps, expected);
   }
+}
+
+TEST(TrainerTest, Bfloat16IsForTheLossAlone) {
+  Trial options;
+  options.folder = Folder("bf16");
+  options.precision = Precision::kBf16;
+  ASSERT_EQ(RunInChild(options), 0);
+  ASSERT_OK_AND_ASSIGN(
+      const TensorMap model,
+      ReadCheckpointModel(options.folder + "/checkpoints/last"));
+  for (const auto& [name, tensor] : model) {
+    EXPECT_NE(tensor.scalar_type(), at::kBFloat16) << name;
+  }
+  EXPECT_FALSE(End(options.folder) == Uninterrupted());
+}
+
+TEST(TrainerTest, OnACpuTf32IsFloat32) {
+  Trial options;
+  options.folder = Folder("float32");
+  options.precision = Precision::kFloat32;
+  ASSERT_EQ(RunInChild(options), 0);
+  EXPECT_TRUE(End(options.folder) == Uninterrupted());
 }
 
 TEST(TrainerTest, AGeneratorNetworkTrainsASegmenterAndResumesWithEqualBits) {
@@ -579,6 +607,13 @@ TEST(TrainerTest, WhatLibTorchSaysComesWithStepAndImages) {
   EXPECT_THAT(message, AllOf(HasSubstr("step 3, phase main: batch normal"),
                              HasSubstr("raise train.batch_size"),
                              HasSubstr("the batch's images: ")));
+  options.folder = Folder("throws_lost");
+  options.text = "CUDA error: unspecified launch failure\nFor debugging ..\n";
+  EXPECT_NE(RunInChild(options, &message), 0);
+  EXPECT_THAT(
+      message,
+      AllOf(HasSubstr("CUDA error: unspecified launch failure. The GPU"),
+            HasSubstr("--resume"), Not(HasSubstr("\n"))));
 }
 
 TEST(TrainerTest, AFailedStartDoesNotHoldItsFolder) {

@@ -158,5 +158,11 @@ double ChooseThreshold(const std::vector<at::Tensor>& scores,
   return threshold(low);
 }
 
+at::Tensor BestScores(const at::Tensor& scores, int64_t most_regions) {
+  if (scores.numel() == 0) return at::empty({0, 1}, scores.options());
+  const at::Tensor best = std::get<0>(scores.amax(1).sort(0, true));
+  return best.narrow(0, 0, std::min(best.size(0), most_regions)).unsqueeze(1);
+}
+
 }  // namespace segnet_rerank
 }  // namespace seg

@@ -62,6 +62,11 @@ double ChooseThreshold(const std::vector<at::Tensor>& scores,
                        const PastingConfig& config, double target = 2.2,
                        double start = 0.20, double step = 0.01);
 
+// What ChooseThreshold needs of the scores of an image, whatever the number of
+// its regions and labels: the best scores of the `most_regions` best regions,
+// [min(R,most_regions),1], best first.
+at::Tensor BestScores(const at::Tensor& scores, int64_t most_regions);
+
 }  // namespace segnet_rerank
 }  // namespace seg
 

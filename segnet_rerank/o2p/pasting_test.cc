@@ -156,9 +156,12 @@ TEST(ChooseThresholdTest, HandCase) {
 TEST(ChooseThresholdTest, MatchesStepByStep) {
   for (int64_t seed = 0; seed < 10; ++seed) {
     at::manual_seed(seed);
-    std::vector<at::Tensor> scores;
+    std::vector<at::Tensor> scores, best;
     for (int64_t i = 0; i < 7; ++i) {
       scores.push_back(at::rand({i, 3}) * 0.9);  // one of no regions
+      best.push_back(BestScores(scores.back(), PastingConfig().most_regions));
+      EXPECT_EQ(best.back().sizes(),
+                at::IntArrayRef({std::min<int64_t>(i, 3), 1}));
     }
     for (const double target : {0.0, 0.5, 1.0, 2.2}) {
       int64_t steps = 0;
@@ -175,6 +178,8 @@ TEST(ChooseThresholdTest, MatchesStepByStep) {
       EXPECT_EQ(ChooseThreshold(scores, {}, target),
                 0.20 + 0.01 * static_cast<double>(steps))
           << seed << " " << target;
+      EXPECT_EQ(ChooseThreshold(best, {}, target),
+                ChooseThreshold(scores, {}, target));
     }
   }
   EXPECT_EQ(ChooseThreshold({}, {}), 0.20);

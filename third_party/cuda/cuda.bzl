@@ -2,11 +2,26 @@
 
 load("//third_party/libtorch:wheels.bzl", "fetch_wheels")
 
+_TOOLKIT_BUILD = """
+# For what the host compiler compiles; empty without nvcc.
+cc_library(
+    name = "headers",
+    hdrs = glob(
+        ["include/*.h", "include/*.hpp", "include/crt/*"],
+        allow_empty = True,
+    ),
+    includes = ["include"],
+    visibility = ["//visibility:public"],
+)
+"""
+
 def _cuda_toolkit_impl(ctx):
     home = ctx.os.environ.get("CUDA_HOME", "") or "/usr/local/cuda"
     found = ctx.path(home + "/bin/nvcc").exists
     ctx.file("WORKSPACE", "workspace(name = \"%s\")\n" % ctx.name)
-    ctx.file("BUILD", "")
+    if found:
+        ctx.symlink(home + "/include", "include")
+    ctx.file("BUILD", _TOOLKIT_BUILD)
     ctx.file("defs.bzl", "CUDA_HOME = %s\n" % repr(home if found else ""))
 
 cuda_toolkit = repository_rule(
@@ -14,7 +29,8 @@ cuda_toolkit = repository_rule(
     environ = ["CUDA_HOME"],
     # nvcc may be installed between two builds.
     local = True,
-    doc = "defs.bzl with CUDA_HOME: the toolkit's folder, or '' without nvcc.",
+    doc = "defs.bzl with CUDA_HOME: the toolkit's folder, or '' without nvcc; " +
+          "its headers.",
 )
 
 _BUILD = """

@@ -215,7 +215,11 @@ absl::StatusOr<TrainState> Runner::Train(const Experiment& e, int64_t seed) {
 
   const std::vector<std::string> common = CommonFlags();
   argv.insert(argv.end(), common.begin(), common.end());
-  argv.insert(argv.end(), e.overrides.begin(), e.overrides.end());
+  for (const std::string& item : e.overrides) {
+    argv.push_back(absl::StrReplaceAll(
+        item,
+        {{"{seed}", absl::StrCat(seed)}, {"{work_dir}", options_.work_dir}}));
+  }
   argv.insert(argv.end(), needs.begin(), needs.end());
   const std::string out = run + ".train.txt";
   const auto start = absl::Now();

@@ -168,6 +168,28 @@ TEST_F(RunnerTest, LeavesOutWhatNeedsAGpu) {
                                    "eval full 0"));
 }
 
+TEST_F(RunnerTest, OverridesMayHoldTheSeedAndTheFolderOfRuns) {
+  Write("demo/protocol.yaml", R"(
+paper: demo
+metrics:
+  mean IoU: {key: /metrics/mean_iou, scale: 100}
+experiments:
+  - {name: base, config: configs/base.yaml, seeds: [0, 1, 2], data: set,
+     overrides: ["a.b={seed}", "c={work_dir}/shared"], answers: [a]}
+  - {name: full, config: configs/full.yaml, seeds: [0, 1, 2], data: set,
+     overrides: ["a.b={seed}"], answers: [b]}
+)");
+  options_.seeds = {1};
+  options_.only = {"base"};
+  ASSERT_OK(Run());
+  EXPECT_THAT(
+      Read("last_train.txt"),
+      ::testing::EndsWith(absl::StrCat(" a.b=1 c=", root_, "/work/shared\n")));
+  // On record they stand as they were written.
+  EXPECT_THAT(Result("base").overrides,
+              ElementsAre("a.b={seed}", "c={work_dir}/shared"));
+}
+
 TEST_F(RunnerTest, RunsTheProtocolAndRecordsEverything) {
   options_.device = "cpu";
   options_.data_root = "/packs";

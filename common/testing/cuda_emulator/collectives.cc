@@ -68,16 +68,6 @@ bool SameSite(Site a, Site b) {
   return a.line == b.line && std::strcmp(a.file, b.file) == 0;
 }
 
-// The lanes of a thread's warp: null where there is none.
-void FindWarp(const Thread& thread, Thread* lanes[kLanes]) {
-  const auto& threads = thread.block->threads;
-  const size_t first = thread.number / kLanes * kLanes;
-  for (size_t lane = 0; lane < kLanes; ++lane) {
-    lanes[lane] =
-        first + lane < threads.size() ? threads[first + lane] : nullptr;
-  }
-}
-
 const Thread* FindEnded(const Block& block) {
   if (block.ended == 0) return nullptr;
   for (const Thread* thread : block.threads) {
@@ -136,67 +126,80 @@ uint64_t Reduce(WarpOperation operation, uint64_t a, uint64_t b) {
   }
 }
 
-// All lanes have come: results, and what __syncwarp lets them know.
-void CompleteWarp(const std::vector<Thread*>& lanes, Thread* const warp[]) {
-  const WarpOperation operation = lanes.front()->operation;
+// Of the lanes of `mask`, all of which have come: results, and what __syncwarp
+// lets them know.
+void CompleteWarp(WarpOperation operation, unsigned mask, Warp* warp) {
+  Thread* lanes[kLanes];
+  int count = 0;
+  for (unsigned left = mask; left != 0; left &= left - 1) {
+    lanes[count++] = warp->lanes[__builtin_ctz(left)];
+  }
+  Thread** const end = lanes + count;
   if (operation == WarpOperation::kShuffle) {
-    for (Thread* lane : lanes) lane->result = warp[lane->source]->value;
+    for (Thread** lane = lanes; lane != end; ++lane) {
+      (*lane)->result = warp->lanes[(*lane)->source]->value;
+    }
   } else if (operation == WarpOperation::kMatchAny) {
-    for (Thread* lane : lanes) {
-      lane->result = 0;
-      for (const Thread* other : lanes) {
-        if (other->value == lane->value) lane->result |= 1u << other->lane();
+    for (Thread** lane = lanes; lane != end; ++lane) {
+      (*lane)->result = 0;
+      for (Thread** other = lanes; other != end; ++other) {
+        if ((*other)->value == (*lane)->value) {
+          (*lane)->result |= (*other)->bit();
+        }
       }
     }
   } else if (operation == WarpOperation::kSync) {
     uint32_t known[kLanes] = {};
-    for (const Thread* lane : lanes) {
+    for (Thread** lane = lanes; lane != end; ++lane) {
       for (int i = 0; i < kLanes; ++i) {
-        known[i] = std::max(known[i], lane->warp_clocks[i]);
+        known[i] = std::max(known[i], (*lane)->warp_clocks[i]);
       }
     }
-    for (Thread* lane : lanes) known[lane->lane()] = lane->clock++;
-    for (Thread* lane : lanes) {
-      std::copy_n(known, kLanes, lane->warp_clocks);
+    for (Thread** lane = lanes; lane != end; ++lane) {
+      known[(*lane)->lane()] = (*lane)->clock++;
+    }
+    for (Thread** lane = lanes; lane != end; ++lane) {
+      std::copy_n(known, kLanes, (*lane)->warp_clocks);
     }
   } else {
     const bool ballot = operation == WarpOperation::kBallot;
     const auto value = [ballot](const Thread* lane) {
       return ballot ? lane->value << lane->lane() : lane->value;
     };
-    uint64_t result = value(lanes.front());
-    for (size_t i = 1; i < lanes.size(); ++i) {
+    uint64_t result = value(lanes[0]);
+    for (int i = 1; i < count; ++i) {
       result = Reduce(operation, result, value(lanes[i]));
     }
-    for (Thread* lane : lanes) lane->result = result;
+    for (Thread** lane = lanes; lane != end; ++lane) (*lane)->result = result;
   }
-  for (Thread* lane : lanes) Machine::Get().MakeReady(lane);
+  warp->waiting &= ~mask;
+  for (Thread** lane = lanes; lane != end; ++lane) {
+    Machine::Get().MakeReady(*lane);
+  }
   Machine::Get().CountProgress();
 }
 
 // Completes what `thread` waits for in its warp if everybody is there. Lanes
 // that have ended are not waited for, but by a shuffle.
 void TryCompleteWarp(Thread* thread) {
-  Machine& machine = Machine::Get();
-  Thread* warp[kLanes];
-  FindWarp(*thread, warp);
-  std::vector<Thread*> lanes;
-  for (int lane = 0; lane < kLanes; ++lane) {
-    Thread* const other = warp[lane];
-    if ((thread->mask >> lane & 1) == 0 || other == nullptr) continue;
-    if (other->state == ThreadState::kEnded) {
-      if (thread->operation != WarpOperation::kShuffle) continue;
-      machine.Fail(cudaErrorLaunchFailure,
-                   "lanes of a shuffle's mask do not arrive: " +
-                       Named(*thread) + ", " + Named(*other));
-    }
-    if (other->state != ThreadState::kAtWarp || other->mask != thread->mask ||
-        other->operation != thread->operation) {
+  Warp* const warp = thread->warp();
+  unsigned needed = thread->mask & warp->there;
+  if ((needed & ~(warp->waiting | warp->ended)) != 0) return;
+  const unsigned ended = needed & warp->ended;
+  if (ended != 0 && thread->operation == WarpOperation::kShuffle) {
+    Machine::Get().Fail(
+        cudaErrorLaunchFailure,
+        "lanes of a shuffle's mask do not arrive: " + Named(*thread) + ", " +
+            Named(*warp->lanes[__builtin_ctz(ended)]));
+  }
+  needed &= ~ended;
+  for (unsigned left = needed; left != 0; left &= left - 1) {
+    const Thread& other = *warp->lanes[__builtin_ctz(left)];
+    if (other.mask != thread->mask || other.operation != thread->operation) {
       return;
     }
-    lanes.push_back(other);
   }
-  CompleteWarp(lanes, warp);
+  CompleteWarp(thread->operation, needed, warp);
 }
 
 }  // namespace
@@ -269,20 +272,19 @@ uint64_t WarpCollective(WarpOperation operation, unsigned mask, uint64_t value,
   thread->source = source;
   thread->site = site;
   thread->state = ThreadState::kAtWarp;
+  thread->warp()->waiting |= thread->bit();
   if ((mask >> thread->lane() & 1) == 0) {
     machine.Fail(cudaErrorLaunchFailure,
                  Format("lane %d is not in the mask: ", thread->lane()) +
                      Named(*thread));
   }
   if (operation == WarpOperation::kShuffle) {
-    Thread* warp[kLanes];
-    FindWarp(*thread, warp);
-    if ((mask >> source & 1) == 0 || warp[source] == nullptr) {
+    const bool there = (thread->warp()->there >> source & 1) != 0;
+    if ((mask >> source & 1) == 0 || !there) {
       machine.Fail(
           cudaErrorLaunchFailure,
-          Format(
-              "lane %d reads lane %d, which %s: ", thread->lane(), source,
-              warp[source] == nullptr ? "is not there" : "is not in the mask") +
+          Format("lane %d reads lane %d, which %s: ", thread->lane(), source,
+                 there ? "is not in the mask" : "is not there") +
               Named(*thread));
     }
   }
@@ -310,11 +312,9 @@ void OnThreadEnd(Thread* thread) {
       }
     }
   }
-  Thread* warp[kLanes];
-  FindWarp(*thread, warp);
-  for (Thread* other : warp) {
+  for (Thread* other : thread->warp()->lanes) {
     if (other != nullptr && other->state == ThreadState::kAtWarp &&
-        (other->mask >> thread->lane() & 1) != 0) {
+        (other->mask & thread->bit()) != 0) {
       TryCompleteWarp(other);
     }
   }
@@ -340,11 +340,11 @@ std::string DescribeDeadlock(const Thread** first) {
   }
   // Whom it waits for.
   if (waiting->state == ThreadState::kAtWarp) {
-    Thread* warp[kLanes];
-    FindWarp(*waiting, warp);
-    for (int lane = 0; lane < kLanes && other_kind == nullptr; ++lane) {
-      const Thread* const other = warp[lane];
-      if ((waiting->mask >> lane & 1) == 0 || other == nullptr) continue;
+    for (const Thread* other : waiting->warp()->lanes) {
+      if (other == nullptr || other_kind != nullptr ||
+          (waiting->mask & other->bit()) == 0) {
+        continue;
+      }
       if (other->state != ThreadState::kAtWarp ||
           other->mask != waiting->mask ||
           other->operation != waiting->operation) {

@@ -168,6 +168,34 @@ INSTANTIATE_TEST_SUITE_P(
                   {"is not in the mask", "__syncwarp"},
                   false}})));
 
+TEST(CudaEmulatorFaultsTest, LimitsOfTheCard) {
+  EXPECT_EQ(test_kernels::Nothing(1, 1025, 0, 1, nullptr),
+            cudaErrorInvalidConfiguration);
+  EXPECT_NE(LastError().find("block of (1025,1,1) threads"), std::string::npos)
+      << LastError();
+  EXPECT_EQ(test_kernels::Nothing(1, 0, 0, 1, nullptr),
+            cudaErrorInvalidConfiguration);
+  EXPECT_EQ(test_kernels::Nothing(1, 32, (227 << 10) + 1, 1, nullptr),
+            cudaErrorInvalidValue);
+  EXPECT_NE(LastError().find("232449 bytes of dynamic"), std::string::npos)
+      << LastError();
+  EXPECT_EQ(test_kernels::Nothing(6, 32, 0, 4, nullptr),
+            cudaErrorInvalidClusterSize);
+  EXPECT_EQ(test_kernels::Nothing(17, 32, 0, 17, nullptr),
+            cudaErrorInvalidClusterSize);
+  // Refused launches leave the device as it was.
+  EXPECT_EQ(test_kernels::Nothing(1, 32, 0, 1, nullptr), cudaSuccess);
+}
+
+TEST(CudaEmulatorFaultsTest, StaticAndDynamicSharedMemoryTogether) {
+  EXPECT_EQ(test_kernels::TooMuchStatic(179 << 10, nullptr), cudaSuccess)
+      << LastError();
+  EXPECT_EQ(test_kernels::TooMuchStatic(180 << 10, nullptr),
+            cudaErrorInvalidValue);
+  EXPECT_NE(LastError().find("`rest`"), std::string::npos) << LastError();
+  ResetDevice();
+}
+
 // Also without the record of accesses a fault shows in the result.
 TEST(CudaEmulatorFaultsTest, ResultsDifferWithoutABarrier) {
   std::vector<std::vector<float>> results;

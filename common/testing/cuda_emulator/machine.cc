@@ -100,7 +100,7 @@ void Machine::MaybeYield() {
   }
   // A loop that waits for another thread must let it run in every schedule.
   if (seed == 1 && yields_ % 8 != 0) return;
-  if (seed > 1 && random_() % 4 != 0) return;
+  if (seed > 1 && Random() % 4 != 0) return;
   Thread* const thread = current_;
   if (seed == 1) {
     ready_.push_front(thread);
@@ -110,8 +110,16 @@ void Machine::MaybeYield() {
   thread->fiber.SwitchOut(false);
 }
 
+// Vigna's xorshift64*, whose state is never 0.
+uint64_t Machine::Random() {
+  random_ ^= random_ >> 12;
+  random_ ^= random_ << 25;
+  random_ ^= random_ >> 27;
+  return random_ * 0x2545f4914f6cdd1d >> 32;
+}
+
 Thread* Machine::TakeNext() {
-  if (seed > 1) std::swap(ready_[random_() % ready_.size()], ready_.back());
+  if (seed > 1) std::swap(ready_[Random() % ready_.size()], ready_.back());
   Thread* const next = seed == 0 ? ready_.front() : ready_.back();
   if (seed == 0) {
     ready_.pop_front();
@@ -133,6 +141,7 @@ void Machine::RunThread() {
   FinishCopies(thread, thread->group + 1);
   thread->state = ThreadState::kEnded;
   ++thread->block->ended;
+  thread->warp()->ended |= thread->bit();
   machine.CountProgress();
   OnThreadEnd(thread);
   thread->fiber.SwitchOut(true);
@@ -147,6 +156,7 @@ void Machine::StartBlock(Block* block, int64_t number, int rank) {
   block->fenced = false;
   block->entered_by_others = -1;
   block->threads.clear();
+  block->warps.assign((threads_a_block_ + kLanes - 1) / kLanes, Warp{});
   StartSharedMemory(block);
   for (int64_t i = 0; i < threads_a_block_; ++i) {
     const size_t place = rank * threads_a_block_ + i;
@@ -162,6 +172,8 @@ void Machine::StartBlock(Block* block, int64_t number, int rank) {
     thread->group = 0;
     thread->fiber.Start(&Machine::RunThread);
     block->threads.push_back(thread);
+    thread->warp()->lanes[thread->lane()] = thread;
+    thread->warp()->there |= thread->bit();
     MakeReady(thread);
   }
 }
@@ -245,7 +257,7 @@ cudaError_t Machine::Run(const LaunchRequest& request) {
   request_ = &request;
   ++launch_number_;
   failure_ = cudaSuccess;
-  random_.seed(seed);
+  random_ = seed * 0x9e3779b97f4a7c15 + 1;
   threads_a_block_ =
       int64_t{request.block.x} * request.block.y * request.block.z;
   blockDim = request.block;
@@ -256,7 +268,9 @@ cudaError_t Machine::Run(const LaunchRequest& request) {
   std::vector<int64_t> order(clusters);
   std::iota(order.begin(), order.end(), 0);
   if (seed == 1) std::reverse(order.begin(), order.end());
-  if (seed > 1) std::shuffle(order.begin(), order.end(), random_);
+  for (int64_t i = clusters; seed > 1 && i > 1; --i) {
+    std::swap(order[i - 1], order[Random() % i]);
+  }
   for (const int64_t cluster : order) {
     RunCluster(cluster * request.cluster);
     if (failed()) break;

@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <random>
 #include <set>
 #include <string>
 #include <vector>
@@ -25,6 +24,8 @@ constexpr size_t kMaxSharedBytes = 227 << 10;  // sm_90
 constexpr size_t kMaxStaticSharedBytes = 48 << 10;
 
 struct Block;
+
+struct Warp;
 
 struct PendingCopy {
   void* to;
@@ -63,6 +64,16 @@ struct Thread {
   int64_t group;  // that the next copy joins
 
   int lane() const { return number % kLanes; }
+  unsigned bit() const { return 1u << lane(); }
+  Warp* warp() const;
+};
+
+// Bits are lanes.
+struct Warp {
+  Thread* lanes[kLanes];
+  unsigned there;    // the others have no thread
+  unsigned waiting;  // at a warp's operation
+  unsigned ended;
 };
 
 struct SharedArray {
@@ -76,6 +87,7 @@ struct Block {
   int64_t number;  // in the grid
   int rank;        // in the cluster
   std::vector<Thread*> threads;
+  std::vector<Warp> warps;
   int ended, at_barrier;
   const Thread* first_at_barrier;
   int barrier_result;
@@ -89,6 +101,8 @@ struct Block {
   bool fenced;
   int64_t entered_by_others;  // cluster barriers done at the last such access
 };
+
+inline Warp* Thread::warp() const { return &block->warps[number / kLanes]; }
 
 class Machine {
  public:
@@ -139,6 +153,7 @@ class Machine {
   void RunCluster(int64_t first_block);
   void StartBlock(Block* block, int64_t number, int rank);
   Thread* TakeNext();
+  uint64_t Random();
   void SetBuiltins(const Thread& thread);
   std::string Describe(const Thread& thread) const;
 
@@ -148,7 +163,7 @@ class Machine {
   std::vector<std::unique_ptr<Block>> blocks_;    // of the cluster
   std::deque<Thread*> ready_;
   Thread* current_ = nullptr;
-  std::mt19937_64 random_;
+  uint64_t random_ = 0;
   int at_cluster_ = 0;
   int64_t cluster_barriers_ = 0;
   int64_t yields_ = 0;

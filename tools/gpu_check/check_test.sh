@@ -1,0 +1,54 @@
+#!/bin/bash
+# Usage: check_test.sh CHECK. On a pack whose programs are shell scripts.
+set -u
+failed=0
+fail() {
+  echo "$*" >&2
+  failed=1
+}
+pack=$TEST_TMPDIR/pack
+tree=$pack/runfiles/segpapers
+mkdir -p "$tree/gpu_check/tests" "$tree/gpu_check/benchmarks" "$tree/tools" \
+  "$tree/toy"
+cp "$1" "$pack/check"
+program() {
+  printf '#!/bin/bash\n%s\n' "$2" >"$tree/$1"
+  chmod +x "$tree/$1"
+}
+# shellcheck disable=SC2016  # of the programs
+{
+  printf '#!/bin/bash\nprogram=$(dirname "$0")/runfiles/segpapers/$1\nshift\nexec "$program" "$@"\n' \
+    >"$pack/run"
+  program tools/doctor 'echo good'
+  program gpu_check/tests/a_on_card 'echo passed'
+  program gpu_check/benchmarks/b 'echo "{\"rows\": [1]}" >"$1"'
+  program toy/train 'for a in "$@"; do case $a in --work_dir=*) d=${a#*=};; esac; done
+mkdir -p "$d/r" && for i in 1 100 102; do echo "{\"images_per_second\": $i}"; done >"$d/r/metrics.jsonl"'
+}
+chmod +x "$pack/run" "$pack/check"
+echo 0123abc >"$tree/COMMIT"
+cd "$TEST_TMPDIR" || exit 1
+value() { python3 -c "import json; r = json.load(open('r.json')); print($1)"; }
+check() { env -u CUDA_HOME "$pack/check" --json=r.json "$@" >out 2>log; }
+
+check --only=doctor,tests,benchmarks,training || fail "good pack: $(cat out log)"
+grep -q "^4 ok, 0 failed, 0 out of time, 0 absent$" out || fail "$(cat out)"
+grep -q "toy .* 101.0 images/s" out || fail "no rate: $(cat out)"
+[ "$(value 'r["commit"]')" = 0123abc ] || fail "commit is not in the JSON"
+[ "$(value '[c["results"]["rows"] for c in r["checks"] if "results" in c]')" = "[[1]]" ] ||
+  fail "the benchmark's results are not in the JSON"
+
+program gpu_check/tests/a_on_card 'echo "wrong at 3"; exit 1'
+check --only=tests,doctor && fail "a failed test passes"
+grep -q "wrong at 3" out || fail "its output is not shown: $(cat out)"
+program gpu_check/tests/a_on_card 'echo "no card: none"'
+check --only=tests && fail "a test without a card passes"
+program gpu_check/tests/a_on_card 'exec sleep 100'
+check --only=tests,training --limit=2 && fail "a hanging test passes"
+[ "$(value '[c["status"] for c in r["checks"]]')" = "['time', 'time']" ] ||
+  fail "not out of time: $(cat out)"
+program toy/train 'exit 1'
+check --only=training && fail "a failed training passes"
+check --only=nothing
+[ $? = 2 ] || fail "an unknown kind is not answered with exit code 2"
+exit $failed
