@@ -152,6 +152,8 @@ at::Tensor Gradient(const at::Tensor& p, const at::Tensor& labels,
 std::tuple<at::Tensor, at::Tensor, at::Tensor> ForwardCpu(
     const at::Tensor& any_scores, const at::Tensor& any_labels,
     int64_t ignore_label, double epsilon) {
+  Check(any_scores, any_labels, {ignore_label, epsilon});
+  TORCH_CHECK(any_scores.numel() > 0, "DiceLoss: there is nothing to sum");
   const at::Tensor scores = any_scores.contiguous();
   const at::Tensor labels = any_labels.contiguous();
   const at::Tensor p = at::softmax(scores, 1);
@@ -175,6 +177,11 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> ForwardCpu(
 at::Tensor BackwardCpu(const at::Tensor& g, const at::Tensor& p,
                        const at::Tensor& labels, const at::Tensor& slopes,
                        int64_t ignore_label) {
+  Check(p, labels, {ignore_label});
+  TORCH_CHECK(p.numel() > 0 && g.numel() == 1 &&
+                  slopes.scalar_type() == at::kDouble &&
+                  slopes.numel() == 2 * p.size(0) * p.size(1),
+              "DiceLoss: not what the forward pass gave");
   return Gradient(p.contiguous(), labels.contiguous(),
                   (slopes * g.to(at::kDouble)).contiguous(), ignore_label);
 }

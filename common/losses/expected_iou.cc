@@ -241,6 +241,9 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> ForwardCpu(
     const at::Tensor& any_scores, const at::Tensor& any_target, bool is_iou,
     bool sums_of_images, int64_t classes, double min_target_mass, int64_t scale,
     bool whole_cells, double prediction_floor, double intersection_epsilon) {
+  CheckRaw("ExpectedIou", any_target, any_scores.sizes(), any_scores);
+  TORCH_CHECK(any_scores.dim() >= 2 && any_scores.numel() > 0,
+              "ExpectedIou: there is nothing to sum");
   const at::Tensor scores = any_scores.contiguous();
   const at::Tensor target = any_target.contiguous();
   const Ratio ratio = is_iou ? Ratio::kIou : Ratio::kUoi;
@@ -263,6 +266,12 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> ForwardCpu(
 at::Tensor BackwardCpu(const at::Tensor& g, const at::Tensor& any_p,
                        const at::Tensor& any_target, const at::Tensor& slopes,
                        bool whole_cells, double prediction_floor) {
+  CheckRaw("ExpectedIou", any_target, any_p.sizes(), any_p);
+  TORCH_CHECK(any_p.dim() >= 2 && any_p.numel() > 0 && g.numel() == 1 &&
+                  slopes.dim() == 3 && slopes.scalar_type() == at::kDouble &&
+                  (slopes.size(0) == 1 || slopes.size(0) == any_p.size(0)) &&
+                  slopes.size(1) == any_p.size(1) && slopes.size(2) == 2,
+              "ExpectedIou: not what the forward pass gave");
   const at::Tensor p = any_p.contiguous(), target = any_target.contiguous();
   return Gradient(Runs(p, target, prediction_floor, whole_cells),
                   (slopes * g.to(at::kDouble)).contiguous());

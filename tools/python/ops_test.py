@@ -384,6 +384,34 @@ class OpsTest(unittest.TestCase):
         with self.assertRaisesRegex(RuntimeError, "target has label 7"):
             segpapers.cross_entropy(torch.zeros(1, 3, 2), torch.full((1, 2), 7))
 
+    def test_raw_operators_read_nothing_beside_their_input(self):
+        x, small = torch.zeros(2, 3, 4, 5), torch.zeros(2, 3, 4, 4)
+        w, b = torch.zeros(6, 3, 3, 3), torch.zeros(6)
+        mean = torch.zeros(3)
+        for call in (
+            lambda: ops.simplex_projection_forward(x, small, 0.1, 0.0),
+            lambda: ops.simplex_projection_backward(x, small, 0.0),
+            lambda: ops.simplex_projection_backward(x, x.double(), 0.0),
+            lambda: ops.label_convolution_forward(x, torch.zeros(2, 2, 3, 3)),
+            lambda: ops.label_convolution_backward(small, x, w, True, True),
+            lambda: ops.narrow_convolution_forward(x, w, torch.zeros(5), 1.0),
+            lambda: ops.narrow_convolution_backward(x, w, None, small, 1.0, True, True),
+            lambda: ops.narrow_convolution_backward(
+                x, w, None, torch.zeros(2, 6, 4, 5), 0.5, True, True),
+            lambda: ops.modulated_norm_forward(x, [x], [1.0], mean, mean),
+            lambda: ops.modulated_norm_forward(x, [torch.zeros(2, 6)], [1.0], b, mean),
+            lambda: ops.modulated_norm_backward(
+                [small], x, [torch.zeros(2, 6)], [1.0], mean, mean, True),
+            lambda: ops.dice_loss_forward(x, torch.zeros(2, 4, 4).long(), 255, 1e-8),
+            lambda: ops.dice_loss_backward(
+                mean.sum(), x, torch.zeros(2, 4, 5).long(), torch.zeros(1, 2).double(), 255),
+            lambda: ops.expected_iou_forward(x, small, True, False, 0, 0.0, 0, True, 1e-8, 0.0),
+            lambda: ops.expected_iou_backward(
+                mean.sum(), x, x, torch.zeros(1, 2, 2).double(), True, 1e-8),
+        ):
+            with self.assertRaises(RuntimeError):
+                call()
+
     def test_stub_and_docstrings(self):
         public = [n for n, f in vars(segpapers).items() if inspect.isfunction(f)]
         self.assertGreater(len(public), 20)

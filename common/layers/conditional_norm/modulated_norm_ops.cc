@@ -62,8 +62,34 @@ void ForBlocks(const ModulatedNormSizes& sizes, const Run& run) {
   at::parallel_for(0, blocks, grain, run);
 }
 
+void CheckInput(const at::Tensor& x, at::TensorList modulations,
+                at::ArrayRef<double> slopes, const at::Tensor& mean,
+                const at::Tensor& inverse) {
+  TORCH_CHECK(x.dim() == 4 && !modulations.empty() &&
+                  modulations.size() <= kMaxModulations &&
+                  slopes.size() == modulations.size(),
+              kOp, ": expected x [N,C,H,W] and 1 to ", kMaxModulations,
+              " modulations with as many slopes, got ", x.sizes(), ", ",
+              modulations.size(), " and ", slopes.size());
+  const int64_t n = x.size(0), c = x.size(1);
+  for (const at::Tensor& m : modulations) {
+    if (modulations[0].dim() == 4) {
+      CheckRaw(kOp, m, {n, 2 * c, x.size(2), x.size(3)}, x);
+    } else {
+      CheckRaw(kOp, m, {n, 2 * c}, x);
+    }
+  }
+  for (const at::Tensor& t : {mean, inverse}) {
+    CheckRaw(kOp, t, {c}, x);
+    TORCH_CHECK(t.is_contiguous(), kOp,
+                ": mean and inverse must be contiguous");
+  }
+}
+
 // Mean and sum of squares about it of each channel, double [C].
 std::tuple<at::Tensor, at::Tensor> StatisticsCpu(const at::Tensor& any_x) {
+  TORCH_CHECK(any_x.dim() == 4 && any_x.numel() > 0, kOp,
+              ": x must be [N,C,H,W] and not empty, got ", any_x.sizes());
   const at::Tensor x = ChannelsLast(any_x);
   const ModulatedNormSizes sizes = Sizes(x);
   const int64_t c = sizes.channels, blocks = ModulatedNormBlocks(sizes);
@@ -97,6 +123,7 @@ std::vector<at::Tensor> ForwardCpu(const at::Tensor& any_x,
                                    at::ArrayRef<double> slopes,
                                    const at::Tensor& mean,
                                    const at::Tensor& inverse) {
+  CheckInput(any_x, any_modulations, slopes, mean, inverse);
   const at::Tensor x = ChannelsLast(any_x);
   const std::vector<at::Tensor> modulations = AllDense(any_modulations);
   std::vector<at::Tensor> y;
@@ -137,6 +164,10 @@ std::vector<at::Tensor> BackwardCpu(at::TensorList gradients,
                                     at::ArrayRef<double> slopes,
                                     const at::Tensor& mean,
                                     const at::Tensor& inverse, bool fixed) {
+  CheckInput(any_x, any_modulations, slopes, mean, inverse);
+  TORCH_CHECK(gradients.size() == any_modulations.size(), kOp, ": expected ",
+              any_modulations.size(), " gradients, got ", gradients.size());
+  for (const at::Tensor& g : gradients) CheckRaw(kOp, g, any_x.sizes(), any_x);
   const at::Tensor x = ChannelsLast(any_x);
   const std::vector<at::Tensor> modulations = AllDense(any_modulations);
   const ModulatedNormSizes sizes = Sizes(x);

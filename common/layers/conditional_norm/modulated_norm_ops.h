@@ -1,5 +1,5 @@
 // The raw operators of modulated_norm.h, as the dispatcher has them: no
-// autograd, no checks; kernels for the CPU and for Meta (internal).
+// autograd; kernels for the CPU and for Meta (internal).
 #ifndef COMMON_LAYERS_CONDITIONAL_NORM_MODULATED_NORM_OPS_H_
 #define COMMON_LAYERS_CONDITIONAL_NORM_MODULATED_NORM_OPS_H_
 

@@ -9,6 +9,15 @@ void CheckBuiltFor(const char* op, const c10::OperatorHandle& raw,
       ": built without CUDA; use --config=cuda");
 }
 
+void CheckRaw(const char* op, const at::Tensor& x, at::IntArrayRef sizes,
+              const at::Tensor& like) {
+  TORCH_CHECK(x.sizes() == sizes && x.scalar_type() == like.scalar_type() &&
+                  x.device() == like.device(),
+              op, ": expected sizes ", sizes, " of ", like.scalar_type(),
+              " on ", like.device(), ", got ", x.sizes(), " of ",
+              x.scalar_type(), " on ", x.device());
+}
+
 at::Tensor FloatUnderAutocast(const at::Tensor& x) {
   if (!x.defined()) return x;
   const c10::DeviceType device = x.device().type();

@@ -37,6 +37,11 @@ void CheckBuiltFor(const char* op, const c10::OperatorHandle& raw,
 // operators.
 at::Tensor FloatUnderAutocast(const at::Tensor& x);
 
+// For raw operators, which Python can call too: throws unless x has these sizes
+// and the type and device of `like`. A kernel would read beside its memory.
+void CheckRaw(const char* op, const at::Tensor& x, at::IntArrayRef sizes,
+              const at::Tensor& like);
+
 namespace dispatch_internal {
 
 template <typename Signature>

@@ -9,10 +9,10 @@
 namespace seg {
 
 bool IsTraced(at::TensorList tensors) {
-  constexpr c10::DispatchKeySet kStandIns({
-      c10::DispatchKey::Python, c10::DispatchKey::Functionalize,
-      c10::DispatchKey::FuncTorchBatched,
-      c10::DispatchKey::FuncTorchGradWrapper});
+  constexpr c10::DispatchKeySet kStandIns(
+      {c10::DispatchKey::Python, c10::DispatchKey::Functionalize,
+       c10::DispatchKey::FuncTorchBatched,
+       c10::DispatchKey::FuncTorchGradWrapper});
   for (const at::Tensor& x : tensors) {
     if (!x.defined()) continue;
     if (x.is_meta() || x.key_set().has_any(kStandIns)) return true;

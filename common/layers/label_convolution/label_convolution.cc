@@ -111,9 +111,52 @@ at::Tensor WeightGradient(const LabelConvolutionSizes& sizes,
   return parts.sum(0).to(padded.scalar_type());
 }
 
-// The raw operators: no autograd, no checks.
+void CheckKernel(const char* op, const at::Tensor& weight) {
+  TORCH_CHECK(weight.dim() == 4, op,
+              ": weight must be [L_out, L_in, K_h, K_w], got sizes ",
+              weight.sym_sizes());
+  TORCH_CHECK(weight.sym_size(2) % 2 == 1 && weight.sym_size(3) % 2 == 1, op,
+              ": the kernel must have an odd height and width, got sizes ",
+              weight.sym_sizes());
+}
+
+void CheckSquare(const char* op, const at::Tensor& weight) {
+  CheckKernel(op, weight);
+  TORCH_CHECK(weight.sym_size(0) == weight.sym_size(1), op,
+              ": the kernel must have as many output as input labels, got ",
+              weight.sym_sizes());
+}
+
+void Check(const at::Tensor& q, const at::Tensor& weight) {
+  TORCH_CHECK(q.dim() == 4, "LabelConvolution: q must be [N, L, H, W], got ",
+              q.sym_sizes());
+  CheckKernel("LabelConvolution", weight);
+  TORCH_CHECK(weight.sym_size(1) == q.sym_size(1),
+              "LabelConvolution: weight takes ", weight.sym_size(1),
+              " labels, q has ", q.sym_size(1));
+  TORCH_CHECK(q.scalar_type() == at::kFloat || q.scalar_type() == at::kDouble,
+              "LabelConvolution: q must be float32 or float64, got ",
+              q.scalar_type());
+  TORCH_CHECK(weight.scalar_type() == q.scalar_type(),
+              "LabelConvolution: weight must have the type of q, ",
+              q.scalar_type(), ", got ", weight.scalar_type());
+  TORCH_CHECK(q.device() == weight.device(),
+              "LabelConvolution: q and weight must be on one device, got ",
+              q.device(), " and ", weight.device());
+}
+
+// g: the gradient of the output.
+void CheckGradient(const at::Tensor& g, const at::Tensor& q,
+                   const at::Tensor& weight) {
+  Check(q, weight);
+  CheckRaw("LabelConvolution", g,
+           {q.size(0), weight.size(0), q.size(2), q.size(3)}, q);
+}
+
+// The raw operators: no autograd.
 
 at::Tensor ForwardCpu(const at::Tensor& q, const at::Tensor& weight) {
+  Check(q, weight);
   const LabelConvolutionSizes sizes = Sizes(q, weight);
   if (q.numel() == 0 || weight.numel() == 0) {
     return at::zeros(
@@ -128,6 +171,7 @@ std::tuple<at::Tensor, at::Tensor> BackwardCpu(const at::Tensor& g,
                                                const at::Tensor& q,
                                                const at::Tensor& weight,
                                                bool want_q, bool want_weight) {
+  CheckGradient(g, q, weight);
   at::Tensor dq, dweight;
   if (q.numel() == 0 || weight.numel() == 0) {
     if (want_q) dq = at::zeros(q.sizes(), q.options());
@@ -259,40 +303,6 @@ variable_list LabelConvolutionFunction::DifferentiableBackward(
     result[1] = WeightGradientFunction::apply(saved[0], g, saved[1].detach());
   }
   return result;
-}
-
-void CheckKernel(const char* op, const at::Tensor& weight) {
-  TORCH_CHECK(weight.dim() == 4, op,
-              ": weight must be [L_out, L_in, K_h, K_w], got sizes ",
-              weight.sym_sizes());
-  TORCH_CHECK(weight.sym_size(2) % 2 == 1 && weight.sym_size(3) % 2 == 1, op,
-              ": the kernel must have an odd height and width, got sizes ",
-              weight.sym_sizes());
-}
-
-void CheckSquare(const char* op, const at::Tensor& weight) {
-  CheckKernel(op, weight);
-  TORCH_CHECK(weight.sym_size(0) == weight.sym_size(1), op,
-              ": the kernel must have as many output as input labels, got ",
-              weight.sym_sizes());
-}
-
-void Check(const at::Tensor& q, const at::Tensor& weight) {
-  TORCH_CHECK(q.dim() == 4, "LabelConvolution: q must be [N, L, H, W], got ",
-              q.sym_sizes());
-  CheckKernel("LabelConvolution", weight);
-  TORCH_CHECK(weight.sym_size(1) == q.sym_size(1),
-              "LabelConvolution: weight takes ", weight.sym_size(1),
-              " labels, q has ", q.sym_size(1));
-  TORCH_CHECK(q.scalar_type() == at::kFloat || q.scalar_type() == at::kDouble,
-              "LabelConvolution: q must be float32 or float64, got ",
-              q.scalar_type());
-  TORCH_CHECK(weight.scalar_type() == q.scalar_type(),
-              "LabelConvolution: weight must have the type of q, ",
-              q.scalar_type(), ", got ", weight.scalar_type());
-  TORCH_CHECK(q.device() == weight.device(),
-              "LabelConvolution: q and weight must be on one device, got ",
-              q.device(), " and ", weight.device());
 }
 
 at::Tensor ConvolutionAutograd(const at::Tensor& q, const at::Tensor& weight) {

@@ -9,6 +9,7 @@
 #include <array>
 #include <optional>
 #include <tuple>
+#include <vector>
 
 #include "common/layers/dispatch/dispatch.h"
 #include "common/layers/narrow_convolution/narrow_convolution_cpu.h"
@@ -46,11 +47,38 @@ at::Tensor PadBias(const at::Tensor& bias) {
   return padded;
 }
 
-// The raw operators: no autograd, no checks. x and y_gradient are
-// channels-last.
+void Check(const at::Tensor& x, const at::Tensor& weight,
+           const at::Tensor& bias, double slope) {
+  TORCH_CHECK(
+      weight.dim() == 4 && weight.sym_size(2) == 3 && weight.sym_size(3) == 3,
+      "NarrowConvolution: weight must be [O,C,3,3], got ", weight.sym_sizes());
+  TORCH_CHECK(x.dim() == 4 && x.sym_size(1) == weight.sym_size(1),
+              "NarrowConvolution: x must be [N,", weight.sym_size(1),
+              ",H,W] for ", "weight ", weight.sym_sizes(), ", got ",
+              x.sym_sizes());
+  TORCH_CHECK(bias.dim() == 1 && bias.sym_size(0) == weight.sym_size(0),
+              "NarrowConvolution: bias must be [", weight.sym_size(0),
+              "], got ", bias.sym_sizes());
+  TORCH_CHECK(x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble,
+              "NarrowConvolution: x must be float32 or float64, got ",
+              x.scalar_type());
+  TORCH_CHECK(weight.scalar_type() == x.scalar_type() &&
+                  bias.scalar_type() == x.scalar_type(),
+              "NarrowConvolution: weight and bias must be ", x.scalar_type(),
+              ", as x, got ", weight.scalar_type(), " and ",
+              bias.scalar_type());
+  TORCH_CHECK(x.is_cpu() && weight.is_cpu() && bias.is_cpu(),
+              "NarrowConvolution: x, weight and bias must be on the CPU, got ",
+              x.device(), ", ", weight.device(), " and ", bias.device());
+  TORCH_CHECK(slope >= 0 && slope <= 1,
+              "NarrowConvolution: slope must be in [0,1], got ", slope);
+}
+
+// The raw operators: no autograd.
 
 at::Tensor ForwardCpu(const at::Tensor& x_any, const at::Tensor& weight_any,
                       const at::Tensor& bias, double slope) {
+  Check(x_any, weight_any, bias, slope);
   const at::Tensor x = ChannelsLast(x_any);
   const NarrowConvolutionSizes sizes = Sizes(x, weight_any);
   const int64_t images = x.size(0);
@@ -101,8 +129,16 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> BackwardCpu(
     const at::Tensor& x_any, const at::Tensor& weight_any,
     const std::optional<at::Tensor>& y, const at::Tensor& y_gradient_any,
     double slope, bool want_x, bool want_weight) {
+  Check(x_any, weight_any, weight_any.flatten(1).select(1, 0), slope);
+  const std::vector<int64_t> y_sizes = {x_any.size(0), weight_any.size(0),
+                                        x_any.size(2), x_any.size(3)};
+  CheckRaw(kOp, y_gradient_any, y_sizes, x_any);
+  TORCH_CHECK(slope == 1 || y.has_value(), kOp, ": y is needed where slope is ",
+              slope);
+  if (y.has_value()) CheckRaw(kOp, *y, y_sizes, x_any);
   const at::Tensor x = ChannelsLast(x_any);
   const at::Tensor y_gradient = ChannelsLast(y_gradient_any);
+  const at::Tensor value_map = y.has_value() ? ChannelsLast(*y) : at::Tensor();
   const NarrowConvolutionSizes sizes = Sizes(x, weight_any);
   const int64_t images = x.size(0);
   at::Tensor x_gradient, weight_gradient, bias_gradient;
@@ -137,7 +173,7 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> BackwardCpu(
     }
     const scalar_t* const in = x.const_data_ptr<scalar_t>();
     const scalar_t* const value =
-        slope == 1 ? nullptr : y->const_data_ptr<scalar_t>();
+        slope == 1 ? nullptr : value_map.const_data_ptr<scalar_t>();
     const scalar_t* const g = y_gradient.const_data_ptr<scalar_t>();
     scalar_t* const to =
         want_x ? x_gradient.mutable_data_ptr<scalar_t>() : nullptr;
@@ -265,33 +301,6 @@ class NarrowConvolutionFunction
             at::Tensor()};
   }
 };
-
-void Check(const at::Tensor& x, const at::Tensor& weight,
-           const at::Tensor& bias, double slope) {
-  TORCH_CHECK(
-      weight.dim() == 4 && weight.sym_size(2) == 3 && weight.sym_size(3) == 3,
-      "NarrowConvolution: weight must be [O,C,3,3], got ", weight.sym_sizes());
-  TORCH_CHECK(x.dim() == 4 && x.sym_size(1) == weight.sym_size(1),
-              "NarrowConvolution: x must be [N,", weight.sym_size(1),
-              ",H,W] for ", "weight ", weight.sym_sizes(), ", got ",
-              x.sym_sizes());
-  TORCH_CHECK(bias.dim() == 1 && bias.sym_size(0) == weight.sym_size(0),
-              "NarrowConvolution: bias must be [", weight.sym_size(0),
-              "], got ", bias.sym_sizes());
-  TORCH_CHECK(x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble,
-              "NarrowConvolution: x must be float32 or float64, got ",
-              x.scalar_type());
-  TORCH_CHECK(weight.scalar_type() == x.scalar_type() &&
-                  bias.scalar_type() == x.scalar_type(),
-              "NarrowConvolution: weight and bias must be ", x.scalar_type(),
-              ", as x, got ", weight.scalar_type(), " and ",
-              bias.scalar_type());
-  TORCH_CHECK(x.is_cpu() && weight.is_cpu() && bias.is_cpu(),
-              "NarrowConvolution: x, weight and bias must be on the CPU, got ",
-              x.device(), ", ", weight.device(), " and ", bias.device());
-  TORCH_CHECK(slope >= 0 && slope <= 1,
-              "NarrowConvolution: slope must be in [0,1], got ", slope);
-}
 
 at::Tensor NarrowAutograd(const at::Tensor& x, const at::Tensor& weight,
                           const at::Tensor& bias, double slope) {

@@ -1,7 +1,8 @@
 // Projection of the label vector of each pixel onto the probability simplex,
 // exact or leaky.
 //
-//   x: [N, L, ...] float32 or float64, any strides, L >= 1, on the CPU or, under
+//   x: [N, L, ...] float32 or float64, any strides, L >= 1, on the CPU or,
+//   under
 //      --config=cuda, on a GPU. The label axis is dim 1; all later axes are
 //      pixels ([N, L] has one pixel an image). Under autocast half types are
 //      taken in float32.
@@ -36,8 +37,8 @@
 // vector width with run-time dispatch; any other layout with one pixel stride
 // (channels last) is transposed in small blocks on the way; what has no single
 // pixel stride is copied first. Threads split pixels; the result does not
-// depend on their number. On a GPU a thread has a pixel, with up to 32 labels in
-// registers.
+// depend on their number. On a GPU a thread has a pixel, with up to 32 labels
+// in registers.
 //
 // Source: Larsson et al. 2017, "Learning Arbitrary Pairwise Potentials in CRFs
 // for Semantic Segmentation", Algorithm 2 and Sec. 4.2; the threshold by

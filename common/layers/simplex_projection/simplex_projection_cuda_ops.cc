@@ -11,6 +11,7 @@
 namespace seg {
 namespace {
 
+using simplex::CheckPair;
 using simplex::EmptyOutput;
 using simplex::Sizes;
 using simplex::View;
@@ -30,6 +31,7 @@ at::Tensor ForwardCuda(const at::Tensor& x_any,
                        const std::optional<at::Tensor>& gradient_any,
                        double step, double leak) {
   const c10::DeviceGuard guard(x_any.device());
+  CheckPair(x_any, gradient_any.value_or(x_any));
   const at::Tensor y = EmptyOutput(x_any);
   if (y.numel() == 0) return y;
   const at::Tensor x = WithPixelStride(x_any);
@@ -48,6 +50,7 @@ at::Tensor ForwardCuda(const at::Tensor& x_any,
 at::Tensor BackwardCuda(const at::Tensor& y_any, const at::Tensor& g_any,
                         double leak) {
   const c10::DeviceGuard guard(y_any.device());
+  CheckPair(y_any, g_any);
   const at::Tensor r = EmptyOutput(y_any);
   if (r.numel() == 0) return r;
   const at::Tensor y = WithPixelStride(y_any), g = WithPixelStride(g_any);

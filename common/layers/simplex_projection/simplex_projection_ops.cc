@@ -10,6 +10,12 @@
 namespace seg {
 namespace simplex {
 
+void CheckPair(const at::Tensor& x, const at::Tensor& other) {
+  TORCH_CHECK(x.dim() >= 2 && x.size(1) >= 1,
+              "SimplexProjection: expected [N, L, ...], got ", x.sizes());
+  CheckRaw("SimplexProjection", other, x.sizes(), x);
+}
+
 at::Tensor WithPixelStride(const at::Tensor& x) {
   return HasPixelStride(x.sizes(), x.strides()) ? x : x.contiguous();
 }
@@ -31,6 +37,7 @@ SimplexSizes Sizes(const at::Tensor& x) {
 
 namespace {
 
+using simplex::CheckPair;
 using simplex::EmptyOutput;
 using simplex::Sizes;
 using simplex::View;
@@ -42,6 +49,7 @@ constexpr int64_t kGrain = 8;
 at::Tensor ForwardCpu(const at::Tensor& x_any,
                       const std::optional<at::Tensor>& gradient_any,
                       double step, double leak) {
+  CheckPair(x_any, gradient_any.value_or(x_any));
   const at::Tensor y = EmptyOutput(x_any);
   if (y.numel() == 0) return y;
   const at::Tensor x = WithPixelStride(x_any);
@@ -65,6 +73,7 @@ at::Tensor ForwardCpu(const at::Tensor& x_any,
 
 at::Tensor BackwardCpu(const at::Tensor& y_any, const at::Tensor& g_any,
                        double leak) {
+  CheckPair(y_any, g_any);
   const at::Tensor r = EmptyOutput(y_any);
   if (r.numel() == 0) return r;
   const at::Tensor y = WithPixelStride(y_any), g = WithPixelStride(g_any);

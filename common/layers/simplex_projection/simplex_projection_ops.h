@@ -1,6 +1,6 @@
 // The raw operators of the simplex projection, as the dispatcher has them: no
-// autograd, no checks beyond the types, a kernel for the CPU, for CUDA (with
-// --config=cuda) and for Meta. See simplex_projection.h for the definition.
+// autograd, a kernel for the CPU, for CUDA (with --config=cuda) and for Meta.
+// See simplex_projection.h for the definition.
 #ifndef COMMON_LAYERS_SIMPLEX_PROJECTION_SIMPLEX_PROJECTION_OPS_H_
 #define COMMON_LAYERS_SIMPLEX_PROJECTION_SIMPLEX_PROJECTION_OPS_H_
 
@@ -43,6 +43,9 @@ bool HasPixelStride(const Ints& sizes, const Ints& strides) {
   }
   return true;
 }
+
+// Throws unless x is [N, L, ...] with L >= 1 and `other` is like it.
+void CheckPair(const at::Tensor& x, const at::Tensor& other);
 
 // `x` itself when its pixels have one stride, else a contiguous copy.
 at::Tensor WithPixelStride(const at::Tensor& x);
