@@ -47,6 +47,9 @@ at::Tensor PadBias(const at::Tensor& bias) {
   return padded;
 }
 
+// The CPU, and the place of tensors that only have sizes.
+bool HasKernel(const at::Tensor& x) { return x.is_cpu() || x.is_meta(); }
+
 void Check(const at::Tensor& x, const at::Tensor& weight,
            const at::Tensor& bias, double slope) {
   TORCH_CHECK(
@@ -67,7 +70,8 @@ void Check(const at::Tensor& x, const at::Tensor& weight,
               "NarrowConvolution: weight and bias must be ", x.scalar_type(),
               ", as x, got ", weight.scalar_type(), " and ",
               bias.scalar_type());
-  TORCH_CHECK(x.is_cpu() && weight.is_cpu() && bias.is_cpu(),
+  TORCH_CHECK(HasKernel(x) && weight.device() == x.device() &&
+                  bias.device() == x.device(),
               "NarrowConvolution: x, weight and bias must be on the CPU, got ",
               x.device(), ", ", weight.device(), " and ", bias.device());
   TORCH_CHECK(slope >= 0 && slope <= 1,
@@ -318,7 +322,7 @@ at::Tensor Narrow(const at::Tensor& x, const at::Tensor& weight,
 at::Tensor Fastest(const at::Tensor& x, const at::Tensor& weight,
                    const at::Tensor& bias, double slope) {
   const bool ours =
-      x.is_cpu() &&
+      HasKernel(x) &&
       (x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble) &&
       weight.sym_size(0) * weight.sym_size(1) <= kMaxChannelProducts;
   if (ours) {
