@@ -2,24 +2,34 @@
 
 #include <ATen/ATen.h>
 
-namespace seg {
+#include "common/layers/dispatch/dispatch.h"
 
-at::Tensor SoftCrossEntropySum(const at::Tensor& scores,
-                               const at::Tensor& target) {
+namespace seg {
+namespace {
+
+at::Tensor Sum(const at::Tensor& scores, const at::Tensor& target) {
   TORCH_CHECK(scores.dim() >= 2,
               "SoftCrossEntropySum: scores must be [N, C, ...], got sizes ",
-              scores.sizes());
+              scores.sym_sizes());
   TORCH_CHECK(
       scores.scalar_type() == at::kFloat || scores.scalar_type() == at::kDouble,
       "SoftCrossEntropySum: scores must be float32 or float64, got ",
       scores.scalar_type());
-  TORCH_CHECK(target.sizes() == scores.sizes(),
+  TORCH_CHECK(target.sym_sizes() == scores.sym_sizes(),
               "SoftCrossEntropySum: target must have the sizes of scores, ",
-              scores.sizes(), ", got ", target.sizes());
+              scores.sym_sizes(), ", got ", target.sym_sizes());
   TORCH_CHECK(target.scalar_type() == scores.scalar_type(),
               "SoftCrossEntropySum: target must have the type of scores, ",
               scores.scalar_type(), ", got ", target.scalar_type());
   return -(target.detach() * at::log_softmax(scores, 1)).sum();
+}
+
+}  // namespace
+
+at::Tensor SoftCrossEntropySum(const at::Tensor& scores,
+                               const at::Tensor& target) {
+  static const auto op = FindOperator<decltype(Sum)>("soft_cross_entropy_sum");
+  return op.call(scores, target);
 }
 
 at::Tensor LabelPyramidDown(const at::Tensor& target, int64_t levels) {
@@ -46,6 +56,13 @@ at::Tensor LabelPyramidDown(const at::Tensor& target, int64_t levels) {
   }
   const at::Tensor sum = pooled.sum(1, /*keepdim=*/true);
   return pooled / sum.masked_fill(sum == 0.0, 1.0);  // 0 / 1 in void blocks
+}
+
+// Of LibTorch's operators, on every device.
+TORCH_LIBRARY_FRAGMENT(segpapers, m) {
+  m.def("soft_cross_entropy_sum(Tensor scores, Tensor target) -> Tensor",
+        TORCH_FN(Sum));
+  AutocastToFloat<&SoftCrossEntropySum>(&m, "soft_cross_entropy_sum");
 }
 
 }  // namespace seg

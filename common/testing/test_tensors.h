@@ -54,6 +54,17 @@ inline std::vector<at::Tensor> Layouts(const at::Tensor& x) {
   return {ChannelsLast(x), Sparse(x), ColumnMajor(x)};
 }
 
+// A tensor that says it is on a GPU and has no memory, for what a build without
+// CUDA answers.
+inline at::Tensor OnCuda(at::IntArrayRef sizes,
+                         at::ScalarType type = at::kFloat) {
+  const at::Tensor x = at::detail::make_tensor<c10::TensorImpl>(
+      c10::DispatchKeySet(c10::DispatchKey::CUDA),
+      c10::scalarTypeToTypeMeta(type), c10::Device(c10::kCUDA, 0));
+  x.unsafeGetTensorImpl()->set_sizes_contiguous(sizes);
+  return x;
+}
+
 }  // namespace seg
 
 #endif  // COMMON_TESTING_TEST_TENSORS_H_

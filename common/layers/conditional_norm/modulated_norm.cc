@@ -1,68 +1,34 @@
 #include "common/layers/conditional_norm/modulated_norm.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <algorithm>
 #include <cmath>
 #include <optional>
+#include <tuple>
+#include <utility>
+#include <vector>
 
 #include "common/layers/conditional_norm/modulated_norm_cpu.h"
+#include "common/layers/conditional_norm/modulated_norm_ops.h"
+#include "common/layers/dispatch/dispatch.h"
 #include "common/layers/once_differentiable/once_differentiable.h"
 
 namespace seg {
 namespace {
 
+using modulated_norm::Backward;
+using modulated_norm::Dense;
+using modulated_norm::Forward;
+using modulated_norm::Statistics;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 constexpr char kOp[] = "ModulatedNorm";
-// Values of x that make a task worth a thread.
-constexpr int64_t kGrainValues = 16384;
 
 at::Tensor ChannelsLast(const at::Tensor& x) {
   return x.contiguous(at::MemoryFormat::ChannelsLast);
-}
-
-at::Tensor EmptyMap(at::IntArrayRef sizes, const at::Tensor& like) {
-  return at::empty(sizes, like.options(), at::MemoryFormat::ChannelsLast);
-}
-
-// A modulation in the layout of the kernels.
-at::Tensor Dense(const at::Tensor& gamma_beta) {
-  return gamma_beta.dim() == 4 ? ChannelsLast(gamma_beta)
-                               : gamma_beta.contiguous();
-}
-
-ModulatedNormSizes Sizes(const at::Tensor& x) {
-  return {x.size(0), x.size(2) * x.size(3), x.size(1)};
-}
-
-template <typename T>
-std::vector<ModulationView<T>> Views(const std::vector<at::Tensor>& modulations,
-                                     const std::vector<double>& slopes,
-                                     const ModulatedNormSizes& sizes) {
-  std::vector<ModulationView<T>> views;
-  for (size_t j = 0; j < modulations.size(); ++j) {
-    const bool by_pixel = modulations[j].dim() == 4;
-    const int64_t row = 2 * sizes.channels;
-    views.push_back({modulations[j].const_data_ptr<T>(),
-                     by_pixel ? row * sizes.pixels : row, by_pixel ? row : 0,
-                     static_cast<T>(slopes[j])});
-  }
-  return views;
-}
-
-// Calls run(begin, end) for the blocks of x on all threads.
-template <typename Run>
-void ForBlocks(const ModulatedNormSizes& sizes, const Run& run) {
-  const int64_t blocks = ModulatedNormBlocks(sizes);
-  const int64_t values = sizes.images * sizes.pixels * sizes.channels;
-  const int64_t grain = std::max<int64_t>(
-      1, kGrainValues * blocks / std::max<int64_t>(1, values));
-  at::parallel_for(0, blocks, grain, run);
 }
 
 // running = (1 - momentum) running + momentum value.
@@ -81,23 +47,16 @@ void MoveRunning(at::Tensor running, const std::vector<double>& values) {
 std::pair<at::Tensor, at::Tensor> BatchStatistics(const at::Tensor& x,
                                                   at::Tensor running_mean,
                                                   at::Tensor running_var) {
-  const ModulatedNormSizes sizes = Sizes(x);
-  const int64_t c = sizes.channels, blocks = ModulatedNormBlocks(sizes);
-  const double count = static_cast<double>(sizes.images * sizes.pixels);
-  const at::Tensor parts = at::empty({2, blocks, c}, x.options());
+  const int64_t c = x.size(1);
+  const double count = static_cast<double>(x.numel() / c);
   const at::Tensor mean = at::empty({c}, x.options());
   const at::Tensor inverse = at::empty({c}, x.options());
-  std::vector<double> means(c), squares(c), variances(c);
+  const auto [mean_tensor, squares_tensor] = Statistics(x);
+  const double* squares = squares_tensor.const_data_ptr<double>();
+  const std::vector<double> means(mean_tensor.const_data_ptr<double>(),
+                                  mean_tensor.const_data_ptr<double>() + c);
+  std::vector<double> variances(c);
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), kOp, [&] {
-    const scalar_t* from = x.const_data_ptr<scalar_t>();
-    scalar_t* const block_means = parts.mutable_data_ptr<scalar_t>();
-    scalar_t* const block_squares = block_means + blocks * c;
-    ForBlocks(sizes, [&](int64_t begin, int64_t end) {
-      ModulatedNormStatistics(sizes, from, block_means, block_squares, begin,
-                              end);
-    });
-    ModulatedNormCombine(sizes, block_means, block_squares, means.data(),
-                         squares.data());
     scalar_t* const m = mean.mutable_data_ptr<scalar_t>();
     scalar_t* const r = inverse.mutable_data_ptr<scalar_t>();
     for (int64_t i = 0; i < c; ++i) {
@@ -115,8 +74,7 @@ std::pair<at::Tensor, at::Tensor> BatchStatistics(const at::Tensor& x,
 class ModulatedNormFunction
     : public torch::autograd::Function<ModulatedNormFunction> {
  public:
-  // x and modulations in the kernels' layout; `fixed`: mean and inverse are
-  // constants.
+  // `fixed`: mean and inverse are constants.
   static variable_list forward(AutogradContext* context, const at::Tensor& x,
                                const at::Tensor& first,
                                const std::optional<at::Tensor>& second,
@@ -125,28 +83,11 @@ class ModulatedNormFunction
                                const std::vector<double>& slopes, bool fixed) {
     std::vector<at::Tensor> modulations = {first};
     if (second.has_value()) modulations.push_back(*second);
-    variable_list y;
-    for (size_t j = 0; j < modulations.size(); ++j) {
-      y.push_back(EmptyMap(x.sizes(), x));
-    }
-    const ModulatedNormSizes sizes = Sizes(x);
-    AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), kOp, [&] {
-      const auto views = Views<scalar_t>(modulations, slopes, sizes);
-      std::vector<scalar_t*> to;
-      for (at::Tensor& t : y) to.push_back(t.mutable_data_ptr<scalar_t>());
-      const scalar_t* from = x.const_data_ptr<scalar_t>();
-      const scalar_t* m = mean.const_data_ptr<scalar_t>();
-      const scalar_t* r = inverse.const_data_ptr<scalar_t>();
-      ForBlocks(sizes, [&](int64_t begin, int64_t end) {
-        ModulatedNormForward(sizes, from, m, r, static_cast<int>(views.size()),
-                             views.data(), to.data(), begin, end);
-      });
-    });
     context->save_for_backward(
         {x, mean, inverse, first, second.value_or(at::Tensor())});
     context->saved_data["slopes"] = slopes;
     context->saved_data["fixed"] = fixed;
-    return y;
+    return Forward(x, modulations, slopes, mean, inverse);
   }
 
   static variable_list backward(AutogradContext* context,
@@ -154,132 +95,126 @@ class ModulatedNormFunction
     const variable_list saved = context->get_saved_variables();
     std::vector<at::Tensor> modulations = {saved[3]};
     if (saved[4].defined()) modulations.push_back(saved[4]);
-    variable_list result(7);
+    variable_list result;
     {
       const at::NoGradGuard no_grad;
-      RunBackward(saved[0], saved[1], saved[2], modulations,
-                  context->saved_data["slopes"].toDoubleVector(),
-                  context->saved_data["fixed"].toBool(), gradients, &result);
+      result =
+          Backward(gradients, saved[0], modulations,
+                   context->saved_data["slopes"].toDoubleVector(), saved[1],
+                   saved[2], context->saved_data["fixed"].toBool());
     }
     variable_list sources = gradients;
     sources.insert(sources.end(), {saved[0], saved[3]});
     if (saved[4].defined()) sources.push_back(saved[4]);
     RefuseSecondDerivatives(kOp, sources, &result);
+    result.resize(7);
     return result;
-  }
-
- private:
-  // result: x, then the modulations.
-  static void RunBackward(const at::Tensor& x, const at::Tensor& mean,
-                          const at::Tensor& inverse,
-                          const std::vector<at::Tensor>& modulations,
-                          const std::vector<double>& slopes, bool fixed,
-                          const variable_list& gradients,
-                          variable_list* result) {
-    const ModulatedNormSizes sizes = Sizes(x);
-    const int count = static_cast<int>(modulations.size());
-    const bool by_pixel = modulations[0].dim() == 4;
-    const int64_t c = sizes.channels, blocks = ModulatedNormBlocks(sizes);
-    std::vector<at::Tensor> y_gradients;
-    for (const at::Tensor& g : gradients)
-      y_gradients.push_back(ChannelsLast(g));
-    at::Tensor x_gradient = EmptyMap(x.sizes(), x);
-    std::vector<at::Tensor> outer;  // of the modulations, if by pixel
-    if (by_pixel) {
-      for (const at::Tensor& m : modulations) {
-        outer.push_back(EmptyMap(m.sizes(), m));
-      }
-    }
-    const at::Tensor sums = at::empty(
-        {blocks, ModulatedNormSums(sizes, count, by_pixel)}, x.options());
-    AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), kOp, [&] {
-      const auto views = Views<scalar_t>(modulations, slopes, sizes);
-      std::vector<const scalar_t*> from;
-      for (const at::Tensor& g : y_gradients) {
-        from.push_back(g.const_data_ptr<scalar_t>());
-      }
-      std::vector<scalar_t*> to;
-      for (at::Tensor& t : outer) to.push_back(t.mutable_data_ptr<scalar_t>());
-      const scalar_t* in = x.const_data_ptr<scalar_t>();
-      const scalar_t* m = mean.const_data_ptr<scalar_t>();
-      const scalar_t* r = inverse.const_data_ptr<scalar_t>();
-      scalar_t* out = x_gradient.mutable_data_ptr<scalar_t>();
-      scalar_t* partial = sums.mutable_data_ptr<scalar_t>();
-      ForBlocks(sizes, [&](int64_t begin, int64_t end) {
-        ModulatedNormBackward(sizes, in, m, r, count, views.data(), from.data(),
-                              out, to.data(), partial, begin, end);
-      });
-    });
-    at::Tensor shift, scale;  // sums of the gradient of h, and of it times h
-    if (by_pixel) {
-      const at::Tensor total =
-          sums.sum(at::IntArrayRef{0}, /*keepdim=*/false, at::kDouble);
-      shift = total.narrow(0, 0, c);
-      scale = total.narrow(0, c, c);
-    } else {
-      const at::Tensor by_image =
-          sums.view({sizes.images, -1, sums.size(1)})
-              .sum(at::IntArrayRef{1}, /*keepdim=*/false,
-                   at::kDouble);  // [N,count*2C]
-      for (int j = 0; j < count; ++j) {
-        const at::Tensor own = by_image.narrow(1, 2 * j * c, 2 * c);
-        outer.push_back(own.to(x.scalar_type()));
-        const at::Tensor factor = modulations[j].narrow(1, 0, c) + 1.0;
-        const at::Tensor a = (own.narrow(1, c, c) * factor).sum(0);
-        const at::Tensor b = (own.narrow(1, 0, c) * factor).sum(0);
-        shift = j == 0 ? a : shift + a;
-        scale = j == 0 ? b : scale + b;
-      }
-    }
-    const double pixels =
-        fixed ? HUGE_VAL : static_cast<double>(sizes.images * sizes.pixels);
-    shift = (shift / pixels).to(x.scalar_type());
-    scale = (scale / pixels).to(x.scalar_type());
-    AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), kOp, [&] {
-      const scalar_t* in = x.const_data_ptr<scalar_t>();
-      const scalar_t* m = mean.const_data_ptr<scalar_t>();
-      const scalar_t* r = inverse.const_data_ptr<scalar_t>();
-      const scalar_t* a = shift.const_data_ptr<scalar_t>();
-      const scalar_t* b = scale.const_data_ptr<scalar_t>();
-      scalar_t* out = x_gradient.mutable_data_ptr<scalar_t>();
-      ForBlocks(sizes, [&](int64_t begin, int64_t end) {
-        ModulatedNormBackwardInput(sizes, in, m, r, a, b, out, begin, end);
-      });
-    });
-    (*result)[0] = x_gradient;
-    for (int j = 0; j < count; ++j) (*result)[1 + j] = outer[j];
   }
 };
 
-void Check(const at::Tensor& x, const std::vector<Modulation>& modulations,
-           int64_t channels, bool training) {
-  TORCH_CHECK(x.dim() == 4 && x.size(1) == channels,
-              "ModulatedNorm: x must be [N,", channels, ",H,W], got ",
-              x.sizes());
+void Check(const at::Tensor& x, at::TensorList modulations,
+           at::ArrayRef<double> slopes) {
+  TORCH_CHECK(x.dim() == 4, "ModulatedNorm: x must be [N,C,H,W], got ",
+              x.sym_sizes());
   TORCH_CHECK(!modulations.empty() && modulations.size() <= kMaxModulations,
               "ModulatedNorm: expected 1 to ", kMaxModulations,
               " modulations, got ", modulations.size());
-  for (const Modulation& m : modulations) {
-    const at::Tensor& t = m.gamma_beta;
-    TORCH_CHECK(t.dim() == modulations[0].gamma_beta.dim(),
+  TORCH_CHECK(slopes.size() == modulations.size(), "ModulatedNorm: expected ",
+              modulations.size(), " slopes, got ", slopes.size());
+  for (size_t j = 0; j < modulations.size(); ++j) {
+    const at::Tensor& t = modulations[j];
+    TORCH_CHECK(t.dim() == modulations[0].dim(),
                 "ModulatedNorm: modulations must all be [N,2C,H,W] or all be "
                 "[N,2C], got ",
-                modulations[0].gamma_beta.sizes(), " and ", t.sizes());
-    const bool by_pixel =
-        t.dim() == 4 && t.size(2) == x.size(2) && t.size(3) == x.size(3);
-    TORCH_CHECK((by_pixel || t.dim() == 2) && t.size(0) == x.size(0) &&
-                    t.size(1) == 2 * channels,
-                "ModulatedNorm: a modulation must be [", x.size(0), ",",
-                2 * channels, ",", x.size(2), ",", x.size(3), "] or [",
-                x.size(0), ",", 2 * channels, "], got ", t.sizes());
-    TORCH_CHECK(m.slope >= 0 && m.slope <= 1,
-                "ModulatedNorm: slope must be in [0,1], got ", m.slope);
+                modulations[0].sym_sizes(), " and ", t.sym_sizes());
+    const bool by_pixel = t.dim() == 4 && t.sym_size(2) == x.sym_size(2) &&
+                          t.sym_size(3) == x.sym_size(3);
+    TORCH_CHECK((by_pixel || t.dim() == 2) && t.sym_size(0) == x.sym_size(0) &&
+                    t.sym_size(1) == 2 * x.sym_size(1),
+                "ModulatedNorm: a modulation must be [", x.sym_size(0), ",",
+                2 * x.sym_size(1), ",", x.sym_size(2), ",", x.sym_size(3),
+                "] or [", x.sym_size(0), ",", 2 * x.sym_size(1), "], got ",
+                t.sym_sizes());
+    TORCH_CHECK(slopes[j] >= 0 && slopes[j] <= 1,
+                "ModulatedNorm: slope must be in [0,1], got ", slopes[j]);
   }
+}
+
+// What the kernels take, beyond Check.
+void CheckKernelInput(const at::Tensor& x, at::TensorList modulations) {
+  TORCH_CHECK(x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble,
+              "ModulatedNorm: x must be float32 or float64, got ",
+              x.scalar_type());
+  for (const at::Tensor& m : modulations) {
+    TORCH_CHECK(m.scalar_type() == x.scalar_type() && m.device() == x.device(),
+                "ModulatedNorm: a modulation must be ", x.scalar_type(), " on ",
+                x.device(), ", as x, got ", m.scalar_type(), " on ",
+                m.device());
+  }
+}
+
+void CheckOperator(const at::Tensor& x, at::TensorList modulations,
+                   at::ArrayRef<double> slopes, const at::Tensor& mean,
+                   const at::Tensor& inverse) {
+  Check(x, modulations, slopes);
+  CheckKernelInput(x, modulations);
+  for (const at::Tensor& t : {mean, inverse}) {
+    TORCH_CHECK(t.dim() == 1 && t.sym_size(0) == x.sym_size(1) &&
+                    t.scalar_type() == x.scalar_type() &&
+                    t.device() == x.device() && t.is_contiguous(),
+                "ModulatedNorm: mean and inverse must be [", x.sym_size(1),
+                "], contiguous, of the type of x, got ", t.sym_sizes(), " of ",
+                t.scalar_type());
+  }
+}
+
+variable_list NormAutograd(const at::Tensor& x, at::TensorList modulations,
+                           at::ArrayRef<double> slopes, const at::Tensor& mean,
+                           const at::Tensor& inverse, bool fixed) {
+  CheckOperator(x, modulations, slopes, mean, inverse);
+  // Copies are made out here, where autograd sees them.
+  return ModulatedNormFunction::apply(
+      ChannelsLast(x), Dense(modulations[0]),
+      modulations.size() > 1 ? std::optional<at::Tensor>(Dense(modulations[1]))
+                             : std::nullopt,
+      mean, inverse, slopes.vec(), fixed);
+}
+
+variable_list Norm(const at::Tensor& x, at::TensorList modulations,
+                   at::ArrayRef<double> slopes, const at::Tensor& mean,
+                   const at::Tensor& inverse, bool) {
+  CheckOperator(x, modulations, slopes, mean, inverse);
+  return Forward(x, modulations, slopes, mean, inverse);
+}
+
+variable_list CallNorm(const at::Tensor& x, at::TensorList modulations,
+                       at::ArrayRef<double> slopes, const at::Tensor& mean,
+                       const at::Tensor& inverse, bool fixed) {
+  static const auto op = FindOperator<decltype(Norm)>("modulated_norm");
+  return op.call(x, modulations, slopes, mean, inverse, fixed);
+}
+
+void CheckModule(const at::Tensor& x, int64_t channels, bool training) {
+  TORCH_CHECK(x.dim() == 4 && x.size(1) == channels,
+              "ModulatedNorm: x must be [N,", channels, ",H,W], got ",
+              x.sizes());
   TORCH_CHECK(!training || x.numel() >= 2 * channels,
               "ModulatedNorm: training needs at least two values a channel, "
               "got ",
               x.sizes());
 }
+
+// `modulations` apart, in float32 under autocast.
+struct Apart {
+  explicit Apart(const std::vector<Modulation>& modulations) {
+    for (const Modulation& m : modulations) {
+      gamma_beta.push_back(FloatUnderAutocast(m.gamma_beta));
+      slopes.push_back(m.slope);
+    }
+  }
+  std::vector<at::Tensor> gamma_beta;
+  std::vector<double> slopes;
+};
 
 }  // namespace
 
@@ -292,19 +227,13 @@ ModulatedNormImpl::ModulatedNormImpl(int64_t channels)
 }
 
 std::vector<at::Tensor> ModulatedNormImpl::forward(
-    const at::Tensor& x, const std::vector<Modulation>& modulations) {
-  Check(x, modulations, running_mean_.size(0), is_training());
+    const at::Tensor& any_x, const std::vector<Modulation>& modulations) {
+  const at::Tensor x = FloatUnderAutocast(any_x);
+  CheckModule(x, running_mean_.size(0), is_training());
   if (!x.is_cpu() || x.numel() == 0) return Composite(x, modulations);
-  TORCH_CHECK(x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble,
-              "ModulatedNorm: x must be float32 or float64, got ",
-              x.scalar_type());
-  for (const Modulation& m : modulations) {
-    TORCH_CHECK(
-        m.gamma_beta.scalar_type() == x.scalar_type() && m.gamma_beta.is_cpu(),
-        "ModulatedNorm: a modulation must be ", x.scalar_type(),
-        " on the CPU, as x, got ", m.gamma_beta.scalar_type(), " on ",
-        m.gamma_beta.device());
-  }
+  const Apart apart(modulations);
+  Check(x, apart.gamma_beta, apart.slopes);
+  CheckKernelInput(x, apart.gamma_beta);
   const at::Tensor map = ChannelsLast(x);
   at::Tensor mean, inverse;
   {
@@ -317,32 +246,43 @@ std::vector<at::Tensor> ModulatedNormImpl::forward(
       inverse = (running_var_ + kEpsilon).rsqrt_().to(x.scalar_type());
     }
   }
-  std::vector<double> slopes;
-  for (const Modulation& m : modulations) slopes.push_back(m.slope);
-  return ModulatedNormFunction::apply(
-      map, Dense(modulations[0].gamma_beta),
-      modulations.size() > 1
-          ? std::optional<at::Tensor>(Dense(modulations[1].gamma_beta))
-          : std::nullopt,
-      mean, inverse, slopes, !is_training());
+  return CallNorm(map, apart.gamma_beta, apart.slopes, mean, inverse,
+                  !is_training());
 }
 
 std::vector<at::Tensor> ModulatedNormImpl::Composite(
     const at::Tensor& x, const std::vector<Modulation>& modulations) {
-  Check(x, modulations, running_mean_.size(0), is_training());
+  CheckModule(x, running_mean_.size(0), is_training());
+  const Apart apart(modulations);
+  Check(x, apart.gamma_beta, apart.slopes);
   const at::Tensor normal =
       at::batch_norm(ChannelsLast(x), /*weight=*/{}, /*bias=*/{}, running_mean_,
                      running_var_, is_training(), kMomentum, kEpsilon,
                      at::globalContext().userEnabledCuDNN());
   std::vector<at::Tensor> outputs;
-  for (const Modulation& m : modulations) {
-    at::Tensor t = m.gamma_beta;
+  for (size_t j = 0; j < modulations.size(); ++j) {
+    at::Tensor t = apart.gamma_beta[j];
     if (t.dim() == 2) t = t.unsqueeze(2).unsqueeze(3);
     const std::vector<at::Tensor> both = t.chunk(2, 1);
     at::Tensor y = at::addcmul(normal + both[1], both[0], normal);
-    outputs.push_back(m.slope == 1 ? y : at::leaky_relu_(y, m.slope));
+    const double slope = apart.slopes[j];
+    outputs.push_back(slope == 1 ? y : at::leaky_relu_(y, slope));
   }
   return outputs;
+}
+
+TORCH_LIBRARY_FRAGMENT(segpapers, m) {
+  m.def(
+      "modulated_norm(Tensor x, Tensor[] gamma_beta, float[] slopes, Tensor "
+      "mean, Tensor inverse, bool fixed=False) -> Tensor[]");
+  AutocastToFloat<&CallNorm>(&m, "modulated_norm");
+}
+
+TORCH_LIBRARY_IMPL(segpapers, Autograd, m) {
+  m.impl("modulated_norm", TORCH_FN(NormAutograd));
+}
+TORCH_LIBRARY_IMPL(segpapers, CompositeExplicitAutograd, m) {
+  m.impl("modulated_norm", TORCH_FN(Norm));
 }
 
 }  // namespace seg

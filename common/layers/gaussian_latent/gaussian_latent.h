@@ -5,7 +5,8 @@
 // sigma = exp(log_variance / 2), as two tensors [N, ...] of equal sizes,
 // float32 or float64, any strides; N independent variables (images), all other
 // axes are the components of one. Everything is differentiable, any number of
-// times, in all tensor arguments; wrong shapes and types are errors.
+// times, in all tensor arguments; wrong shapes and types are errors. Under
+// autocast all arguments are taken in float32.
 //
 // Source: Sohn et al. 2015, "Learning Structured Output Representation using
 // Deep Conditional Generative Models", Sec. 4; Kingma and Welling 2014, App. B.

@@ -2,13 +2,17 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <ATen/core/LegacyTypeDispatch.h>
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <tuple>
 #include <utility>
 
+#include "common/layers/dispatch/dispatch.h"
 #include "common/layers/label_convolution/label_convolution_cpu.h"
 
 namespace seg {
@@ -107,11 +111,137 @@ at::Tensor WeightGradient(const LabelConvolutionSizes& sizes,
   return parts.sum(0).to(padded.scalar_type());
 }
 
-// g: the gradient of the output. No graph is recorded.
-at::Tensor WeightGradientOf(const at::Tensor& q, const at::Tensor& weight,
-                            const at::Tensor& g) {
+void CheckKernel(const char* op, const at::Tensor& weight) {
+  TORCH_CHECK(weight.dim() == 4, op,
+              ": weight must be [L_out, L_in, K_h, K_w], got sizes ",
+              weight.sym_sizes());
+  TORCH_CHECK(weight.sym_size(2) % 2 == 1 && weight.sym_size(3) % 2 == 1, op,
+              ": the kernel must have an odd height and width, got sizes ",
+              weight.sym_sizes());
+}
+
+void CheckSquare(const char* op, const at::Tensor& weight) {
+  CheckKernel(op, weight);
+  TORCH_CHECK(weight.sym_size(0) == weight.sym_size(1), op,
+              ": the kernel must have as many output as input labels, got ",
+              weight.sym_sizes());
+}
+
+void Check(const at::Tensor& q, const at::Tensor& weight) {
+  TORCH_CHECK(q.dim() == 4, "LabelConvolution: q must be [N, L, H, W], got ",
+              q.sym_sizes());
+  CheckKernel("LabelConvolution", weight);
+  TORCH_CHECK(weight.sym_size(1) == q.sym_size(1),
+              "LabelConvolution: weight takes ", weight.sym_size(1),
+              " labels, q has ", q.sym_size(1));
+  TORCH_CHECK(q.scalar_type() == at::kFloat || q.scalar_type() == at::kDouble,
+              "LabelConvolution: q must be float32 or float64, got ",
+              q.scalar_type());
+  TORCH_CHECK(weight.scalar_type() == q.scalar_type(),
+              "LabelConvolution: weight must have the type of q, ",
+              q.scalar_type(), ", got ", weight.scalar_type());
+  TORCH_CHECK(q.device() == weight.device(),
+              "LabelConvolution: q and weight must be on one device, got ",
+              q.device(), " and ", weight.device());
+}
+
+// g: the gradient of the output.
+void CheckGradient(const at::Tensor& g, const at::Tensor& q,
+                   const at::Tensor& weight) {
+  Check(q, weight);
+  CheckRaw("LabelConvolution", g,
+           {q.size(0), weight.size(0), q.size(2), q.size(3)}, q);
+}
+
+// The raw operators: no autograd.
+
+at::Tensor ForwardCpu(const at::Tensor& q, const at::Tensor& weight) {
+  Check(q, weight);
   const LabelConvolutionSizes sizes = Sizes(q, weight);
-  return WeightGradient(sizes, Pad(sizes, q), Pad(Transposed(sizes), g));
+  if (q.numel() == 0 || weight.numel() == 0) {
+    return at::zeros(
+        {sizes.images, sizes.out_labels, sizes.height, sizes.width},
+        q.options());
+  }
+  return Correlate(sizes, Pad(sizes, q), weight);
+}
+
+// Gradients of q and weight; undefined where not wanted.
+std::tuple<at::Tensor, at::Tensor> BackwardCpu(const at::Tensor& g,
+                                               const at::Tensor& q,
+                                               const at::Tensor& weight,
+                                               bool want_q, bool want_weight) {
+  CheckGradient(g, q, weight);
+  at::Tensor dq, dweight;
+  if (q.numel() == 0 || weight.numel() == 0) {
+    if (want_q) dq = at::zeros(q.sizes(), q.options());
+    if (want_weight) dweight = at::zeros(weight.sizes(), weight.options());
+    return {dq, dweight};
+  }
+  const LabelConvolutionSizes sizes = Sizes(q, weight);
+  const LabelConvolutionSizes transposed = Transposed(sizes);
+  const at::Tensor padded_g = Pad(transposed, g);
+  if (want_q) dq = Correlate(transposed, padded_g, TransposedKernel(weight));
+  if (want_weight) dweight = WeightGradient(sizes, Pad(sizes, q), padded_g);
+  return {dq, dweight};
+}
+
+at::Tensor ForwardMeta(const at::Tensor& q, const at::Tensor& weight) {
+  return at::empty_symint(
+      {q.sym_size(0), weight.sym_size(0), q.sym_size(2), q.sym_size(3)},
+      q.options());
+}
+
+std::tuple<at::Tensor, at::Tensor> BackwardMeta(const at::Tensor&,
+                                                const at::Tensor& q,
+                                                const at::Tensor& weight,
+                                                bool want_q, bool want_weight) {
+  at::Tensor dq, dweight;
+  if (want_q) dq = at::empty_symint(q.sym_sizes(), q.options());
+  if (want_weight) {
+    dweight = at::empty_symint(weight.sym_sizes(), weight.options());
+  }
+  return {dq, dweight};
+}
+
+// LibTorch's convolution, in float32 proper.
+at::Tensor ForwardCuda(const at::Tensor& q, const at::Tensor& weight) {
+  const at::NoTF32Guard exact;
+  const std::array<int64_t, 2> stride = {1, 1};
+  const std::array<int64_t, 2> padding = {weight.size(2) / 2,
+                                          weight.size(3) / 2};
+  return at::conv2d(q, weight, /*bias=*/{}, stride, padding).contiguous();
+}
+
+std::tuple<at::Tensor, at::Tensor> BackwardCuda(const at::Tensor& g,
+                                                const at::Tensor& q,
+                                                const at::Tensor& weight,
+                                                bool want_q, bool want_weight) {
+  const at::NoTF32Guard exact;
+  auto [dq, dweight, dbias] = at::convolution_backward(
+      g, q, weight, /*bias_sizes=*/std::nullopt, /*stride=*/{1, 1},
+      /*padding=*/{weight.size(2) / 2, weight.size(3) / 2},
+      /*dilation=*/{1, 1}, /*transposed=*/false, /*output_padding=*/{0, 0},
+      /*groups=*/1, {want_q, want_weight, false});
+  return {want_q ? dq.contiguous() : dq,
+          want_weight ? dweight.contiguous() : dweight};
+}
+
+at::Tensor Forward(const at::Tensor& q, const at::Tensor& weight) {
+  static const auto op =
+      FindOperator<decltype(ForwardCpu)>("label_convolution_forward");
+  const at::AutoDispatchBelowADInplaceOrView guard;
+  return op.call(q, weight);
+}
+
+std::tuple<at::Tensor, at::Tensor> Backward(const at::Tensor& g,
+                                            const at::Tensor& q,
+                                            const at::Tensor& weight,
+                                            bool want_q, bool want_weight) {
+  static const auto op =
+      FindOperator<decltype(BackwardCpu)>("label_convolution_backward");
+  const at::AutoDispatchBelowADInplaceOrView guard;
+  return op.call(g, q, weight, want_q, want_weight);
 }
 
 class LabelConvolutionFunction
@@ -120,34 +250,19 @@ class LabelConvolutionFunction
   static at::Tensor forward(AutogradContext* context, const at::Tensor& q,
                             const at::Tensor& weight) {
     context->save_for_backward({q, weight});
-    const LabelConvolutionSizes sizes = Sizes(q, weight);
-    if (q.numel() == 0 || weight.numel() == 0) {
-      return at::zeros(
-          {sizes.images, sizes.out_labels, sizes.height, sizes.width},
-          q.options());
-    }
-    return Correlate(sizes, Pad(sizes, q), weight);
+    return Forward(q, weight);
   }
 
   static variable_list backward(AutogradContext* context,
                                 const variable_list& gradients) {
+    if (c10::GradMode::is_enabled()) {
+      return DifferentiableBackward(context, gradients[0]);
+    }
     const variable_list saved = context->get_saved_variables();
-    const at::Tensor &q = saved[0], &weight = saved[1], &g = gradients[0];
-    if (q.numel() == 0 || weight.numel() == 0) {
-      return {at::zeros_like(q), at::zeros_like(weight)};
-    }
-    if (c10::GradMode::is_enabled()) return DifferentiableBackward(context, g);
-    const LabelConvolutionSizes sizes = Sizes(q, weight);
-    const LabelConvolutionSizes transposed = Transposed(sizes);
-    const at::Tensor padded_g = Pad(transposed, g);
-    variable_list result(2);
-    if (context->needs_input_grad(0)) {
-      result[0] = Correlate(transposed, padded_g, TransposedKernel(weight));
-    }
-    if (context->needs_input_grad(1)) {
-      result[1] = WeightGradient(sizes, Pad(sizes, q), padded_g);
-    }
-    return result;
+    const auto [dq, dweight] =
+        Backward(gradients[0], saved[0], saved[1], context->needs_input_grad(0),
+                 context->needs_input_grad(1));
+    return {dq, dweight};
   }
 
  private:
@@ -164,7 +279,8 @@ class WeightGradientFunction
   static at::Tensor forward(AutogradContext* context, const at::Tensor& q,
                             const at::Tensor& g, const at::Tensor& weight) {
     context->save_for_backward({q, g});
-    return WeightGradientOf(q, weight, g);
+    return std::get<1>(Backward(g, q, weight, /*want_q=*/false,
+                                /*want_weight=*/true));
   }
 
   static variable_list backward(AutogradContext* context,
@@ -189,40 +305,22 @@ variable_list LabelConvolutionFunction::DifferentiableBackward(
   return result;
 }
 
-void CheckKernel(const char* op, const at::Tensor& weight) {
-  TORCH_CHECK(weight.dim() == 4, op,
-              ": weight must be [L_out, L_in, K_h, K_w], got sizes ",
-              weight.sizes());
-  TORCH_CHECK(weight.size(2) % 2 == 1 && weight.size(3) % 2 == 1, op,
-              ": the kernel must have an odd height and width, got sizes ",
-              weight.sizes());
+at::Tensor ConvolutionAutograd(const at::Tensor& q, const at::Tensor& weight) {
+  Check(q, weight);
+  return LabelConvolutionFunction::apply(q, weight);
 }
 
-void CheckSquare(const char* op, const at::Tensor& weight) {
-  CheckKernel(op, weight);
-  TORCH_CHECK(weight.size(0) == weight.size(1), op,
-              ": the kernel must have as many output as input labels, got ",
-              weight.sizes());
+at::Tensor Convolution(const at::Tensor& q, const at::Tensor& weight) {
+  Check(q, weight);
+  return Forward(q, weight);
 }
 
 }  // namespace
 
 at::Tensor LabelConvolution(const at::Tensor& q, const at::Tensor& weight) {
-  TORCH_CHECK(q.dim() == 4, "LabelConvolution: q must be [N, L, H, W], got ",
-              q.sizes());
-  CheckKernel("LabelConvolution", weight);
-  TORCH_CHECK(weight.size(1) == q.size(1), "LabelConvolution: weight takes ",
-              weight.size(1), " labels, q has ", q.size(1));
-  TORCH_CHECK(q.scalar_type() == at::kFloat || q.scalar_type() == at::kDouble,
-              "LabelConvolution: q must be float32 or float64, got ",
-              q.scalar_type());
-  TORCH_CHECK(weight.scalar_type() == q.scalar_type(),
-              "LabelConvolution: weight must have the type of q, ",
-              q.scalar_type(), ", got ", weight.scalar_type());
-  TORCH_CHECK(q.is_cpu() && weight.is_cpu(),
-              "LabelConvolution: q and weight must be on the CPU, got ",
-              q.device(), " and ", weight.device());
-  return LabelConvolutionFunction::apply(q, weight);
+  static const auto op =
+      FindOperator<decltype(Convolution)>("label_convolution");
+  return op.call(q, weight);
 }
 
 at::Tensor TransposedKernel(const at::Tensor& weight) {
@@ -272,6 +370,34 @@ void FillGaussianPotts(const at::Tensor& kernel,
   kernel.detach().copy_(options.form == PottsForm::kCost
                             ? (1.0 - equal) * gaussian
                             : -equal * gaussian);
+}
+
+TORCH_LIBRARY_FRAGMENT(segpapers, m) {
+  m.def("label_convolution(Tensor q, Tensor weight) -> Tensor");
+  m.def("label_convolution_forward(Tensor q, Tensor weight) -> Tensor");
+  m.def(
+      "label_convolution_backward(Tensor g, Tensor q, Tensor weight, bool "
+      "want_q, bool want_weight) -> (Tensor, Tensor)");
+  AutocastToFloat<&LabelConvolution>(&m, "label_convolution");
+}
+
+TORCH_LIBRARY_IMPL(segpapers, Autograd, m) {
+  m.impl("label_convolution", TORCH_FN(ConvolutionAutograd));
+}
+TORCH_LIBRARY_IMPL(segpapers, CompositeExplicitAutograd, m) {
+  m.impl("label_convolution", TORCH_FN(Convolution));
+}
+TORCH_LIBRARY_IMPL(segpapers, CPU, m) {
+  m.impl("label_convolution_forward", TORCH_FN(ForwardCpu));
+  m.impl("label_convolution_backward", TORCH_FN(BackwardCpu));
+}
+TORCH_LIBRARY_IMPL(segpapers, CUDA, m) {
+  m.impl("label_convolution_forward", TORCH_FN(ForwardCuda));
+  m.impl("label_convolution_backward", TORCH_FN(BackwardCuda));
+}
+TORCH_LIBRARY_IMPL(segpapers, Meta, m) {
+  m.impl("label_convolution_forward", TORCH_FN(ForwardMeta));
+  m.impl("label_convolution_backward", TORCH_FN(BackwardMeta));
 }
 
 }  // namespace seg

@@ -1,7 +1,7 @@
 // Convolution between label planes: the spatial term K_s q of a CRF with one
 // free kernel for each ordered pair of labels.
 //
-//   q:      [N, L_in, H, W] float32 or float64 on the CPU, any strides.
+//   q:      [N, L_in, H, W] float32 or float64, any strides.
 //   weight: [L_out, L_in, K_h, K_w], dtype of q, any strides; K_h and K_w odd
 //           (2 s + 1).
 //   returns [N, L_out, H, W], contiguous:
@@ -9,6 +9,9 @@
 //   with zeros outside the image: cross-correlation (the "convolution" of deep
 //   learning libraries), zero padding s, stride 1, no bias. In the terms of the
 //   paper weight[l][m][o] = k_{l,m}(-o).
+//
+// On a CPU by the kernels of this folder, on a GPU by LibTorch's convolution
+// (without TF32). Under autocast q and weight are taken in float32.
 //
 // Differentiable in q and weight, any number of times. The transposed operator
 // K^T is the same convolution with TransposedKernel(weight), which is also how

@@ -465,12 +465,12 @@ TEST(LabelConvolutionTest, Errors) {
       [&] {
         LabelConvolution(q.to(at::kMeta), at::zeros({2, 2, 3, 3}));
       },
-      "must be on the CPU, got meta and cpu");
+      "must be on one device, got meta and cpu");
   ExpectError(
       [&] {
         LabelConvolution(q, at::zeros({2, 2, 3, 3}).to(at::kMeta));
       },
-      "must be on the CPU, got cpu and meta");
+      "must be on one device, got cpu and meta");
   ExpectError(
       [&] {
         TiedKernel(at::zeros({2, 3, 3, 3}));

@@ -2,11 +2,16 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <ATen/core/LegacyTypeDispatch.h>
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <array>
+#include <optional>
 #include <tuple>
+#include <vector>
 
+#include "common/layers/dispatch/dispatch.h"
 #include "common/layers/narrow_convolution/narrow_convolution_cpu.h"
 
 namespace seg {
@@ -42,8 +47,43 @@ at::Tensor PadBias(const at::Tensor& bias) {
   return padded;
 }
 
-at::Tensor RunForward(const at::Tensor& x, const at::Tensor& weight_any,
+// The CPU, and the place of tensors that only have sizes.
+bool HasKernel(const at::Tensor& x) { return x.is_cpu() || x.is_meta(); }
+
+void Check(const at::Tensor& x, const at::Tensor& weight,
+           const at::Tensor& bias, double slope) {
+  TORCH_CHECK(
+      weight.dim() == 4 && weight.sym_size(2) == 3 && weight.sym_size(3) == 3,
+      "NarrowConvolution: weight must be [O,C,3,3], got ", weight.sym_sizes());
+  TORCH_CHECK(x.dim() == 4 && x.sym_size(1) == weight.sym_size(1),
+              "NarrowConvolution: x must be [N,", weight.sym_size(1),
+              ",H,W] for ", "weight ", weight.sym_sizes(), ", got ",
+              x.sym_sizes());
+  TORCH_CHECK(bias.dim() == 1 && bias.sym_size(0) == weight.sym_size(0),
+              "NarrowConvolution: bias must be [", weight.sym_size(0),
+              "], got ", bias.sym_sizes());
+  TORCH_CHECK(x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble,
+              "NarrowConvolution: x must be float32 or float64, got ",
+              x.scalar_type());
+  TORCH_CHECK(weight.scalar_type() == x.scalar_type() &&
+                  bias.scalar_type() == x.scalar_type(),
+              "NarrowConvolution: weight and bias must be ", x.scalar_type(),
+              ", as x, got ", weight.scalar_type(), " and ",
+              bias.scalar_type());
+  TORCH_CHECK(HasKernel(x) && weight.device() == x.device() &&
+                  bias.device() == x.device(),
+              "NarrowConvolution: x, weight and bias must be on the CPU, got ",
+              x.device(), ", ", weight.device(), " and ", bias.device());
+  TORCH_CHECK(slope >= 0 && slope <= 1,
+              "NarrowConvolution: slope must be in [0,1], got ", slope);
+}
+
+// The raw operators: no autograd.
+
+at::Tensor ForwardCpu(const at::Tensor& x_any, const at::Tensor& weight_any,
                       const at::Tensor& bias, double slope) {
+  Check(x_any, weight_any, bias, slope);
+  const at::Tensor x = ChannelsLast(x_any);
   const NarrowConvolutionSizes sizes = Sizes(x, weight_any);
   const int64_t images = x.size(0);
   const at::Tensor y = at::empty({images, sizes.out, sizes.height, sizes.width},
@@ -87,10 +127,22 @@ void SumImages(const T* parts, int64_t images, int64_t count, T* total) {
   }
 }
 
-// Gradients of x, weight and bias; undefined where not wanted.
-std::tuple<at::Tensor, at::Tensor, at::Tensor> RunBackward(
-    const at::Tensor& x, const at::Tensor& weight_any, const at::Tensor& y,
-    const at::Tensor& y_gradient, double slope, bool want_x, bool want_weight) {
+// Gradients of x, weight and bias; undefined where not wanted. y: none where
+// slope is 1.
+std::tuple<at::Tensor, at::Tensor, at::Tensor> BackwardCpu(
+    const at::Tensor& x_any, const at::Tensor& weight_any,
+    const std::optional<at::Tensor>& y, const at::Tensor& y_gradient_any,
+    double slope, bool want_x, bool want_weight) {
+  Check(x_any, weight_any, weight_any.flatten(1).select(1, 0), slope);
+  const std::vector<int64_t> y_sizes = {x_any.size(0), weight_any.size(0),
+                                        x_any.size(2), x_any.size(3)};
+  CheckRaw(kOp, y_gradient_any, y_sizes, x_any);
+  TORCH_CHECK(slope == 1 || y.has_value(), kOp, ": y is needed where slope is ",
+              slope);
+  if (y.has_value()) CheckRaw(kOp, *y, y_sizes, x_any);
+  const at::Tensor x = ChannelsLast(x_any);
+  const at::Tensor y_gradient = ChannelsLast(y_gradient_any);
+  const at::Tensor value_map = y.has_value() ? ChannelsLast(*y) : at::Tensor();
   const NarrowConvolutionSizes sizes = Sizes(x, weight_any);
   const int64_t images = x.size(0);
   at::Tensor x_gradient, weight_gradient, bias_gradient;
@@ -125,7 +177,7 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> RunBackward(
     }
     const scalar_t* const in = x.const_data_ptr<scalar_t>();
     const scalar_t* const value =
-        slope == 1 ? nullptr : y.const_data_ptr<scalar_t>();
+        slope == 1 ? nullptr : value_map.const_data_ptr<scalar_t>();
     const scalar_t* const g = y_gradient.const_data_ptr<scalar_t>();
     scalar_t* const to =
         want_x ? x_gradient.mutable_data_ptr<scalar_t>() : nullptr;
@@ -160,6 +212,49 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> RunBackward(
   return {x_gradient, weight_gradient, bias_gradient};
 }
 
+at::Tensor EmptyMap(at::SymIntArrayRef sizes, const at::Tensor& like) {
+  return at::empty_symint(sizes, like.options(),
+                          at::MemoryFormat::ChannelsLast);
+}
+
+at::Tensor ForwardMeta(const at::Tensor& x, const at::Tensor& weight,
+                       const at::Tensor&, double) {
+  return EmptyMap(
+      {x.sym_size(0), weight.sym_size(0), x.sym_size(2), x.sym_size(3)}, x);
+}
+
+std::tuple<at::Tensor, at::Tensor, at::Tensor> BackwardMeta(
+    const at::Tensor& x, const at::Tensor& weight,
+    const std::optional<at::Tensor>&, const at::Tensor&, double, bool want_x,
+    bool want_weight) {
+  at::Tensor x_gradient, weight_gradient, bias_gradient;
+  if (want_x) x_gradient = EmptyMap(x.sym_sizes(), x);
+  if (want_weight) {
+    weight_gradient = at::empty_symint(weight.sym_sizes(), weight.options());
+    bias_gradient = at::empty_symint({weight.sym_size(0)}, weight.options());
+  }
+  return {x_gradient, weight_gradient, bias_gradient};
+}
+
+at::Tensor RunForward(const at::Tensor& x, const at::Tensor& weight,
+                      const at::Tensor& bias, double slope) {
+  static const auto op =
+      FindOperator<decltype(ForwardCpu)>("narrow_convolution_forward");
+  const at::AutoDispatchBelowADInplaceOrView guard;
+  return op.call(x, weight, bias, slope);
+}
+
+std::tuple<at::Tensor, at::Tensor, at::Tensor> RunBackward(
+    const at::Tensor& x, const at::Tensor& weight, const at::Tensor& y,
+    const at::Tensor& y_gradient, double slope, bool want_x, bool want_weight) {
+  static const auto op =
+      FindOperator<decltype(BackwardCpu)>("narrow_convolution_backward");
+  const at::AutoDispatchBelowADInplaceOrView guard;
+  return op.call(x, weight,
+                 y.defined() ? std::optional<at::Tensor>(y) : std::nullopt,
+                 y_gradient, slope, want_x, want_weight);
+}
+
 class NarrowConvolutionFunction
     : public torch::autograd::Function<NarrowConvolutionFunction> {
  public:
@@ -186,7 +281,9 @@ class NarrowConvolutionFunction
     const bool graph = c10::GradMode::is_enabled();
     const bool own = context->saved_data["own_gradients"].toBool();
     at::Tensor x_gradient, weight_gradient, bias_gradient;
-    if (graph || (!own && x.numel() > 0)) {
+    const std::array<c10::SymInt, 2> one = {1, 1}, zero = {0, 0};
+    const std::array<c10::SymInt, 1> outputs = {weight.sym_size(0)};
+    if (graph || (!own && x.sym_numel() > 0)) {
       at::Tensor g = graph ? gradients[0] : ChannelsLast(gradients[0]);
       if (slope != 1) {
         // The sign of y is all that matters: nothing flows back to it.
@@ -194,10 +291,10 @@ class NarrowConvolutionFunction
                                     /*self_is_result=*/true);
       }
       std::tie(x_gradient, weight_gradient, bias_gradient) =
-          at::convolution_backward(
-              g, x, weight, at::IntArrayRef{weight.size(0)}, /*stride=*/{1, 1},
-              /*padding=*/{1, 1}, /*dilation=*/{1, 1}, /*transposed=*/false,
-              /*output_padding=*/{0, 0}, /*groups=*/1,
+          at::convolution_backward_symint(
+              g, x, weight, c10::SymIntArrayRef(outputs), /*stride=*/one,
+              /*padding=*/one, /*dilation=*/one, /*transposed=*/false,
+              /*output_padding=*/zero, /*groups=*/1,
               {want_x, want_weight, want_weight});
     } else {
       std::tie(x_gradient, weight_gradient, bias_gradient) =
@@ -209,47 +306,25 @@ class NarrowConvolutionFunction
   }
 };
 
-void Check(const at::Tensor& x, const at::Tensor& weight,
-           const at::Tensor& bias, double slope) {
-  TORCH_CHECK(weight.dim() == 4 && weight.size(2) == 3 && weight.size(3) == 3,
-              "NarrowConvolution: weight must be [O,C,3,3], got ",
-              weight.sizes());
-  TORCH_CHECK(x.dim() == 4 && x.size(1) == weight.size(1),
-              "NarrowConvolution: x must be [N,", weight.size(1), ",H,W] for ",
-              "weight ", weight.sizes(), ", got ", x.sizes());
-  TORCH_CHECK(bias.dim() == 1 && bias.size(0) == weight.size(0),
-              "NarrowConvolution: bias must be [", weight.size(0), "], got ",
-              bias.sizes());
-  TORCH_CHECK(x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble,
-              "NarrowConvolution: x must be float32 or float64, got ",
-              x.scalar_type());
-  TORCH_CHECK(weight.scalar_type() == x.scalar_type() &&
-                  bias.scalar_type() == x.scalar_type(),
-              "NarrowConvolution: weight and bias must be ", x.scalar_type(),
-              ", as x, got ", weight.scalar_type(), " and ",
-              bias.scalar_type());
-  TORCH_CHECK(x.is_cpu() && weight.is_cpu() && bias.is_cpu(),
-              "NarrowConvolution: x, weight and bias must be on the CPU, got ",
-              x.device(), ", ", weight.device(), " and ", bias.device());
-  TORCH_CHECK(slope >= 0 && slope <= 1,
-              "NarrowConvolution: slope must be in [0,1], got ", slope);
-}
-
-}  // namespace
-
-at::Tensor NarrowConvolution(const at::Tensor& x, const at::Tensor& weight,
-                             const at::Tensor& bias, double slope) {
+at::Tensor NarrowAutograd(const at::Tensor& x, const at::Tensor& weight,
+                          const at::Tensor& bias, double slope) {
   Check(x, weight, bias, slope);
   return NarrowConvolutionFunction::apply(ChannelsLast(x), weight, bias, slope,
                                           /*own_gradients=*/true);
 }
 
-at::Tensor Convolution3x3(const at::Tensor& x, const at::Tensor& weight,
-                          const at::Tensor& bias, double slope) {
+at::Tensor Narrow(const at::Tensor& x, const at::Tensor& weight,
+                  const at::Tensor& bias, double slope) {
+  Check(x, weight, bias, slope);
+  return RunForward(ChannelsLast(x), weight, bias, slope);
+}
+
+at::Tensor Fastest(const at::Tensor& x, const at::Tensor& weight,
+                   const at::Tensor& bias, double slope) {
   const bool ours =
-      x.is_cpu() &&
+      HasKernel(x) &&
       (x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble) &&
-      weight.size(0) * weight.size(1) <= kMaxChannelProducts;
+      weight.sym_size(0) * weight.sym_size(1) <= kMaxChannelProducts;
   if (ours) {
     Check(x, weight, bias, slope);
     return NarrowConvolutionFunction::apply(ChannelsLast(x), weight, bias,
@@ -258,6 +333,55 @@ at::Tensor Convolution3x3(const at::Tensor& x, const at::Tensor& weight,
   }
   at::Tensor y = at::conv2d(x, weight, bias, /*stride=*/1, /*padding=*/1);
   return slope == 1 ? y : at::leaky_relu_(y, slope);
+}
+
+}  // namespace
+
+at::Tensor NarrowConvolution(const at::Tensor& x, const at::Tensor& weight,
+                             const at::Tensor& bias, double slope) {
+  static const auto op = FindOperator<decltype(Narrow)>("narrow_convolution");
+  return op.call(x, weight, bias, slope);
+}
+
+at::Tensor Convolution3x3(const at::Tensor& x, const at::Tensor& weight,
+                          const at::Tensor& bias, double slope) {
+  static const auto op = FindOperator<decltype(Fastest)>("convolution3x3");
+  return op.call(x, weight, bias, slope);
+}
+
+TORCH_LIBRARY_FRAGMENT(segpapers, m) {
+  m.def(
+      "narrow_convolution(Tensor x, Tensor weight, Tensor bias, float "
+      "slope=1.) "
+      "-> Tensor");
+  m.def(
+      "narrow_convolution_forward(Tensor x, Tensor weight, Tensor bias, float "
+      "slope) -> Tensor");
+  m.def(
+      "narrow_convolution_backward(Tensor x, Tensor weight, Tensor? y, Tensor "
+      "y_gradient, float slope, bool want_x, bool want_weight) -> (Tensor, "
+      "Tensor, Tensor)");
+  m.def(
+      "convolution3x3(Tensor x, Tensor weight, Tensor bias, float slope=1.) -> "
+      "Tensor",
+      TORCH_FN(Fastest));
+  AutocastToFloat<&NarrowConvolution>(&m, "narrow_convolution");
+  AutocastToHalf<&Convolution3x3>(&m, "convolution3x3");
+}
+
+TORCH_LIBRARY_IMPL(segpapers, Autograd, m) {
+  m.impl("narrow_convolution", TORCH_FN(NarrowAutograd));
+}
+TORCH_LIBRARY_IMPL(segpapers, CompositeExplicitAutograd, m) {
+  m.impl("narrow_convolution", TORCH_FN(Narrow));
+}
+TORCH_LIBRARY_IMPL(segpapers, CPU, m) {
+  m.impl("narrow_convolution_forward", TORCH_FN(ForwardCpu));
+  m.impl("narrow_convolution_backward", TORCH_FN(BackwardCpu));
+}
+TORCH_LIBRARY_IMPL(segpapers, Meta, m) {
+  m.impl("narrow_convolution_forward", TORCH_FN(ForwardMeta));
+  m.impl("narrow_convolution_backward", TORCH_FN(BackwardMeta));
 }
 
 }  // namespace seg

@@ -1,14 +1,13 @@
 #include "common/layers/simplex_projection/simplex_projection.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <optional>
-#include <type_traits>
 
-#include "common/layers/simplex_projection/simplex_projection_cpu.h"
+#include "common/layers/dispatch/dispatch.h"
+#include "common/layers/simplex_projection/simplex_projection_ops.h"
 
 namespace seg {
 namespace {
@@ -16,104 +15,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// Blocks (of at most 16 KiB of labels) that make a task worth a thread.
-constexpr int64_t kGrain = 8;
-
-// Stride of one flat pixel axis over the axes after the labels, if there is
-// one: axis d must step over all of axis d + 1.
-std::optional<int64_t> PixelStride(const at::Tensor& x) {
-  int64_t stride = 0, expected = -1;
-  bool first = true;
-  for (int64_t d = x.dim() - 1; d >= 2; --d) {
-    if (x.size(d) == 1) continue;
-    if (first) {
-      stride = x.stride(d);
-    } else if (x.stride(d) != expected) {
-      return std::nullopt;
-    }
-    first = false;
-    expected = x.stride(d) * x.size(d);
-  }
-  return first ? 1 : stride;
-}
-
-// `x` itself when its pixels have one stride, else a contiguous copy.
-at::Tensor WithPixelStride(const at::Tensor& x) {
-  return PixelStride(x) ? x : x.contiguous();
-}
-
-template <typename T>
-SimplexView<T> View(const at::Tensor& x) {
-  using Plain = std::remove_const_t<T>;
-  SimplexView<T> view;
-  if constexpr (std::is_const_v<T>) {
-    view.data = x.const_data_ptr<Plain>();
-  } else {
-    view.data = x.mutable_data_ptr<Plain>();
-  }
-  // One pixel an image, as in [N, L]: the images serve as pixels.
-  const bool rows = x.size(0) * x.size(1) == x.numel();
-  view.image_stride = rows ? 0 : x.stride(0);
-  view.label_stride = x.stride(1);
-  view.pixel_stride = rows ? x.stride(0) : *PixelStride(x);
-  return view;
-}
-
-// x is not empty.
-SimplexSizes Sizes(const at::Tensor& x) {
-  const int64_t images = x.size(0), labels = x.size(1);
-  const int64_t pixels = x.numel() / (images * labels);
-  if (pixels == 1) return {1, labels, images};
-  return {images, labels, pixels};
-}
-
-// gradient may be undefined.
-at::Tensor RunForward(const at::Tensor& x_any, const at::Tensor& gradient_any,
-                      double step, double leak) {
-  // Dense layouts keep their strides; others become contiguous.
-  at::Tensor y = at::empty_like(x_any);
-  if (y.numel() == 0) return y;
-  const at::Tensor x = WithPixelStride(x_any);
-  if (!PixelStride(y)) y = at::empty(x.sizes(), x.options());
-  const at::Tensor gradient =
-      gradient_any.defined() ? WithPixelStride(gradient_any) : at::Tensor();
-  const SimplexSizes sizes = Sizes(x);
-  AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "SimplexProjection", [&] {
-    const auto x_view = View<const scalar_t>(x);
-    const auto y_view = View<scalar_t>(y);
-    SimplexView<const scalar_t> g_view;
-    if (gradient.defined()) g_view = View<const scalar_t>(gradient);
-    at::parallel_for(0, SimplexBlocks(sizes), kGrain,
-                     [&](int64_t begin, int64_t end) {
-                       SimplexForward<scalar_t>(
-                           sizes, x_view, g_view, static_cast<scalar_t>(step),
-                           static_cast<scalar_t>(leak), y_view, begin, end);
-                     });
-  });
-  return y;
-}
-
-at::Tensor RunBackward(const at::Tensor& y_any, const at::Tensor& g_any,
-                       double leak) {
-  at::Tensor r = at::empty_like(y_any);
-  if (r.numel() == 0) return r;
-  const at::Tensor y = WithPixelStride(y_any), g = WithPixelStride(g_any);
-  const SimplexSizes sizes = Sizes(y);
-  AT_DISPATCH_FLOATING_TYPES(y.scalar_type(), "SimplexProjection", [&] {
-    const auto y_view = View<const scalar_t>(y);
-    const auto g_view = View<const scalar_t>(g);
-    const auto r_view = View<scalar_t>(r);
-    at::parallel_for(0, SimplexBlocks(sizes), kGrain,
-                     [&](int64_t begin, int64_t end) {
-                       SimplexBackward<scalar_t>(sizes, y_view, g_view,
-                                                 static_cast<scalar_t>(leak),
-                                                 r_view, begin, end);
-                     });
-  });
-  return r;
-}
-
-// J v. J is not symmetric where leak > 0: RunBackward gives J^T.
+// J v. J is not symmetric where leak > 0: the raw operator gives J^T.
 at::Tensor Jacobian(const at::Tensor& y, const at::Tensor& v, double leak) {
   const at::Tensor active = y > 0;
   // 0 / 0 in a NaN pixel, which has no active label: NaN, as it should be.
@@ -132,7 +34,7 @@ class SimplexGradientFunction
                             const at::Tensor& y, double leak) {
     context->save_for_backward({y});
     context->saved_data["leak"] = leak;
-    return RunBackward(y, g, leak);
+    return SimplexProjectionBackward(y, g, leak);
   }
 
   static variable_list backward(AutogradContext* context,
@@ -148,7 +50,7 @@ class SimplexFunction : public torch::autograd::Function<SimplexFunction> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x,
                             const std::optional<at::Tensor>& gradient,
                             double step, double leak) {
-    at::Tensor y = RunForward(x, gradient.value_or(at::Tensor()), step, leak);
+    at::Tensor y = SimplexProjectionForward(x, gradient, step, leak);
     context->save_for_backward({y});
     context->saved_data["leak"] = leak;
     context->saved_data["step"] = step;
@@ -163,7 +65,7 @@ class SimplexFunction : public torch::autograd::Function<SimplexFunction> {
     const at::Tensor r =
         c10::GradMode::is_enabled()
             ? SimplexGradientFunction::apply(gradients[0], y, leak)
-            : RunBackward(y, gradients[0], leak);
+            : SimplexProjectionBackward(y, gradients[0], leak);
     at::Tensor dgradient;
     if (context->saved_data["has_gradient"].toBool() &&
         context->needs_input_grad(1)) {
@@ -175,38 +77,85 @@ class SimplexFunction : public torch::autograd::Function<SimplexFunction> {
 
 void Check(const char* op, const at::Tensor& x, double leak) {
   TORCH_CHECK(x.dim() >= 2, op, ": x must be [N, L, ...], got sizes ",
-              x.sizes());
-  TORCH_CHECK(x.size(1) >= 1, op, ": x needs at least one label, got sizes ",
-              x.sizes());
+              x.sym_sizes());
+  TORCH_CHECK(x.sym_size(1) >= 1, op,
+              ": x needs at least one label, got sizes ", x.sym_sizes());
   TORCH_CHECK(x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble,
               op, ": x must be float32 or float64, got ", x.scalar_type());
-  TORCH_CHECK(x.is_cpu(), op, ": x must be on the CPU, got ", x.device());
+  CheckBuiltFor(op, SimplexProjectionForwardOperator(), x);
   TORCH_CHECK(leak >= 0.0 && leak <= 1.0, op, ": leak must be in [0, 1], got ",
               leak);
+}
+
+void CheckStep(const at::Tensor& q, const at::Tensor& gradient, double leak) {
+  Check("SimplexProjectionStep", q, leak);
+  TORCH_CHECK(gradient.sym_sizes() == q.sym_sizes(),
+              "SimplexProjectionStep: gradient must match q ", q.sym_sizes(),
+              ", got ", gradient.sym_sizes());
+  TORCH_CHECK(gradient.scalar_type() == q.scalar_type(),
+              "SimplexProjectionStep: gradient must have the type of q, ",
+              q.scalar_type(), ", got ", gradient.scalar_type());
+  TORCH_CHECK(gradient.device() == q.device(),
+              "SimplexProjectionStep: gradient must be on the device of q, ",
+              q.device(), ", got ", gradient.device());
+}
+
+at::Tensor ProjectionAutograd(const at::Tensor& x, double leak) {
+  Check("SimplexProjection", x, leak);
+  return SimplexFunction::apply(x, std::nullopt, 0.0, leak);
+}
+
+at::Tensor StepAutograd(const at::Tensor& q, const at::Tensor& gradient,
+                        double step, double leak) {
+  CheckStep(q, gradient, leak);
+  return SimplexFunction::apply(q, std::optional<at::Tensor>(gradient), step,
+                                leak);
+}
+
+at::Tensor Projection(const at::Tensor& x, double leak) {
+  Check("SimplexProjection", x, leak);
+  return SimplexProjectionForward(x, std::nullopt, 0.0, leak);
+}
+
+at::Tensor Step(const at::Tensor& q, const at::Tensor& gradient, double step,
+                double leak) {
+  CheckStep(q, gradient, leak);
+  return SimplexProjectionForward(q, gradient, step, leak);
 }
 
 }  // namespace
 
 at::Tensor SimplexProjection(const at::Tensor& x, double leak) {
-  Check("SimplexProjection", x, leak);
-  return SimplexFunction::apply(x, std::nullopt, 0.0, leak);
+  static const auto op =
+      FindOperator<decltype(Projection)>("simplex_projection");
+  return op.call(x, leak);
 }
 
 at::Tensor SimplexProjectionStep(const at::Tensor& q,
                                  const at::Tensor& gradient, double step,
                                  double leak) {
-  Check("SimplexProjectionStep", q, leak);
-  TORCH_CHECK(gradient.sizes() == q.sizes(),
-              "SimplexProjectionStep: gradient must match q ", q.sizes(),
-              ", got ", gradient.sizes());
-  TORCH_CHECK(gradient.scalar_type() == q.scalar_type(),
-              "SimplexProjectionStep: gradient must have the type of q, ",
-              q.scalar_type(), ", got ", gradient.scalar_type());
-  TORCH_CHECK(gradient.is_cpu(),
-              "SimplexProjectionStep: gradient must be on the CPU, got ",
-              gradient.device());
-  return SimplexFunction::apply(q, std::optional<at::Tensor>(gradient), step,
-                                leak);
+  static const auto op =
+      FindOperator<decltype(Step)>("simplex_projection_step");
+  return op.call(q, gradient, step, leak);
+}
+
+TORCH_LIBRARY_FRAGMENT(segpapers, m) {
+  m.def("simplex_projection(Tensor x, float leak=0.) -> Tensor");
+  m.def(
+      "simplex_projection_step(Tensor q, Tensor gradient, float step, float "
+      "leak=0.) -> Tensor");
+  AutocastToFloat<&SimplexProjection>(&m, "simplex_projection");
+  AutocastToFloat<&SimplexProjectionStep>(&m, "simplex_projection_step");
+}
+
+TORCH_LIBRARY_IMPL(segpapers, Autograd, m) {
+  m.impl("simplex_projection", TORCH_FN(ProjectionAutograd));
+  m.impl("simplex_projection_step", TORCH_FN(StepAutograd));
+}
+
+TORCH_LIBRARY_IMPL(segpapers, CompositeExplicitAutograd, m) {
+  m.impl("simplex_projection", TORCH_FN(Projection));
+  m.impl("simplex_projection_step", TORCH_FN(Step));
 }
 
 }  // namespace seg

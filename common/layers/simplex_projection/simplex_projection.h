@@ -1,9 +1,11 @@
 // Projection of the label vector of each pixel onto the probability simplex,
 // exact or leaky.
 //
-//   x: [N, L, ...] float32 or float64 on the CPU, any strides, L >= 1. The
-//      label axis is dim 1; all later axes are pixels ([N, L] has one pixel an
-//      image).
+//   x: [N, L, ...] float32 or float64, any strides, L >= 1, on the CPU or,
+//   under
+//      --config=cuda, on a GPU. The label axis is dim 1; all later axes are
+//      pixels ([N, L] has one pixel an image). Under autocast half types are
+//      taken in float32.
 //   leak: alpha in [0, 1]. 0 gives the exact Euclidean projection.
 //   returns: y, sizes of x (and its strides, if it is dense and the pixels have
 //      one stride; else contiguous), with
@@ -35,7 +37,8 @@
 // vector width with run-time dispatch; any other layout with one pixel stride
 // (channels last) is transposed in small blocks on the way; what has no single
 // pixel stride is copied first. Threads split pixels; the result does not
-// depend on their number.
+// depend on their number. On a GPU a thread has a pixel, with up to 32 labels
+// in registers.
 //
 // Source: Larsson et al. 2017, "Learning Arbitrary Pairwise Potentials in CRFs
 // for Semantic Segmentation", Algorithm 2 and Sec. 4.2; the threshold by

@@ -6,23 +6,9 @@
 
 #include <cstdint>
 
+#include "common/layers/simplex_projection/simplex_projection_view.h"
+
 namespace seg {
-
-// Element (image n, label l, pixel p) is at
-// data[n * image_stride + l * label_stride + p * pixel_stride].
-template <typename T>
-struct SimplexView {
-  T* data = nullptr;
-  int64_t image_stride = 0;
-  int64_t label_stride = 0;
-  int64_t pixel_stride = 0;
-};
-
-struct SimplexSizes {
-  int64_t images = 0;
-  int64_t labels = 0;
-  int64_t pixels = 0;  // per image
-};
 
 // Work is split in blocks of pixels of one image; blocks are independent, so
 // any split of [0, SimplexBlocks(sizes)) over threads gives the same result.

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <ATen/core/dispatch/Dispatcher.h>
 #include <c10/core/GradMode.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,6 +12,7 @@
 #include <limits>
 #include <vector>
 
+#include "common/testing/autocast.h"
 #include "common/testing/gradcheck.h"
 #include "common/testing/instruction_sets.h"
 #include "common/testing/test_tensors.h"
@@ -464,6 +466,69 @@ TEST(SimplexProjectionTest, ChangingTheOutputBeforeTheBackwardPassIsAnError) {
               "modified by an inplace operation");
 }
 
+TEST(SimplexProjectionTest, AutocastTakesHalfTypesInFloat32) {
+  for (at::ScalarType type : {at::kHalf, at::kBFloat16}) {
+    const at::Tensor x =
+        Random({2, 5, 3, 4}).to(type).detach().set_requires_grad(true);
+    const at::Tensor g = Random({2, 5, 3, 4}, 8).to(at::kFloat);
+    at::Tensor y, step, exact;
+    {
+      const ScopedAutocast autocast(type);
+      y = SimplexProjection(x);
+      step = SimplexProjectionStep(x, g, 0.3, 0.5);
+      exact = SimplexProjection(x.to(at::kDouble));
+    }
+    const at::Tensor full = x.detach().to(at::kFloat);
+    EXPECT_EQ(y.scalar_type(), at::kFloat);
+    EXPECT_TRUE(at::equal(y, SimplexProjection(full)));
+    EXPECT_TRUE(at::equal(step, SimplexProjectionStep(full, g, 0.3, 0.5)));
+    EXPECT_EQ(exact.scalar_type(), at::kDouble);
+    EXPECT_EQ(torch::autograd::grad({y.square().sum()}, {x})[0].scalar_type(),
+              type);
+    // Without it a half type stays refused.
+    ExpectError([&] { SimplexProjection(x); }, "float32 or float64, got ");
+  }
+}
+
+TEST(SimplexProjectionTest, MetaGivesSizesAndStrides) {
+  const at::Tensor x = Random({2, 3, 4, 5});
+  std::vector<at::Tensor> layouts = Layouts(x);
+  layouts.push_back(x.slice(0, 0, 1).expand({4, 3, 4, 5}));
+  layouts.push_back(x.permute({2, 1, 0, 3}));
+  for (const at::Tensor& layout : layouts) {
+    const at::Tensor meta =
+        at::empty_strided(layout.sizes(), layout.strides(),
+                          layout.options().device(at::kMeta))
+            .set_requires_grad(true);
+    const at::Tensor real = SimplexProjection(layout);
+    const at::Tensor y = SimplexProjection(meta);
+    EXPECT_TRUE(y.is_meta());
+    EXPECT_EQ(y.sizes(), real.sizes());
+    EXPECT_EQ(y.strides(), real.strides());
+    EXPECT_EQ(
+        torch::autograd::grad({y}, {meta}, {at::empty_like(y)})[0].sizes(),
+        layout.sizes());
+  }
+}
+
+TEST(SimplexProjectionTest, ABuildWithoutCudaSaysSo) {
+  if (c10::Dispatcher::singleton()
+          .findSchemaOrThrow("segpapers::simplex_projection_forward", "")
+          .hasKernelForDispatchKey(c10::DispatchKey::CUDA)) {
+    GTEST_SKIP() << "this build has CUDA";
+  }
+  ExpectError(
+      [] {
+        SimplexProjection(OnCuda({2, 3}));
+      },
+      "SimplexProjection: built without CUDA; use --config=cuda");
+  ExpectError(
+      [] {
+        SimplexProjectionStep(OnCuda({2, 3}), OnCuda({2, 3}), 0.5);
+      },
+      "SimplexProjectionStep: built without CUDA");
+}
+
 TEST(SimplexProjectionTest, Errors) {
   ExpectError([] { SimplexProjection(at::zeros({3})); },
               "x must be [N, L, ...], got sizes [3]");
@@ -479,13 +544,11 @@ TEST(SimplexProjectionTest, Errors) {
       "float32 or float64, got Int");
   const at::Tensor elsewhere =
       at::zeros({2, 2}, at::TensorOptions().device(at::kMeta));
-  ExpectError([&] { SimplexProjection(elsewhere); },
-              "x must be on the CPU, got meta");
   ExpectError(
       [&] {
         SimplexProjectionStep(at::zeros({2, 2}), elsewhere, 1.0);
       },
-      "gradient must be on the CPU, got meta");
+      "gradient must be on the device of q, cpu, got meta");
   ExpectError(
       [] {
         SimplexProjection(at::zeros({2, 2}), 1.5);

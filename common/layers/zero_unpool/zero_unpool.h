@@ -20,7 +20,8 @@ at::Tensor ZeroUnpool2d(const at::Tensor& x);
 
 // conv2d(ZeroUnpool2d(x), weight, bias, stride 1, padding (k - 1) / 2), without
 // the multiplications by the inserted zeros, which are three of four.
-//   x:      [N, C_in, H, W] float32 or float64, any strides.
+//   x:      [N, C_in, H, W] of any floating type, any strides. Under autocast
+//           all three are taken in its type, as by LibTorch's convolutions.
 //   weight: [C_out, C_in, k, k], k odd, type of x.
 //   bias:   [C_out], or undefined for none.
 //   returns [N, C_out, 2H, 2W]

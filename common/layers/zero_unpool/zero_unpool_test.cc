@@ -261,7 +261,7 @@ TEST(ZeroUnpoolTest, Errors) {
               "weight must have the type of x, Float, got Double");
   ExpectError(
       [&] { ZeroUnpoolConvolution(x.to(at::kInt), weight.to(at::kInt), {}); },
-      "float32 or float64, got Int");
+      "x must have a floating type, got Int");
   ExpectError([&] { ZeroUnpoolConv2d(ZeroUnpoolConv2dOptions(2, 3, 4)); },
               "kernel_size must be odd, got 4");
   ExpectError([&] { ZeroUnpoolConv2d(ZeroUnpoolConv2dOptions(0, 3, 3)); },
