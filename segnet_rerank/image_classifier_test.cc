@@ -106,11 +106,7 @@ TEST(ImageClassifierTest, Errors) {
         ScoreImage(at::zeros({10, 3}), at::zeros({3}));
       },
       "weights must be float32 [5 K,4], got Float [10, 3]");
-  ExpectError(
-      [] {
-        ScoreImage(at::zeros({9, 4}), at::zeros({3}));
-      },
-      "[5 K,4]");
+  ExpectError([] { ScoreImage(at::zeros({9, 4}), at::zeros({3})); }, "[5 K,4]");
   ExpectError(
       [] {
         AreaThresholds(at::zeros({3, 2}));
