@@ -19,8 +19,8 @@ program() {
 {
   printf '#!/bin/bash\nprogram=$(dirname "$0")/runfiles/segpapers/$1\nshift\nexec "$program" "$@"\n' \
     >"$pack/run"
-  program tools/doctor 'echo good'
-  program gpu_check/tests/a_on_card 'echo passed'
+  program tools/doctor 'echo "  ok       device         one"; echo "  MISSING  compiler"; exit 1'
+  program gpu_check/tests/a_on_card 'echo "[       OK ] a"'
   program gpu_check/benchmarks/b 'echo "{\"rows\": [1]}" >"$1"'
   program toy/train 'for a in "$@"; do case $a in --work_dir=*) d=${a#*=};; esac; done
 mkdir -p "$d/r" && for i in 1 100 102; do echo "{\"images_per_second\": $i}"; done >"$d/r/metrics.jsonl"'
@@ -41,12 +41,14 @@ grep -q "toy .* 101.0 images/s" out || fail "no rate: $(cat out)"
 program gpu_check/tests/a_on_card 'echo "wrong at 3"; exit 1'
 check --only=tests,doctor && fail "a failed test passes"
 grep -q "wrong at 3" out || fail "its output is not shown: $(cat out)"
-program gpu_check/tests/a_on_card 'echo "no card: none"'
+program gpu_check/tests/a_on_card 'echo "[  SKIPPED ] no card"'
 check --only=tests && fail "a test without a card passes"
 program gpu_check/tests/a_on_card 'exec sleep 100'
 check --only=tests,training --limit=2 && fail "a hanging test passes"
 [ "$(value '[c["status"] for c in r["checks"]]')" = "['time', 'time']" ] ||
   fail "not out of time: $(cat out)"
+program tools/doctor 'echo "  MISSING  device  none"; exit 1'
+check --only=doctor && fail "a machine without a card passes"
 program toy/train 'exit 1'
 check --only=training && fail "a failed training passes"
 check --only=nothing

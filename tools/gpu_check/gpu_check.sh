@@ -1,9 +1,11 @@
 #!/bin/bash
-# bazel run --config=cuda //tools:gpu_check -- [--pack=DIR] [--papers=cgm,...]
+# bazel run --config=cuda //tools:gpu_check -- [--papers=cgm,...]
 #     [--limit=SECONDS] [--json=FILE] [--only=KIND,...]
-# Checks this machine's card (check.py). With --pack it does not check: it writes
-# a folder (//tools:gpu_pack, and the tests and benchmarks of kernels) to carry to
-# a machine with a card, where DIR/check does.
+# Checks this machine's card (check.py), with all papers unless some are named.
+# bazel run --config=cuda //tools:gpu_check -- --pack=DIR [--papers=cgm,...]
+#     [--max_mb=60]
+# Writes a folder to carry to a machine with a card, where DIR/check does it:
+# what //tools:gpu_pack writes, and the tests and benchmarks of kernels.
 set -eu
 # Bazel starts this in its runfiles, below its output base.
 output_base=$(pwd -P)
@@ -20,7 +22,7 @@ for argument in "$@"; do
   case $argument in
     --pack=*)
       folder=$(cd "${BUILD_WORKING_DIRECTORY:-.}" && realpath -m "${argument#*=}") ;;
-    --papers=* | --data=* | --data_root=*) pack_arguments+=("$argument") ;;
+    --papers=* | --data=* | --data_root=* | --max_mb=*) pack_arguments+=("$argument") ;;
     *) check_arguments+=("$argument") ;;
   esac
 done
@@ -29,6 +31,11 @@ if [ -z "$folder" ]; then
   here=$(mktemp -d)
   trap 'rm -rf "$here"' EXIT
   folder=$here/pack
+  papers=$(cd "$RUNFILES_DIR/segpapers" && ls -d -- */train | xargs dirname |
+    paste -sd,)
+  # What the caller names comes after it, and holds.
+  pack_arguments=(--max_mb=1000000 "--papers=$papers"
+    "${pack_arguments[@]+"${pack_arguments[@]}"}")
 elif [ ${#check_arguments[@]} -gt 0 ]; then
   echo "gpu_check: ${check_arguments[*]}: with --pack nothing is checked" >&2
   exit 2

@@ -1,16 +1,16 @@
 #!/bin/bash
 # bazel run --config=cuda //tools:gpu_pack -- --out=DIR [--papers=cgm,...]
-#     [--data=PACK,...] [--data_root=DIR]
+#     [--data=PACK,...] [--data_root=DIR] [--max_mb=60]
 # Writes a folder to carry to a machine with a card: programs, configurations,
 # ImageNet weights, what //tools:reproduce needs of each paper's folder, the
 # named data packs and `run`, which starts a program on the LibTorch of an
-# installed torch 2.11. At most 60 MB without data.
+# installed torch 2.11. Fails above --max_mb without data.
 set -eu
 
 usage() {
   echo "gpu_pack: $*" >&2
   echo "usage: gpu_pack --out=DIR [--papers=cgm,...] [--data=PACK,...]" \
-    "[--data_root=DIR]" >&2
+    "[--data_root=DIR] [--max_mb=60]" >&2
   exit 2
 }
 
@@ -18,12 +18,14 @@ out=
 papers=cgm,crfgrad,spn
 data=
 data_root=${SEG_DATA_ROOT:-}
+max_mb=60
 for argument in "$@"; do
   case $argument in
     --out=*) out=${argument#*=} ;;
     --papers=*) papers=${argument#*=} ;;
     --data=*) data=${argument#*=} ;;
     --data_root=*) data_root=${argument#*=} ;;
+    --max_mb=*) max_mb=${argument#*=} ;;
     *) usage "unknown argument '$argument'" ;;
   esac
 done
@@ -83,7 +85,7 @@ chmod -R u+w "$out"
 chmod +x "$out/run"
 
 echo "$out: ${papers[*]}, $size MB; with data $(du -sm "$out" | cut -f1) MB"
-if [ "$size" -gt 60 ]; then
-  echo "gpu_pack: above 60 MB; name fewer --papers" >&2
+if [ "$size" -gt "$max_mb" ]; then
+  echo "gpu_pack: above $max_mb MB; name fewer --papers" >&2
   exit 1
 fi
