@@ -68,6 +68,7 @@ cudaError_t Backward(const SpatialPropagationBackwardArguments<T>& a,
   p.gates_gradient = static_cast<G*>(a.gates_gradient);
   p.vectors = Vectors<T, G>(a.shape, {a.x, a.gates, a.gradient, a.winner,
                                       a.x_gradient, a.gates_gradient});
+  p.staged = layout.staged && p.vectors;
   if (tuning.design == Design::kSteps) {
     if (a.scratch == nullptr) return cudaErrorInvalidValue;
     return RunBackwardSteps(p, a.shape, a.scratch, stream);

@@ -226,7 +226,7 @@ struct BackwardBody {
         }
       }
       if (p.gates_gradient == nullptr) continue;
-      if (kHorizontal && p.vectors) {
+      if (kHorizontal && p.staged) {
         StageGatesGradient<kReverse>(s, gates);
       } else if (owned) {
         G* to = p.gates_gradient + block.Gates(direction);
@@ -237,7 +237,7 @@ struct BackwardBody {
         }
       }
     }
-    if (kHorizontal && p.vectors && p.gates_gradient != nullptr) {
+    if (kHorizontal && p.staged && p.gates_gradient != nullptr) {
       WriteStaged(line, window, direction, tile);
     }
   }

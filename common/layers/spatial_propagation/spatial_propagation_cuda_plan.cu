@@ -61,9 +61,14 @@ Layout MakeLayout(const SpatialPropagationShape& shape,
     layout.shared_bytes +=
         shape.height * layout.plane_pitch * (element + (winners ? 1 : 0));
   }
-  // The gradient of the gates on its way.
+  // The gradient of the gates on its way, unless it costs a cluster the second
+  // block of a multiprocessor.
   if (backward) {
-    layout.shared_bytes += warps * shape.connections * kWindow * kTile * gate;
+    const int64_t staging = warps * shape.connections * kWindow * kTile * gate;
+    const int64_t half = kSharedMemory / 2 - 1024;
+    layout.staged = !(directions && layout.shared_bytes <= half &&
+                      layout.shared_bytes + staging > half);
+    if (layout.staged) layout.shared_bytes += staging;
   }
   layout.fits = warps <= (backward ? kMaxBackwardWarps : kMaxForwardWarps) &&
                 layout.shared_bytes <= kBlockShared &&

@@ -64,6 +64,7 @@ struct Problem {
   int cluster;
   bool vectors;      // rows are whole vectors, addresses aligned
   bool merges;       // a plane is in shared memory
+  bool staged;       // the gradient of the gates goes through shared memory
   bool whole_tiles;  // all tiles of all blocks are filled
   int tile_lanes;    // lanes of a tile in shared memory
   int slot_bytes;    // a tile
@@ -115,6 +116,7 @@ struct Layout {
   int64_t plane_pitch = 0;
   int64_t shared_bytes = 0;
   bool merges = false;
+  bool staged = false;
   bool fits = false;
 };
 Layout MakeLayout(const SpatialPropagationShape& shape,
