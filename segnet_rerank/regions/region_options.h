@@ -18,7 +18,7 @@ enum class RegionPool { kMinCuts, kMergeTree };
 SEG_DECLARE_ENUM(RegionPool)
 
 // Where the strength of boundaries between superpixels comes from: the contrast
-// of colours, or a contour network (contour_network.h).
+// of colours, or for a half a contour network (contour_network.h).
 enum class Boundaries { kGradient, kContours };
 SEG_DECLARE_ENUM(Boundaries)
 

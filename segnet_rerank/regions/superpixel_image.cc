@@ -123,8 +123,16 @@ SuperpixelImage MakeSuperpixelImage(const at::Tensor& image,
   result.width = result.labels.size(1);
   Locate(&result);
 
-  result.strength = contours.defined() ? ContourStrengths(result, contours)
-                                       : ColourStrengths(result.graph);
+  result.strength = ColourStrengths(result.graph);
+  if (contours.defined()) {
+    const Strengths by_network = ContourStrengths(result, contours);
+    for (int64_t s = 0; s < result.size(); ++s) {
+      for (size_t k = 0; k < by_network[s].size(); ++k) {
+        result.strength[s][k] =
+            0.5 * (result.strength[s][k] + by_network[s][k]);
+      }
+    }
+  }
   result.weight.resize(result.size());
   for (int64_t s = 0; s < result.size(); ++s) {
     for (const double d : result.strength[s]) {

@@ -38,16 +38,16 @@ at::Tensor Superpixels(const at::Tensor& image, const RegionOptions& options);
 // Superpixels and MakeSuperpixelGraph, and edges for them. image: uint8
 // [3,H,W], any strides, on the CPU, H W >= 1; anything else is an error.
 //
-// contours: float32 [H,W] in [0,1], how likely each pixel is a contour; the
-//   strength of a boundary is then the mean over its pairs of pixels of the
-//   greater of the two, to its mean over the image's boundaries (below 0.02 as
-//   0.02).
-// Undefined, and the strength of a boundary is the mean of two ratios: the
-// contrast along it, and the difference of the two mean colours (which blurred
-// boundaries keep), each to its mean over the image's boundaries by their
-// length. So d = 1 is an average boundary in sharp pictures and in soft ones. A
-// mean below 1, the CIELAB unit, about what can be seen, counts as 1: all edges
-// of an image of one colour have d = 0.
+// The strength of a boundary is the mean of two ratios: the contrast along it,
+// and the difference of the two mean colours (which blurred boundaries keep),
+// each to its mean over the image's boundaries by their length. So d = 1 is an
+// average boundary in sharp pictures and in soft ones. A mean below 1, the
+// CIELAB unit, about what can be seen, counts as 1: all edges of an image of
+// one colour have d = 0.
+// contours: float32 [H,W] in [0,1], how likely each pixel is a contour, or
+//   undefined. It has half of the say: the mean over the boundary's pairs of
+//   pixels of the greater of the two, to its mean over the image's boundaries
+//   (below 0.02 as 0.02).
 SuperpixelImage MakeSuperpixelImage(const at::Tensor& image,
                                     const RegionOptions& options,
                                     const at::Tensor& contours = {});
