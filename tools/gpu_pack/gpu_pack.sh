@@ -15,7 +15,7 @@ usage() {
 }
 
 out=
-papers=cgm,crfgrad,spn
+papers=cgm
 data=
 data_root=${SEG_DATA_ROOT:-}
 max_mb=60
