@@ -52,8 +52,8 @@
 // has fewer images than threads, first the directions, with two maps like x in
 // the scratch block. The result does not depend on their number by a bit. All
 // of this is the CPU's; on a GPU, which the README describes, what is not
-// contiguous is copied, and the forward pass keeps a byte and half an element an
-// element for the backward pass.
+// contiguous is copied, and the forward pass keeps a byte and half an element
+// an element for the backward pass.
 //
 // Source: Liu et al. 2017, "Learning Affinity via Spatial Propagation
 // Networks", Sec. 3; border rule and order of the gates from the authors' code.
