@@ -2,13 +2,15 @@
 // with one learned weight (one-way) or three (three-way) for each pixel,
 // channel and direction, merged by maximum.
 //
-//   x:       [N, C, H, W] float32 or float64 on the CPU, any strides.
-//   gates:   [N, 4 K C, H, W], dtype of x, any strides; K = 1 for one-way, 3
-//            for three-way. Twelve (four) blocks of C channels:
+//   x:       [N, C, H, W] float32 or float64, any strides, on the CPU or, in a
+//            build with --config=cuda, on a GPU.
+//   gates:   [N, 4 K C, H, W], dtype and device of x, any strides; on a GPU
+//            also bfloat16 beside a float32 x. K = 1 for one-way, 3 for
+//            three-way. Twelve (four) blocks of C channels:
 //              [left to right g_-1, g_0, g_+1 | right to left ... |
 //               top to bottom ... | bottom to top ...]
-//   returns: [N, C, H, W], dense; channels last where the gates are (C >= 4),
-//            else contiguous.
+//   returns: [N, C, H, W], dense; on the CPU channels last where the gates are
+//            (C >= 4), else contiguous.
 //
 // In scan coordinates (step t, lane i; lanes are rows in the horizontal and
 // columns in the vertical directions, always counted from the top or left):
@@ -48,7 +50,10 @@
 // other strides, and an x that is not laid out like the gates, are copied
 // first. Threads split images and channels (blocks of 16); where channels last
 // has fewer images than threads, first the directions, with two maps like x in
-// the scratch block. The result does not depend on their number by a bit.
+// the scratch block. The result does not depend on their number by a bit. All
+// of this is the CPU's; on a GPU, which the README describes, what is not
+// contiguous is copied, and the forward pass keeps a byte and half an element
+// an element for the backward pass.
 //
 // Source: Liu et al. 2017, "Learning Affinity via Spatial Propagation
 // Networks", Sec. 3; border rule and order of the gates from the authors' code.

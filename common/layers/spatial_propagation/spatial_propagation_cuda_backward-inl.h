@@ -39,6 +39,9 @@ struct BackwardBody {
   const Block<P, T, K, kForm>& block;
   const P& p;
   T carried[kRun];  // of the gradient of h, what later steps send back
+  // Whether the gradient of the gates may go through shared memory: in float64
+  // there are no registers left for it.
+  static constexpr bool kStages = sizeof(T) == 4;
 
   __device__ __forceinline__ explicit BackwardBody(
       const Block<P, T, K, kForm>& b)
@@ -226,7 +229,7 @@ struct BackwardBody {
         }
       }
       if (p.gates_gradient == nullptr) continue;
-      if (kHorizontal && p.staged) {
+      if (kStages && kHorizontal && p.staged) {
         StageGatesGradient<kReverse>(s, gates);
       } else if (owned) {
         G* to = p.gates_gradient + block.Gates(direction);
@@ -237,7 +240,7 @@ struct BackwardBody {
         }
       }
     }
-    if (kHorizontal && p.staged && p.gates_gradient != nullptr) {
+    if (kStages && kHorizontal && p.staged && p.gates_gradient != nullptr) {
       WriteStaged(line, window, direction, tile);
     }
   }
@@ -437,15 +440,18 @@ cudaError_t RunBackwardForm(const Problem<T, G>& problem, const Layout& layout,
     return RunBackwardOf<Any, 3, kForm, false>(problem, layout, shape, stream);
   }
   if constexpr (sizeof(T) == 4) {
-    if constexpr (kForm != kFormGlobal) {  // it would spill
+    // Where these are left out, they would spill registers.
+    if constexpr (kForm != kFormGlobal) {
       if (IsFixed(problem, 1, kWindow)) {
         return RunBackwardOf<FixedProblem<T, G, 1, kWindow>, 3, kForm, true>(
             problem, layout, shape, stream);
       }
     }
-    if (IsFixed(problem, 3, FixedLanes(kForm))) {
-      return RunBackwardOf<FixedProblem<T, G, 3, FixedLanes(kForm)>, 3, kForm,
-                           true>(problem, layout, shape, stream);
+    if constexpr (kForm != kFormGlobal || std::is_same_v<T, G>) {
+      if (IsFixed(problem, 3, FixedLanes(kForm))) {
+        return RunBackwardOf<FixedProblem<T, G, 3, FixedLanes(kForm)>, 3, kForm,
+                             true>(problem, layout, shape, stream);
+      }
     }
   }
   return RunBackwardOf<Any, 3, kForm, true>(problem, layout, shape, stream);
