@@ -13,10 +13,6 @@ bool IsTraced(at::TensorList tensors) {
       {c10::DispatchKey::Python, c10::DispatchKey::Functionalize,
        c10::DispatchKey::FuncTorchBatched,
        c10::DispatchKey::FuncTorchGradWrapper});
-  // A mode of Python's watches what is dispatched (FakeTensorMode, opcheck).
-  if (c10::impl::tls_is_dispatch_key_included(c10::DispatchKey::Python)) {
-    return true;
-  }
   for (const at::Tensor& x : tensors) {
     if (!x.defined()) continue;
     if (x.is_meta() || x.key_set().has_any(kStandIns)) return true;

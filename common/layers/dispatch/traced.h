@@ -15,8 +15,7 @@
 namespace seg {
 
 // Whether one of them holds no values of its own: fake, functional (a trace),
-// batched (vmap), or on the Meta device; or whether a mode of Python's watches
-// what is dispatched.
+// batched (vmap), or on the Meta device.
 bool IsTraced(at::TensorList tensors);
 
 // d <function(inputs), g> / d inputs, undefined where not wanted. Runs the
