@@ -101,6 +101,21 @@ def cases(device):
         yield "cross entropy, " + kind, ops.cross_entropy, (x, labels, kind)
     yield "soft cross entropy", ops.soft_cross_entropy_sum, (
         r(2, 3, 2, 2), shares_of(2, 3, 2, 2).to(device))
+    for rule in ("divide", "tanh"):
+        yield "propagation, " + rule, ops.spatial_propagation, (
+            r(1, 4, 3, 4), r(1, 48, 3, 4, seed=1, scale=0.3), True, rule)
+    yield "propagation, one way, channels last", ops.spatial_propagation, (
+        r(1, 4, 3, 4).detach().to(memory_format=torch.channels_last).requires_grad_(),
+        r(1, 16, 3, 4, seed=1, scale=0.3)
+        .detach().to(memory_format=torch.channels_last).requires_grad_(),
+        False, "clamp")
+    lattice = ops.build_bilateral_lattice(images(2, 3, 4, device), 3.0, 40.0)
+    for norm in ("symmetric", "before"):
+        yield "gaussian, " + norm, ops.permutohedral_gaussian, (r(2, 3, 3, 4), lattice, norm)
+        yield "filter, " + norm, ops.permutohedral_filter, (
+            r(2, 3, 3, 4), r(2, 3, 63, seed=1), lattice, norm)
+    yield "mean field", ops.mean_field, (
+        r(2, 3, 3, 4), images(2, 3, 4, device), 2, 2.0, 1.0, 4.0, 30.0, 1.5)
     if device != "cpu":
         return
     for slope in (1.0, 0.2):
@@ -122,21 +137,6 @@ def cases(device):
     shares = shares_of(2, 3, 2, 2)
     yield "expected iou", ops.expected_iou, (r(2, 3, 2, 2), shares)
     yield "expected uoi", ops.expected_uoi, (r(2, 3, 2, 2), shares, 1)
-    for rule in ("divide", "tanh"):
-        yield "propagation, " + rule, ops.spatial_propagation, (
-            r(1, 4, 3, 4), r(1, 48, 3, 4, seed=1, scale=0.3), True, rule)
-    yield "propagation, one way, channels last", ops.spatial_propagation, (
-        r(1, 4, 3, 4).detach().to(memory_format=torch.channels_last).requires_grad_(),
-        r(1, 16, 3, 4, seed=1, scale=0.3)
-        .detach().to(memory_format=torch.channels_last).requires_grad_(),
-        False, "clamp")
-    lattice = ops.build_bilateral_lattice(images(2, 3, 4), 3.0, 40.0)
-    for norm in ("symmetric", "before"):
-        yield "gaussian, " + norm, ops.permutohedral_gaussian, (r(2, 3, 3, 4), lattice, norm)
-        yield "filter, " + norm, ops.permutohedral_filter, (
-            r(2, 3, 3, 4), r(2, 3, 63, seed=1), lattice, norm)
-    yield "mean field", ops.mean_field, (
-        r(2, 3, 3, 4), images(2, 3, 4), 2, 2.0, 1.0, 4.0, 30.0, 1.5)
 
 
 # Whose gradient cannot be differentiated; all others can.

@@ -7,6 +7,7 @@
 #include "ATen/ATen.h"
 #include "ATen/Parallel.h"
 #include "ATen/core/grad_mode.h"
+#include "common/layers/dispatch/dispatch.h"
 #include "common/layers/mean_field/softmax_rows.h"
 #include "common/layers/permutohedral/features.h"
 #include "common/layers/permutohedral/filter_core.h"
@@ -268,9 +269,10 @@ void CheckLattices(const char* name, const LatticeVector& lattices,
 
 }  // namespace
 
-at::Tensor MeanField(const at::Tensor& unary, const LatticeVector& spatial,
+at::Tensor MeanField(const at::Tensor& any_unary, const LatticeVector& spatial,
                      const LatticeVector& bilateral,
                      const MeanFieldOptions& options) {
+  const at::Tensor unary = FloatUnderAutocast(any_unary);
   CheckUnary(unary, options);
   CheckLattices("spatial", spatial, unary);
   CheckLattices("bilateral", bilateral, unary);
@@ -281,8 +283,9 @@ at::Tensor MeanField(const at::Tensor& unary, const LatticeVector& spatial,
   return Fused(unary, spatial, bilateral, options);
 }
 
-at::Tensor MeanField(const at::Tensor& unary, const at::Tensor& images,
+at::Tensor MeanField(const at::Tensor& any_unary, const at::Tensor& images,
                      const MeanFieldOptions& options) {
+  const at::Tensor unary = FloatUnderAutocast(any_unary);
   CheckUnary(unary, options);
   TORCH_CHECK(images.dim() == 4 && images.size(0) == unary.size(0) &&
                   images.size(1) == 3 && images.size(2) == unary.size(2) &&

@@ -8,6 +8,7 @@
 
 #include "ATen/ATen.h"
 #include "ATen/Parallel.h"
+#include "common/layers/dispatch/dispatch.h"
 #include "common/layers/once_differentiable/once_differentiable.h"
 #include "common/layers/permutohedral/device_filter.h"
 #include "common/layers/permutohedral/filter_core.h"
@@ -311,10 +312,11 @@ class FilterFunction : public torch::autograd::Function<FilterFunction> {
 
 }  // namespace
 
-at::Tensor PermutohedralGaussian(const at::Tensor& values,
+at::Tensor PermutohedralGaussian(const at::Tensor& any_values,
                                  const LatticeVector& lattices,
                                  LatticeNormalization normalization,
                                  bool reverse) {
+  const at::Tensor values = FloatUnderAutocast(any_values);
   CheckValues("PermutohedralGaussian", values, lattices);
   auto context = c10::make_intrusive<Context>();
   context->lattices = lattices;
@@ -323,10 +325,12 @@ at::Tensor PermutohedralGaussian(const at::Tensor& values,
   return GaussianFunction::apply(values, context, false);
 }
 
-at::Tensor PermutohedralFilter(const at::Tensor& values,
-                               const at::Tensor& filter,
+at::Tensor PermutohedralFilter(const at::Tensor& any_values,
+                               const at::Tensor& any_filter,
                                const LatticeVector& lattices,
                                LatticeNormalization normalization) {
+  const at::Tensor values = FloatUnderAutocast(any_values);
+  const at::Tensor filter = FloatUnderAutocast(any_filter);
   CheckValues("PermutohedralFilter", values, lattices);
   TORCH_CHECK(filter.dim() == 3 && filter.size(1) == values.size(1) &&
                   filter.size(0) >= 1,

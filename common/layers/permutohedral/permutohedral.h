@@ -12,6 +12,8 @@
 //   lattices: N lattices (the same one may appear often) of P = H W points
 //             each, on the values' device
 //
+// Under autocast half types are taken in float32.
+//
 // Deterministic: the result does not depend on the number of threads. On a GPU
 // sums are made in another order, fixed as well. The
 // Gaussian has derivatives of any order. PermutohedralFilter has one: a graph

@@ -5,6 +5,7 @@
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <optional>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -53,11 +54,13 @@ LatticeBatchPtr BuildBilateral(const at::Tensor& images, double theta_position,
 }
 
 LatticeBatchPtr BuildSpatial(int64_t images, int64_t height, int64_t width,
-                             double theta) {
+                             double theta,
+                             const std::optional<c10::Device>& any_device) {
+  const c10::Device device = any_device.value_or(c10::kCPU);
   return c10::make_intrusive<LatticeBatch>(
-      BuildSpatialLattices(images, height, width, theta),
+      BuildSpatialLattices(images, height, width, theta, device),
       LatticeRecipe{LatticeRecipe::kSpatial,
-                    at::empty({0}),
+                    at::empty({0}, at::TensorOptions(device)),
                     {static_cast<double>(images), static_cast<double>(height),
                      static_cast<double>(width), theta}});
 }
@@ -65,12 +68,8 @@ LatticeBatchPtr BuildSpatial(int64_t images, int64_t height, int64_t width,
 LatticeBatchPtr BuildFromFeatures(const at::Tensor& features) {
   TORCH_CHECK(features.dim() == 3,
               "BuildLattice: features must be [N,P,d], got ", features.sizes());
-  LatticeVector lattices;
-  for (int64_t n = 0; n < features.size(0); ++n) {
-    lattices.push_back(PermutohedralLattice::Build(features[n]));
-  }
   return c10::make_intrusive<LatticeBatch>(
-      std::move(lattices),
+      PermutohedralLattice::BuildBatch(features),
       LatticeRecipe{LatticeRecipe::kFeatures, features.detach().clone(), {}});
 }
 
@@ -91,7 +90,7 @@ LatticeBatchPtr FromState(const State& state) {
       check(4);
       return BuildSpatial(static_cast<int64_t>(n[0]),
                           static_cast<int64_t>(n[1]),
-                          static_cast<int64_t>(n[2]), n[3]);
+                          static_cast<int64_t>(n[2]), n[3], tensor.device());
     case LatticeRecipe::kFeatures:
       check(0);
       return BuildFromFeatures(tensor);
@@ -301,8 +300,8 @@ TORCH_LIBRARY_FRAGMENT(segpapers, m) {
       "theta_colour) -> " SEG_LATTICE_TYPE,
       TORCH_FN(BuildBilateral));
   m.def(
-      "build_spatial_lattice(int images, int height, int width, float theta) "
-      "-> " SEG_LATTICE_TYPE,
+      "build_spatial_lattice(int images, int height, int width, float theta, "
+      "Device? device=None) -> " SEG_LATTICE_TYPE,
       TORCH_FN(BuildSpatial));
   m.def("build_lattice(Tensor features) -> " SEG_LATTICE_TYPE,
         TORCH_FN(BuildFromFeatures));

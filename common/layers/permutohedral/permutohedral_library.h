@@ -18,7 +18,8 @@ namespace seg {
 struct LatticeRecipe {
   enum Kind : int64_t { kBilateral, kSpatial, kFeatures };
   int64_t kind = kFeatures;
-  at::Tensor tensor;            // images or features, a copy; kSpatial: empty
+  at::Tensor tensor;            // images or features, a copy; kSpatial: empty,
+                                // on the lattices' device
   std::vector<double> numbers;  // kBilateral: two thetas; kSpatial: images,
                                 // height, width, theta
 };

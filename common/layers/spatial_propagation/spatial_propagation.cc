@@ -6,6 +6,7 @@
 
 #include <vector>
 
+#include "common/layers/dispatch/dispatch.h"
 #include "common/layers/once_differentiable/once_differentiable.h"
 #include "common/layers/spatial_propagation/spatial_propagation_ops.h"
 
@@ -81,9 +82,15 @@ void CheckDevices(const at::Tensor& x, const at::Tensor& gates) {
               "), got ", x.device(), " and ", gates.device());
 }
 
-at::Tensor Propagate(const at::Tensor& x, const at::Tensor& gates,
+at::Tensor Propagate(const at::Tensor& any_x, const at::Tensor& any_gates,
                      const SpatialPropagationOptions& options,
                      int64_t first_direction, int64_t directions) {
+  const at::Tensor x = FloatUnderAutocast(any_x);
+  // A GPU takes bfloat16 gates as they are.
+  const at::Tensor gates =
+      any_gates.is_cuda() && any_gates.scalar_type() == at::kBFloat16
+          ? any_gates
+          : FloatUnderAutocast(any_gates);
   CheckOptions(options);
   TORCH_CHECK(x.dim() == 4, kOp, ": x must be [N, C, H, W], got sizes ",
               x.sizes());

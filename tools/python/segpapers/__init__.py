@@ -124,9 +124,12 @@ def build_bilateral_lattice(images, theta_position, theta_colour):
     return _ops.build_bilateral_lattice(images, theta_position, theta_colour)
 
 
-def build_spatial_lattice(images, height, width, theta):
-    """The lattice of the pixels' positions, shared by `images` images."""
-    return _ops.build_spatial_lattice(images, height, width, theta)
+def build_spatial_lattice(images, height, width, theta, device=None):
+    """The lattice of the pixels' positions, shared by `images` images.
+
+    device: where the values to filter are; None: the CPU.
+    """
+    return _ops.build_spatial_lattice(images, height, width, theta, device)
 
 
 def build_lattice(features):

@@ -1,6 +1,7 @@
 from typing import Sequence, overload
 
 from torch import ScriptObject, Tensor
+from torch import device as _device
 
 __version__: str
 
@@ -46,7 +47,11 @@ def build_bilateral_lattice(
     images: Tensor, theta_position: float, theta_colour: float
 ) -> ScriptObject: ...
 def build_spatial_lattice(
-    images: int, height: int, width: int, theta: float
+    images: int,
+    height: int,
+    width: int,
+    theta: float,
+    device: _device | str | None = None,
 ) -> ScriptObject: ...
 def build_lattice(features: Tensor) -> ScriptObject: ...
 def permutohedral_gaussian(
