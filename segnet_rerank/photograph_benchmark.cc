@@ -20,6 +20,7 @@
 #include "common/io/image.h"
 #include "common/training/run_folder.h"
 #include "segnet_rerank/coarse.h"
+#include "segnet_rerank/contour_network.h"
 #include "segnet_rerank/image_analysis.h"
 #include "segnet_rerank/o2p/div_m_best.h"
 #include "segnet_rerank/paper.h"
@@ -61,6 +62,8 @@ absl::Status TimeSteps(const MainArgs& args) {
   const Batch batch = MakeBatch(sample, restored.run.device);
   SEG_ASSIGN_OR_RETURN(const ImageFeatures network,
                        ImageFeatures::EfficientNetLite0(c10::kCPU));
+  SEG_ASSIGN_OR_RETURN(const ContourNetwork contours,
+                       ContourNetwork::Load(config.regions));
   Model model = restored.models[0];
   const Fitted fitted = model->fitted();
 
@@ -72,10 +75,14 @@ absl::Status TimeSteps(const MainArgs& args) {
   at::Tensor coarse, vectors, shares, features;
   RegionsAndProposals made;
   time("coarse map", [&] {
-    coarse = at::softmax(model->segnet()->forward(batch.images), 1)[0];
+    coarse =
+        at::softmax(model->segnet()->forward(batch.images), 1)[0].to(at::kCPU);
   });
   if (config.generator == Generator::kO2p) {
-    time("regions", [&] { regions = ProposeRegions(image, config.regions); });
+    time("regions", [&] {
+      regions =
+          ProposeRegions(image, config.regions, ObjectScore, contours(image));
+    });
     time("descriptors and pooling",
          [&] { vectors = RegionVectors(image, regions, config.o2p); });
     time("scores and DivMBest", [&] {
@@ -84,8 +91,9 @@ absl::Status TimeSteps(const MainArgs& args) {
                config.proposals, /*key=*/0);
     });
   }
-  const double making = MedianSeconds(
-      [&] { made = MakeProposals(image, coarse, config, fitted, /*key=*/0); });
+  const double making = MedianSeconds([&] {
+    made = MakeProposals(image, coarse, config, fitted, contours, /*key=*/0);
+  });
   if (config.generator != Generator::kO2p) {
     steps.emplace_back("superpixels and random field", making);
   }
