@@ -194,7 +194,11 @@ def seg_cuda_library(
         srcs = ["//tools/kernel_registers:check.sh"],
         args = ["$(locations :%s_ptxas)" % name],
         data = [name + "_ptxas"],
-        tags = ["kernel_registers"],
+        # A sanitizer changes nothing for nvcc, and would have it compile again.
+        tags = [
+            "kernel_registers",
+            "no_asan",
+        ],
         target_compatible_with = CUDA_ONLY,
     )
     if not emulated:
