@@ -13,13 +13,15 @@ namespace {
 // So many runs compute first: libraries choose algorithms and take memory.
 constexpr int64_t kWarmUp = 2;
 
-std::vector<at::Tensor*> Tensors(Batch& batch) {
+// Pointers to the tensors of a Batch or a const Batch.
+template <typename AnyBatch>
+auto Tensors(AnyBatch& batch) -> std::vector<decltype(&batch.images)> {
   return {&batch.images, &batch.masks, &batch.probabilities, &batch.points};
 }
 
 std::string Shapes(const Batch& batch) {
   std::string shapes;
-  for (const at::Tensor* t : Tensors(const_cast<Batch&>(batch))) {
+  for (const at::Tensor* t : Tensors(batch)) {
     absl::StrAppend(&shapes, ";");
     if (t->defined()) absl::StrAppend(&shapes, absl::StrJoin(t->sizes(), ","));
   }
@@ -79,8 +81,7 @@ PhaseResult StepRecorder::Run(const std::string& key, const Batch& batch,
     if (recording.computed >= 0) ++recording.computed;
     return compute(batch);
   }
-  Batch inputs = batch;
-  const std::vector<at::Tensor*> from = Tensors(inputs);
+  const std::vector<const at::Tensor*> from = Tensors(batch);
   const std::vector<at::Tensor*> to = Tensors(recording.batch);
   for (size_t i = 0; i < from.size(); ++i) {
     if (from[i]->defined()) to[i]->copy_(*from[i]);
