@@ -6,7 +6,7 @@
 #include "ATen/ATen.h"
 #include "ATen/Dispatch.h"
 #include "c10/core/DeviceGuard.h"
-#include "c10/core/impl/VirtualGuardImpl.h"
+#include "common/layers/dispatch/launch.h"
 #include "common/layers/permutohedral/elevate.h"
 #include "common/layers/permutohedral/lattice_cuda.h"
 #include "common/layers/permutohedral/lattice_ops.h"
@@ -17,20 +17,11 @@ namespace seg {
 namespace lattice_ops {
 namespace {
 
+constexpr char kOp[] = "PermutohedralLattice";
+
 // Enough for images; what needs more is sorted again.
 constexpr int kFirstKeyBits = 40;
 constexpr int kMostKeyBits = 63;
-
-cudaStream_t CurrentStream(const at::Tensor& x) {
-  if (x.is_cpu()) return nullptr;  // the emulator
-  const c10::impl::VirtualGuardImpl guard(x.device().type());
-  return static_cast<cudaStream_t>(guard.getStream(x.device()).native_handle());
-}
-
-void CheckLaunch(cudaError_t error) {
-  TORCH_CHECK(error == cudaSuccess,
-              "PermutohedralLattice: ", cudaGetErrorString(error));
-}
 
 at::Tensor Scratch(const at::Tensor& like, size_t bytes) {
   return at::empty({static_cast<int64_t>(bytes)},
@@ -77,7 +68,7 @@ cuda::LatticeState RunBuild(const at::Tensor& features, int max_key_bits,
   a.block_vertex = p[kBlockVertex].mutable_data_ptr<int32_t>();
   a.state = static_cast<cuda::LatticeState*>(p[kState].mutable_data_ptr());
   a.scratch = scratch.mutable_data_ptr();
-  CheckLaunch(cuda::LatticeBuild(a, CurrentStream(features)));
+  CheckLaunch(kOp, cuda::LatticeBuild(a, CurrentStream(features)));
   cuda::LatticeState state;
   const at::Tensor host = p[kState].cpu();
   std::memcpy(&state, host.const_data_ptr(), sizeof(state));
@@ -135,7 +126,7 @@ std::vector<at::Tensor> BuildKernel(const at::Tensor& features) {
   a.stride = vertices;
   a.next = parts[kNext].mutable_data_ptr<int32_t>();
   a.previous = parts[kPrevious].mutable_data_ptr<int32_t>();
-  CheckLaunch(cuda::LatticeNeighbors(a, CurrentStream(features)));
+  CheckLaunch(kOp, cuda::LatticeNeighbors(a, CurrentStream(features)));
   return parts;
 }
 
@@ -159,7 +150,7 @@ at::Tensor TapTableKernel(at::TensorList lattice, const at::Tensor& offsets) {
   a.offsets = offsets.const_data_ptr<int32_t>();
   a.missing = static_cast<int32_t>(vertices);
   a.table = table.mutable_data_ptr<int32_t>();
-  CheckLaunch(cuda::LatticeTapNeighbors(a, CurrentStream(offsets)));
+  CheckLaunch(kOp, cuda::LatticeTapNeighbors(a, CurrentStream(offsets)));
   return table;
 }
 
@@ -229,7 +220,7 @@ at::Tensor FilterKernel(const at::Tensor& values, at::TensorList lattice,
     const at::Tensor scratch =
         Scratch(values, cuda::LatticeFilterScratchBytes(a.lattice, a.labels));
     a.scratch = scratch.mutable_data_ptr();
-    CheckLaunch(cuda::LatticeFilter(a, CurrentStream(values)));
+    CheckLaunch(kOp, cuda::LatticeFilter(a, CurrentStream(values)));
   });
   return out;
 }
@@ -270,8 +261,8 @@ at::Tensor TapsKernel(const at::Tensor& values, const at::Tensor& filter,
     at::Tensor scratch;
     const auto a = TapArguments<scalar_t>(values, f, lattice, table, before,
                                           after, &scratch);
-    CheckLaunch(cuda::LatticeTapFilter(a, MutablePlanes<scalar_t>(out),
-                                       CurrentStream(values)));
+    CheckLaunch(kOp, cuda::LatticeTapFilter(a, MutablePlanes<scalar_t>(out),
+                                            CurrentStream(values)));
   });
   return out;
 }
@@ -302,7 +293,7 @@ std::tuple<at::Tensor, at::Tensor> TapsBackwardKernel(
         if (want_values) g.in = MutablePlanes<scalar_t>(d_values);
         if (want_filter) g.filter = d_filter.mutable_data_ptr<double>();
         CheckLaunch(
-            cuda::LatticeTapFilterBackward(a, g, CurrentStream(values)));
+            kOp, cuda::LatticeTapFilterBackward(a, g, CurrentStream(values)));
       });
   return {d_values, d_filter};
 }

@@ -1,32 +1,19 @@
 #include "common/layers/permutohedral/lattice_ops.h"
 
-#include <string>
-
 #include "ATen/core/LegacyTypeDispatch.h"
-#include "ATen/core/dispatch/Dispatcher.h"
+#include "common/layers/dispatch/dispatch.h"
 #include "torch/library.h"
 
 namespace seg {
 namespace lattice_ops {
-namespace {
-
-template <typename Signature>
-c10::TypedOperatorHandle<Signature> Find(const char* name) {
-  return c10::Dispatcher::singleton()
-      .findSchemaOrThrow((std::string("segpapers::") + name).c_str(), "")
-      .typed<Signature>();
-}
-
-}  // namespace
-
 std::vector<at::Tensor> Build(const at::Tensor& features) {
-  static const auto op = Find<decltype(Build)>("lattice_build");
+  static const auto op = FindOperator<decltype(Build)>("lattice_build");
   const at::AutoDispatchBelowADInplaceOrView guard;
   return op.call(features);
 }
 
 at::Tensor TapTable(at::TensorList lattice, const at::Tensor& offsets) {
-  static const auto op = Find<decltype(TapTable)>("lattice_tap_table");
+  static const auto op = FindOperator<decltype(TapTable)>("lattice_tap_table");
   const at::AutoDispatchBelowADInplaceOrView guard;
   return op.call(lattice, offsets);
 }
@@ -35,7 +22,7 @@ at::Tensor Filter(const at::Tensor& values, at::TensorList lattice,
                   const std::optional<at::Tensor>& before,
                   const std::optional<at::Tensor>& after, double scale,
                   bool reverse) {
-  static const auto op = Find<decltype(Filter)>("lattice_filter");
+  static const auto op = FindOperator<decltype(Filter)>("lattice_filter");
   const at::AutoDispatchBelowADInplaceOrView guard;
   return op.call(values, lattice, before, after, scale, reverse);
 }
@@ -44,7 +31,7 @@ at::Tensor Taps(const at::Tensor& values, const at::Tensor& filter,
                 at::TensorList lattice, const at::Tensor& table,
                 const std::optional<at::Tensor>& before,
                 const std::optional<at::Tensor>& after) {
-  static const auto op = Find<decltype(Taps)>("lattice_taps");
+  static const auto op = FindOperator<decltype(Taps)>("lattice_taps");
   const at::AutoDispatchBelowADInplaceOrView guard;
   return op.call(values, filter, lattice, table, before, after);
 }
@@ -55,17 +42,16 @@ std::tuple<at::Tensor, at::Tensor> TapsBackward(
     const at::Tensor& reflection, const std::optional<at::Tensor>& before,
     const std::optional<at::Tensor>& after, bool want_values,
     bool want_filter) {
-  static const auto op = Find<decltype(TapsBackward)>("lattice_taps_backward");
+  static const auto op =
+      FindOperator<decltype(TapsBackward)>("lattice_taps_backward");
   const at::AutoDispatchBelowADInplaceOrView guard;
   return op.call(gradient, values, filter, lattice, table, reflection, before,
                  after, want_values, want_filter);
 }
 
 void CheckBuiltFor(const char* op, const at::Tensor& x) {
-  static const auto build = Find<decltype(Build)>("lattice_build");
-  const auto key = x.is_cpu() ? c10::DispatchKey::CPU : c10::DispatchKey::CUDA;
-  TORCH_CHECK(build.hasKernelForDispatchKey(key), op,
-              ": built without CUDA; use --config=cuda");
+  static const auto build = FindOperator<decltype(Build)>("lattice_build");
+  seg::CheckBuiltFor(op, build, x);
 }
 
 TORCH_LIBRARY_FRAGMENT(segpapers, m) {

@@ -2,30 +2,22 @@
 // and outputs. Linked into what has the operator under --config=cuda.
 #include <ATen/ATen.h>
 #include <c10/core/DeviceGuard.h>
-#include <c10/core/impl/VirtualGuardImpl.h>
 #include <torch/library.h>
 
+#include "common/layers/dispatch/launch.h"
 #include "common/layers/simplex_projection/simplex_projection_cuda.h"
 #include "common/layers/simplex_projection/simplex_projection_ops.h"
 
 namespace seg {
 namespace {
 
+constexpr char kOp[] = "SimplexProjection";
+
 using simplex::CheckPair;
 using simplex::EmptyOutput;
 using simplex::Sizes;
 using simplex::View;
 using simplex::WithPixelStride;
-
-cudaStream_t CurrentStream(const at::Tensor& x) {
-  const c10::impl::VirtualGuardImpl guard(x.device().type());
-  return static_cast<cudaStream_t>(guard.getStream(x.device()).native_handle());
-}
-
-void CheckLaunch(cudaError_t error) {
-  TORCH_CHECK(error == cudaSuccess,
-              "SimplexProjection: ", cudaGetErrorString(error));
-}
 
 at::Tensor ForwardCuda(const at::Tensor& x_any,
                        const std::optional<at::Tensor>& gradient_any,
@@ -40,9 +32,11 @@ at::Tensor ForwardCuda(const at::Tensor& x_any,
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "SimplexProjection", [&] {
     SimplexView<const scalar_t> g_view;
     if (gradient.defined()) g_view = View<const scalar_t>(gradient);
-    CheckLaunch(SimplexForwardCuda<scalar_t>(
-        Sizes(x), View<const scalar_t>(x), g_view, static_cast<scalar_t>(step),
-        static_cast<scalar_t>(leak), View<scalar_t>(y), CurrentStream(x)));
+    CheckLaunch(
+        kOp, SimplexForwardCuda<scalar_t>(Sizes(x), View<const scalar_t>(x),
+                                          g_view, static_cast<scalar_t>(step),
+                                          static_cast<scalar_t>(leak),
+                                          View<scalar_t>(y), CurrentStream(x)));
   });
   return y;
 }
@@ -55,9 +49,10 @@ at::Tensor BackwardCuda(const at::Tensor& y_any, const at::Tensor& g_any,
   if (r.numel() == 0) return r;
   const at::Tensor y = WithPixelStride(y_any), g = WithPixelStride(g_any);
   AT_DISPATCH_FLOATING_TYPES(y.scalar_type(), "SimplexProjection", [&] {
-    CheckLaunch(SimplexBackwardCuda<scalar_t>(
-        Sizes(y), View<const scalar_t>(y), View<const scalar_t>(g),
-        static_cast<scalar_t>(leak), View<scalar_t>(r), CurrentStream(y)));
+    CheckLaunch(kOp, SimplexBackwardCuda<scalar_t>(
+                         Sizes(y), View<const scalar_t>(y),
+                         View<const scalar_t>(g), static_cast<scalar_t>(leak),
+                         View<scalar_t>(r), CurrentStream(y)));
   });
   return r;
 }

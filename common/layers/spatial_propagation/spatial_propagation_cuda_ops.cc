@@ -3,27 +3,19 @@
 
 #include <ATen/ATen.h>
 #include <c10/core/DeviceGuard.h>
-#include <c10/core/impl/VirtualGuardImpl.h>
 #include <torch/library.h>
 
 #include <cstdint>
 #include <tuple>
 
+#include "common/layers/dispatch/launch.h"
 #include "common/layers/spatial_propagation/spatial_propagation_cuda.h"
 #include "common/layers/spatial_propagation/spatial_propagation_ops.h"
 
 namespace seg {
 namespace {
 
-cudaStream_t CurrentStream(const at::Tensor& x) {
-  const c10::impl::VirtualGuardImpl guard(x.device().type());
-  return static_cast<cudaStream_t>(guard.getStream(x.device()).native_handle());
-}
-
-void CheckLaunch(cudaError_t error) {
-  TORCH_CHECK(error == cudaSuccess,
-              "SpatialPropagation: ", cudaGetErrorString(error));
-}
+constexpr char kOp[] = "SpatialPropagation";
 
 // Of checked arguments.
 SpatialPropagationShape Shape(const at::Tensor& x, const at::Tensor& gates,
@@ -94,7 +86,7 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, int64_t> ForwardCuda(
     }
     const at::Tensor scratch = Scratch(shape, a.tuning, x);
     a.scratch = Data(scratch);
-    CheckLaunch(LaunchSpatialPropagationForward(a, CurrentStream(x)));
+    CheckLaunch(kOp, LaunchSpatialPropagationForward(a, CurrentStream(x)));
   });
   return {out, winner, states, /*layout=*/0};
 }
@@ -135,7 +127,7 @@ std::tuple<at::Tensor, at::Tensor> BackwardCuda(
     a.gates_gradient = Data(gates_gradient);
     const at::Tensor scratch = Scratch(shape, a.tuning, x);
     a.scratch = Data(scratch);
-    CheckLaunch(LaunchSpatialPropagationBackward(a, CurrentStream(x)));
+    CheckLaunch(kOp, LaunchSpatialPropagationBackward(a, CurrentStream(x)));
   });
   return {x_gradient, gates_gradient};
 }

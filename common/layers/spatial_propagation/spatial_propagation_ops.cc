@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "common/layers/dispatch/dispatch.h"
 #include "common/layers/spatial_propagation/spatial_propagation_cpu.h"
 #include "common/layers/spatial_propagation/spatial_propagation_threads.h"
 
@@ -193,16 +194,9 @@ std::tuple<at::Tensor, at::Tensor> BackwardCpu(
   return {x_gradient, gates_gradient};
 }
 
-template <typename Signature>
-c10::TypedOperatorHandle<Signature> Find(const char* name) {
-  return c10::Dispatcher::singleton()
-      .findSchemaOrThrow(name, "")
-      .typed<Signature>();
-}
-
 const auto& ForwardOperator() {
   static const auto op =
-      Find<decltype(ForwardCpu)>("segpapers::spatial_propagation_forward");
+      FindOperator<decltype(ForwardCpu)>("spatial_propagation_forward");
   return op;
 }
 
@@ -238,7 +232,7 @@ SpatialPropagationGradients SpatialPropagationBackwardOp(
     const SpatialPropagationForwardResult& forward,
     const SpatialPropagationRule& rule, bool want_gates) {
   static const auto op =
-      Find<decltype(BackwardCpu)>("segpapers::spatial_propagation_backward");
+      FindOperator<decltype(BackwardCpu)>("spatial_propagation_backward");
   const at::AutoDispatchBelowADInplaceOrView guard;
   SpatialPropagationGradients result;
   std::tie(result.x, result.gates) = op.call(

@@ -68,24 +68,28 @@ inline T Shuffle(unsigned mask, T value, int source, Site site) {
   const char *file = __builtin_FILE(), int line = __builtin_LINE()
 
 inline void __syncthreads(SEG_SITE) {
-  using namespace seg::cuda::emulator;
-  BlockBarrier(BarrierKind::kPlain, false, {file, line});
+  namespace emulator = seg::cuda::emulator;
+  emulator::BlockBarrier(emulator::BarrierKind::kPlain, false, {file, line});
 }
 inline int __syncthreads_count(int predicate, SEG_SITE) {
-  using namespace seg::cuda::emulator;
-  return BlockBarrier(BarrierKind::kCount, predicate != 0, {file, line});
+  namespace emulator = seg::cuda::emulator;
+  return emulator::BlockBarrier(emulator::BarrierKind::kCount, predicate != 0,
+                                {file, line});
 }
 inline int __syncthreads_and(int predicate, SEG_SITE) {
-  using namespace seg::cuda::emulator;
-  return BlockBarrier(BarrierKind::kAnd, predicate != 0, {file, line});
+  namespace emulator = seg::cuda::emulator;
+  return emulator::BlockBarrier(emulator::BarrierKind::kAnd, predicate != 0,
+                                {file, line});
 }
 inline int __syncthreads_or(int predicate, SEG_SITE) {
-  using namespace seg::cuda::emulator;
-  return BlockBarrier(BarrierKind::kOr, predicate != 0, {file, line});
+  namespace emulator = seg::cuda::emulator;
+  return emulator::BlockBarrier(emulator::BarrierKind::kOr, predicate != 0,
+                                {file, line});
 }
 inline void __syncwarp(unsigned mask = ~0u, SEG_SITE) {
-  using namespace seg::cuda::emulator;
-  WarpCollective(WarpOperation::kSync, mask, 0, 0, {file, line});
+  namespace emulator = seg::cuda::emulator;
+  emulator::WarpCollective(emulator::WarpOperation::kSync, mask, 0, 0,
+                           {file, line});
 }
 inline void __threadfence() { seg::cuda::emulator::ThreadFence(); }
 inline void __threadfence_block() { seg::cuda::emulator::ThreadFence(); }
@@ -125,35 +129,35 @@ inline T __shfl_xor_sync(unsigned mask, T value, int lane_mask,
 }
 
 inline unsigned __ballot_sync(unsigned mask, int predicate, SEG_SITE) {
-  using namespace seg::cuda::emulator;
-  return static_cast<unsigned>(WarpCollective(WarpOperation::kBallot, mask,
-                                              predicate != 0, 0, {file, line}));
+  namespace emulator = seg::cuda::emulator;
+  return static_cast<unsigned>(emulator::WarpCollective(
+      emulator::WarpOperation::kBallot, mask, predicate != 0, 0, {file, line}));
 }
 inline int __any_sync(unsigned mask, int predicate, SEG_SITE) {
-  using namespace seg::cuda::emulator;
-  return static_cast<int>(WarpCollective(WarpOperation::kAny, mask,
-                                         predicate != 0, 0, {file, line}));
+  namespace emulator = seg::cuda::emulator;
+  return static_cast<int>(emulator::WarpCollective(
+      emulator::WarpOperation::kAny, mask, predicate != 0, 0, {file, line}));
 }
 inline int __all_sync(unsigned mask, int predicate, SEG_SITE) {
-  using namespace seg::cuda::emulator;
-  return static_cast<int>(WarpCollective(WarpOperation::kAll, mask,
-                                         predicate != 0, 0, {file, line}));
+  namespace emulator = seg::cuda::emulator;
+  return static_cast<int>(emulator::WarpCollective(
+      emulator::WarpOperation::kAll, mask, predicate != 0, 0, {file, line}));
 }
 template <typename T>
 inline unsigned __match_any_sync(unsigned mask, T value, SEG_SITE) {
-  using namespace seg::cuda::emulator;
+  namespace emulator = seg::cuda::emulator;
   static_assert(sizeof(T) == 4 || sizeof(T) == 8);
   uint64_t bits = 0;
   std::memcpy(&bits, &value, sizeof(T));
-  return static_cast<unsigned>(
-      WarpCollective(WarpOperation::kMatchAny, mask, bits, 0, {file, line}));
+  return static_cast<unsigned>(emulator::WarpCollective(
+      emulator::WarpOperation::kMatchAny, mask, bits, 0, {file, line}));
 }
 
 #define SEG_REDUCE(type, name, operation)                                      \
   inline type __reduce_##name##_sync(unsigned mask, type value, SEG_SITE) {    \
-    using namespace seg::cuda::emulator;                                       \
-    return static_cast<type>(WarpCollective(                                   \
-        WarpOperation::operation, mask,                                        \
+    namespace emulator = seg::cuda::emulator;                                  \
+    return static_cast<type>(emulator::WarpCollective(                         \
+        emulator::WarpOperation::operation, mask,                              \
         static_cast<uint64_t>(static_cast<int64_t>(value)), 0, {file, line})); \
   }
 SEG_REDUCE(unsigned, add, kAdd)
