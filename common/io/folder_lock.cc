@@ -6,7 +6,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
+#include <memory>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -43,6 +46,32 @@ void WriteHolder(int fd) {
     WriteAll(fd, absl::StrCat("process ", getpid(), " on ", host));
   }
 }
+
+// An open folder; closing it ends its lock.
+class OpenFolder {
+ public:
+  explicit OpenFolder(const std::string& folder)
+      : fd_(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {}
+  ~OpenFolder() {
+    if (fd_ >= 0) close(fd_);
+  }
+  OpenFolder(const OpenFolder&) = delete;
+  OpenFolder& operator=(const OpenFolder&) = delete;
+
+  int fd() const { return fd_; }
+  // False when another program has it in a way that `kind` excludes. Where
+  // there are no locks, nobody has.
+  bool Lock(int kind) const {
+    int failed = 0;
+    do {
+      failed = flock(fd_, kind | LOCK_NB);
+    } while (failed != 0 && errno == EINTR);
+    return failed == 0 || errno != EWOULDBLOCK;
+  }
+
+ private:
+  const int fd_;
+};
 
 }  // namespace
 
@@ -104,6 +133,24 @@ absl::StatusOr<FolderLock> FolderLock::Take(const std::string& folder,
     }
     return ErrnoStatus(error, path, "cannot be locked");
   }
+}
+
+std::shared_ptr<const void> HoldFolder(const std::string& folder) {
+  auto held = std::make_shared<const OpenFolder>(folder);
+  if (held->fd() < 0) {
+    if (errno == ENOENT) return nullptr;
+    return held;  // a folder that may be passed, but not listed
+  }
+  // Removed between the two calls, it is not at its path any more.
+  if (!held->Lock(LOCK_SH) || !IsAt(held->fd(), folder)) return nullptr;
+  return held;
+}
+
+void RemoveUnheldFolder(const std::string& folder) {
+  const OpenFolder opened(folder);
+  if (opened.fd() < 0 || !opened.Lock(LOCK_EX)) return;
+  std::error_code error;
+  std::filesystem::remove_all(folder, error);
 }
 
 }  // namespace seg

@@ -1,7 +1,9 @@
-// One program at a time in a folder that it writes to.
+// One program at a time in a folder that it writes to, and folders that are not
+// removed while another program reads them.
 #ifndef COMMON_IO_FOLDER_LOCK_H_
 #define COMMON_IO_FOLDER_LOCK_H_
 
+#include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -33,6 +35,16 @@ class FolderLock {
   std::string path_;
   int fd_ = -1;
 };
+
+// Holds `folder` for reading as long as a copy of the result lives, against
+// RemoveUnheldFolder by any process: a shared lock (flock) on the folder
+// itself, so nothing is written into it. Null when the folder is not there or
+// is being removed. What cannot be locked (a file system without locks, a
+// folder that may not be listed) gives a result that holds nothing.
+std::shared_ptr<const void> HoldFolder(const std::string& folder);
+
+// Removes `folder` with all in it, unless somebody holds it.
+void RemoveUnheldFolder(const std::string& folder);
 
 }  // namespace seg
 

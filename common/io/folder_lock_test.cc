@@ -7,6 +7,7 @@
 
 #include <csignal>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -81,6 +82,25 @@ TEST(FolderLockTest, NamesAFolderThatIsNotThere) {
   EXPECT_THAT(
       FolderLock::Take("/no/such", "--out"),
       StatusIs(absl::StatusCode::kNotFound, HasSubstr("/no/such/.lock")));
+}
+
+TEST(HoldFolderTest, AHeldFolderIsNotRemoved) {
+  const std::string folder = Folder("read");
+  fs::create_directories(folder + "/inside");
+  std::shared_ptr<const void> first = HoldFolder(folder);
+  std::shared_ptr<const void> second = HoldFolder(folder);
+  ASSERT_NE(first, nullptr);
+  ASSERT_NE(second, nullptr);
+  RemoveUnheldFolder(folder);
+  EXPECT_TRUE(fs::exists(folder + "/inside"));
+  first.reset();
+  RemoveUnheldFolder(folder);
+  EXPECT_TRUE(fs::exists(folder + "/inside"));
+  second.reset();
+  EXPECT_EQ(fs::directory_iterator(folder)->path(), folder + "/inside");
+  RemoveUnheldFolder(folder);
+  EXPECT_FALSE(fs::exists(folder));
+  EXPECT_EQ(HoldFolder(folder), nullptr);
 }
 
 }  // namespace

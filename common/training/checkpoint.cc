@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -13,6 +14,7 @@
 #include "absl/strings/strip.h"
 #include "common/base/status_macros.h"
 #include "common/io/file.h"
+#include "common/io/folder_lock.h"
 #include "common/io/safetensors.h"
 #include "common/io/weights.h"
 #include "nlohmann/json.hpp"
@@ -158,12 +160,11 @@ absl::Status SaveCheckpoint(const std::string& run, const TensorMap& model,
     SEG_RETURN_IF_ERROR(SwapLink(checkpoints / "best", name));
   }
 
-  std::error_code error;
   const std::vector<int64_t> steps = Steps(checkpoints);
   for (size_t i = 0; i + static_cast<size_t>(keep) < steps.size(); ++i) {
     if (state.has_best && steps[i] == state.best_step) continue;
     if (steps[i] == state.step) continue;
-    fs::remove_all(checkpoints / absl::StrCat("step-", steps[i]), error);
+    RemoveUnheldFolder(checkpoints / absl::StrCat("step-", steps[i]));
   }
   return absl::OkStatus();
 }
@@ -218,14 +219,22 @@ absl::StatusOr<RunRef> FindRun(const std::string& named,
     SEG_ASSIGN_OR_RETURN(path, NewestRun(root));
   }
   RunRef run;
-  SEG_ASSIGN_OR_RETURN(run.checkpoint, FindCheckpoint(path));
+  // A training may remove what was found before it is held; it has made newer
+  // ones then.
+  std::error_code error;
+  do {
+    SEG_ASSIGN_OR_RETURN(run.checkpoint, FindCheckpoint(path));
+    if (fs::is_regular_file(run.checkpoint, error)) break;
+    run.held = HoldFolder(run.checkpoint);
+  } while (run.held == nullptr || !IsCheckpoint(run.checkpoint));
   run.folder = RunOfCheckpoint(run.checkpoint);
   return run;
 }
 
 absl::StatusOr<RunRef> FindRunToResume(const std::string& named,
                                        const std::string& root) {
-  RunRef run = {named, ""};
+  RunRef run;
+  run.folder = named;
   if (named.empty()) {
     SEG_ASSIGN_OR_RETURN(run.folder, NewestRun(root));
   }

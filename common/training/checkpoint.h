@@ -12,6 +12,7 @@
 #define COMMON_TRAINING_CHECKPOINT_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "absl/status/status.h"
@@ -30,9 +31,10 @@ struct CheckpointState {
 };
 
 // Writes RUN/checkpoints/step-N and makes it `last`, and `best` where the state
-// says that this step is the best. Removes all but the newest `keep` and the
-// best. Errors (kUnavailable, kResourceExhausted ...): path and reason; the
-// previous checkpoint is untouched then.
+// says that this step is the best. Removes all but the newest `keep`, the best
+// and those that somebody reads (RunRef::held). Errors (kUnavailable,
+// kResourceExhausted ...): path and reason; the previous checkpoint is
+// untouched then.
 absl::Status SaveCheckpoint(const std::string& run, const TensorMap& model,
                             const TensorMap& optimizer,
                             const CheckpointState& state, int64_t keep);
@@ -48,19 +50,23 @@ absl::StatusOr<CheckpointState> ReadCheckpointState(
 struct RunRef {
   std::string folder;      // "" for a weight file that lies in no run
   std::string checkpoint;  // RUN/checkpoints/step-N, or a weight file
+  // Keeps a training that goes on from removing that checkpoint meanwhile.
+  std::shared_ptr<const void> held;
 };
 
 // The run that a user means. All commands find it here.
 //   named: a run folder (its best checkpoint, else its last), a checkpoint
-//     folder, or a .safetensors or .pth file (which stays as it is named); ""
-//     is the newest run with a checkpoint under `root` ("runs/crfgrad").
+//     folder (both are held), or a .safetensors or .pth file (which stays as it
+//     is named); "" is the newest run with a checkpoint under `root`
+//     ("runs/crfgrad").
 // The run of a checkpoint is the next folder above it with a config.yaml, as an
 // absolute path. kNotFound names the folder and the remedy.
 absl::StatusOr<RunRef> FindRun(const std::string& named,
                                const std::string& root = "");
 
 // The run that --resume means, at its last checkpoint: the folder `named` (as
-// it is named), "" for the newest under `root`.
+// it is named), "" for the newest under `root`. It is not held: the training
+// that goes on is the one that removes.
 absl::StatusOr<RunRef> FindRunToResume(const std::string& named,
                                        const std::string& root = "");
 

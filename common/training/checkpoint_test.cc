@@ -12,6 +12,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <string>
 
 #include "common/base/interrupt.h"
@@ -289,6 +290,52 @@ TEST_F(FindRunTest, ResumeMeansTheLastCheckpoint) {
   EXPECT_OK(SaveCheckpoint("run", {{"w", at::ones({2})}}, {}, state, 9));
   EXPECT_EQ(FindRun("run")->checkpoint, Path("run/checkpoints/step-2"));
   EXPECT_EQ(FindRunToResume("run")->checkpoint, Path("run/checkpoints/step-3"));
+}
+
+// eval and predict of a run that trains: what they found stays until they end.
+TEST_F(FindRunTest, ATrainingRemovesNoCheckpointThatIsRead) {
+  MakeRun("run");
+  const auto save = [](int64_t step) {
+    CheckpointState state;
+    state.step = step;
+    return SaveCheckpoint("run", {{"w", at::full({2}, double(step))}}, {},
+                          state, /*keep=*/1);
+  };
+  std::optional<RunRef> run;
+  { ASSERT_OK_AND_ASSIGN(run, FindRun("run")); }
+  EXPECT_OK(save(2));
+  EXPECT_OK(save(3));
+  EXPECT_OK(ReadCheckpointModel(run->checkpoint));
+  EXPECT_FALSE(fs::exists("run/checkpoints/step-2"));
+  run.reset();
+  EXPECT_OK(save(4));
+  EXPECT_FALSE(fs::exists("run/checkpoints/step-1"));
+}
+
+// A reader beside a training that saves as fast as it can.
+TEST_F(FindRunTest, ReadsBesideATraining) {
+  MakeRun("run");
+  const pid_t child = fork();
+  if (child == 0) {
+    CheckpointState state;
+    for (state.step = 2;; ++state.step) {
+      if (!SaveCheckpoint("run", {{"w", at::ones({2})}}, {}, state, 1).ok()) {
+        _exit(1);
+      }
+    }
+  }
+  std::string first;
+  std::string last;
+  for (int i = 0; i < 200 || first == last; ++i) {
+    ASSERT_OK_AND_ASSIGN(const RunRef run, FindRun("run"));
+    EXPECT_OK(ReadCheckpointModel(run.checkpoint));
+    EXPECT_OK(ReadCheckpointState(run.checkpoint));
+    if (i == 0) first = run.checkpoint;
+    last = run.checkpoint;
+  }
+  EXPECT_EQ(waitpid(child, nullptr, WNOHANG), 0);  // it was not stopped
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
 }
 
 }  // namespace
