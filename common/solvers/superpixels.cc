@@ -7,52 +7,13 @@
 #include <cmath>
 #include <limits>
 
-#include "common/solvers/cielab.h"
+#include "common/solvers/lab_image.h"
+#include "common/solvers/slic_rows.h"
 
 namespace seg {
 namespace {
 
-using Colour = std::array<float, 3>;
-
 constexpr int64_t kRows = 16;  // a piece of work
-
-float SquaredDistance(const Colour& a, const Colour& b) {
-  const float x = a[0] - b[0], y = a[1] - b[1], z = a[2] - b[2];
-  return x * x + y * y + z * z;
-}
-
-// An image in CIELAB, row by row.
-struct LabImage {
-  int64_t height = 0, width = 0;
-  std::vector<Colour> pixels;
-
-  int64_t size() const { return height * width; }
-};
-
-LabImage ToLab(const char* caller, const at::Tensor& image) {
-  TORCH_CHECK(image.dim() == 3 && image.size(0) == 3 &&
-                  image.scalar_type() == at::kByte && image.is_cpu(),
-              caller, ": image must be uint8 [3,H,W] on the CPU, got ",
-              image.scalar_type(), " ", image.sizes(), " on ", image.device());
-  LabImage lab;
-  lab.height = image.size(1);
-  lab.width = image.size(2);
-  TORCH_CHECK(
-      lab.size() >= 1 && lab.size() <= std::numeric_limits<int32_t>::max(),
-      caller, ": image must have 1 .. 2^31-1 pixels, got ", image.sizes());
-  const at::Tensor planes = image.contiguous();
-  const uint8_t* red = planes.const_data_ptr<uint8_t>();
-  const uint8_t* green = red + lab.size();
-  const uint8_t* blue = green + lab.size();
-  lab.pixels.resize(lab.size());
-  at::parallel_for(0, lab.size(), kRows * lab.width,
-                   [&](int64_t begin, int64_t end) {
-                     for (int64_t i = begin; i < end; ++i) {
-                       lab.pixels[i] = SrgbToLab(red[i], green[i], blue[i]);
-                     }
-                   });
-  return lab;
-}
 
 // The means of a set of pixels.
 struct Centre {
@@ -86,10 +47,9 @@ CellGrid MakeGrid(int64_t height, int64_t width, int64_t number) {
 // Squared gradient at a pixel (Sec. 3.1: centres avoid edges), by central
 // differences; at the border of the image one-sided.
 float Gradient(const LabImage& image, int64_t y, int64_t x) {
-  const auto at = [&](int64_t v, int64_t u) -> const Colour& {
-    return image
-        .pixels[std::clamp<int64_t>(v, 0, image.height - 1) * image.width +
-                std::clamp<int64_t>(u, 0, image.width - 1)];
+  const auto at = [&](int64_t v, int64_t u) {
+    return image[std::clamp<int64_t>(v, 0, image.height - 1) * image.width +
+                 std::clamp<int64_t>(u, 0, image.width - 1)];
   };
   return SquaredDistance(at(y, x + 1), at(y, x - 1)) +
          SquaredDistance(at(y + 1, x), at(y - 1, x));
@@ -123,7 +83,7 @@ std::vector<Centre> FirstCentres(const LabImage& image, const CellGrid& grid) {
           }
         }
       }
-      centre.colour = image.pixels[y * image.width + x];
+      centre.colour = image[y * image.width + x];
       centres.push_back(centre);
     }
   }
@@ -134,39 +94,81 @@ std::vector<Centre> FirstCentres(const LabImage& image, const CellGrid& grid) {
 // thread, and centres come in their order, so threads change nothing.
 //   reach: in y and in x; space: (compactness / interval)^2
 void Assign(const LabImage& image, const std::vector<Centre>& centres,
-            float reach, float space, std::vector<float>* distances,
-            std::vector<int32_t>* labels) {
+            float reach, float space, std::vector<int32_t>* labels) {
+  const int64_t width = image.width;
+  const auto first = [reach](float at, int64_t least) {
+    return std::max(least, static_cast<int64_t>(std::ceil(at - reach)));
+  };
+  const auto last = [reach](float at, int64_t most) {
+    return std::min(most, static_cast<int64_t>(std::floor(at + reach)));
+  };
   at::parallel_for(0, image.height, kRows, [&](int64_t begin, int64_t end) {
-    std::fill(distances->begin() + begin * image.width,
-              distances->begin() + end * image.width,
-              std::numeric_limits<float>::infinity());
+    // Rows of this thread alone, with room behind each for whole vectors.
+    const int64_t stride = width + kSlicSlack;
+    std::vector<float> distances((end - begin) * stride,
+                                 std::numeric_limits<float>::infinity());
+    std::vector<int32_t> nearest((end - begin) * stride);
+    for (int64_t y = begin; y < end; ++y) {
+      std::copy_n(labels->data() + y * width, width,
+                  nearest.data() + (y - begin) * stride);
+    }
+    std::vector<float> dx(stride);
     for (size_t k = 0; k < centres.size(); ++k) {
-      const Centre centre = centres[k];
-      const auto first = [reach](float at, int64_t least) {
-        return std::max(least, static_cast<int64_t>(std::ceil(at - reach)));
-      };
-      const auto last = [reach](float at, int64_t most) {
-        return std::min(most, static_cast<int64_t>(std::floor(at + reach)));
-      };
+      const Centre& centre = centres[k];
+      const int64_t y0 = first(centre.y, begin);
       const int64_t y1 = last(centre.y, end - 1);
+      if (y0 > y1) continue;
       const int64_t x0 = first(centre.x, 0);
-      const int64_t x1 = last(centre.x, image.width - 1);
-      for (int64_t y = first(centre.y, begin); y <= y1; ++y) {
+      const int64_t count = last(centre.x, width - 1) + 1 - x0;
+      for (int64_t j = 0; j < count; ++j) {
+        dx[j] = static_cast<float>(x0 + j) - centre.x;
+      }
+      for (int64_t y = y0; y <= y1; ++y) {
         const float dy = static_cast<float>(y) - centre.y;
-        for (int64_t x = x0; x <= x1; ++x) {
-          const int64_t i = y * image.width + x;
-          const float dx = static_cast<float>(x) - centre.x;
-          // The square of Eq. 3, which has the same order.
-          const float distance =
-              SquaredDistance(image.pixels[i], centre.colour) +
-              space * (dy * dy + dx * dx);
-          if (distance >= (*distances)[i]) continue;
-          (*distances)[i] = distance;
-          (*labels)[i] = static_cast<int32_t>(k);
-        }
+        const int64_t i = y * width + x0;
+        const float* const colour[3] = {image.planes[0].data() + i,
+                                        image.planes[1].data() + i,
+                                        image.planes[2].data() + i};
+        const int64_t j = (y - begin) * stride + x0;
+        TakeNearer(colour, centre.colour.data(), dx.data(), dy * dy, space,
+                   static_cast<int32_t>(k), count, distances.data() + j,
+                   nearest.data() + j);
       }
     }
+    for (int64_t y = begin; y < end; ++y) {
+      std::copy_n(nearest.data() + (y - begin) * stride, width,
+                  labels->data() + y * width);
+    }
   });
+}
+
+// Calls visit(y, x0, x1, label) for each run [x0, x1) of equal labels in a row,
+// row by row.
+template <typename Visit>
+void ForRuns(const LabImage& image, const std::vector<int32_t>& labels,
+             const Visit& visit) {
+  for (int64_t y = 0; y < image.height; ++y) {
+    const int32_t* row = labels.data() + y * image.width;
+    for (int64_t x0 = 0, x1 = 0; x0 < image.width; x0 = x1) {
+      while (x1 < image.width && row[x1] == row[x0]) ++x1;
+      visit(y, x0, x1, row[x0]);
+    }
+  }
+}
+
+// Adds the colours of pixels [begin, end) of the image.
+void AddColours(const LabImage& image, int64_t begin, int64_t end,
+                double* total) {
+  // Sums in registers: one in memory waits for its last store at each pixel.
+  double l = 0.0, a = 0.0, b = 0.0;
+  for (int64_t i = begin; i < end; ++i) {
+    l += image.planes[0][i];
+    a += image.planes[1][i];
+    b += image.planes[2][i];
+  }
+  total[0] += l;
+  total[1] += a;
+  total[2] += b;
 }
 
 // Moves each centre to the mean of its pixels; one without pixels stays.
@@ -176,15 +178,14 @@ void Update(const LabImage& image, const std::vector<int32_t>& labels,
     double count = 0.0, y = 0.0, x = 0.0, colour[3] = {0.0, 0.0, 0.0};
   };
   std::vector<Sum> sums(centres->size());
-  for (int64_t y = 0, i = 0; y < image.height; ++y) {
-    for (int64_t x = 0; x < image.width; ++x, ++i) {
-      Sum& sum = sums[labels[i]];
-      sum.count += 1.0;
-      sum.y += static_cast<double>(y);
-      sum.x += static_cast<double>(x);
-      for (int c = 0; c < 3; ++c) sum.colour[c] += image.pixels[i][c];
-    }
-  }
+  ForRuns(image, labels, [&](int64_t y, int64_t x0, int64_t x1, int32_t k) {
+    Sum& sum = sums[k];
+    const double count = static_cast<double>(x1 - x0);
+    sum.count += count;
+    sum.y += count * static_cast<double>(y);
+    sum.x += 0.5 * count * static_cast<double>(x0 + x1 - 1);
+    AddColours(image, y * image.width + x0, y * image.width + x1, sum.colour);
+  });
   for (size_t k = 0; k < sums.size(); ++k) {
     const Sum& sum = sums[k];
     if (sum.count == 0.0) continue;
@@ -197,44 +198,46 @@ void Update(const LabImage& image, const std::vector<int32_t>& labels,
   }
 }
 
-// Calls visit(j) for each pixel j above, left of, right of and below pixel i.
-template <typename Visit>
-void ForNeighbours(const LabImage& image, int64_t i, const Visit& visit) {
-  const int64_t x = i % image.width;
-  if (i >= image.width) visit(i - image.width);
-  if (x > 0) visit(i - 1);
-  if (x + 1 < image.width) visit(i + 1);
-  if (i + image.width < image.size()) visit(i + image.width);
-}
-
 // The 4-connected pieces of equal label, of which small ones join others.
 class Pieces {
  public:
   Pieces(const LabImage& image, const std::vector<int32_t>& labels)
-      : image_(image), piece_of_(image.size(), -1), next_(image.size(), -1) {
-    std::vector<int32_t> stack;
-    for (int64_t start = 0; start < image.size(); ++start) {
-      if (piece_of_[start] >= 0) continue;
-      const int32_t id = static_cast<int32_t>(pieces_.size());
-      pieces_.emplace_back();
-      Piece& piece = pieces_.back();
-      piece.parent = id;
-      piece.first = piece.last = static_cast<int32_t>(start);
-      piece_of_[start] = id;
-      stack.push_back(static_cast<int32_t>(start));
-      while (!stack.empty()) {
-        const int32_t i = stack.back();
-        stack.pop_back();
-        if (i != start) piece.last = next_[piece.last] = i;
-        ++piece.size;
-        for (int c = 0; c < 3; ++c) piece.colour[c] += image.pixels[i][c];
-        ForNeighbours(image, i, [&](int64_t j) {
-          if (piece_of_[j] >= 0 || labels[j] != labels[i]) return;
-          piece_of_[j] = id;
-          stack.push_back(static_cast<int32_t>(j));
-        });
+      : image_(image), piece_of_(image.size()), next_(image.size(), -1) {
+    // Runs of a row join those of equal label above them. Of two pieces the
+    // one that began first stays the root.
+    const int64_t width = image.width;
+    ForRuns(image, labels, [&](int64_t y, int64_t x0, int64_t x1, int32_t k) {
+      int32_t id = static_cast<int32_t>(pieces_.size());
+      const int64_t begin = y * width + x0, end = y * width + x1;
+      const int32_t fresh = id;
+      for (int64_t i = begin; y > 0 && i < end; ++i) {
+        const int64_t above = i - width;
+        if (labels[above] != k) continue;
+        const int32_t other = Root(piece_of_[above]);
+        if (other == id) continue;
+        if (id != fresh)
+          pieces_[std::max(id, other)].parent = std::min(id, other);
+        id = id == fresh ? other : std::min(id, other);
       }
+      if (id == fresh) {
+        pieces_.emplace_back();
+        pieces_[id].parent = id;
+        pieces_[id].first = -1;
+      }
+      std::fill(piece_of_.begin() + begin, piece_of_.begin() + end, id);
+    });
+    for (int64_t i = 0; i < image.size(); ++i) {
+      const int32_t pixel = static_cast<int32_t>(i);
+      piece_of_[i] = Root(piece_of_[i]);
+      Piece& piece = pieces_[piece_of_[i]];
+      (piece.first < 0 ? piece.first : next_[piece.last]) = pixel;
+      piece.last = pixel;
     }
+    ForRuns(
+        image, piece_of_, [&](int64_t y, int64_t x0, int64_t x1, int32_t id) {
+          pieces_[id].size += x1 - x0;
+          AddColours(image, y * width + x0, y * width + x1, pieces_[id].colour);
+        });
   }
 
   // Joins each piece of fewer than `least` pixels to the touching one of
@@ -347,9 +350,8 @@ at::Tensor Slic(const at::Tensor& image, const SlicOptions& options) {
   const float space =
       static_cast<float>(options.compactness * options.compactness) /
       (cell_height * cell_width);
-  std::vector<float> distances(lab.size());
   for (int64_t k = 0; k < options.iterations; ++k) {
-    Assign(lab, centres, reach, space, &distances, &labels);
+    Assign(lab, centres, reach, space, &labels);
     if (k + 1 < options.iterations) Update(lab, labels, &centres);
   }
 
@@ -359,81 +361,6 @@ at::Tensor Slic(const at::Tensor& image, const SlicOptions& options) {
   pieces.JoinSmall(lab.size() / std::min(options.number, lab.size()) / 4);
   pieces.Number(result.mutable_data_ptr<int32_t>());
   return result;
-}
-
-SuperpixelGraph MakeSuperpixelGraph(const at::Tensor& image,
-                                    const at::Tensor& labels) {
-  const LabImage lab = ToLab("MakeSuperpixelGraph", image);
-  TORCH_CHECK(labels.scalar_type() == at::kInt && labels.is_cpu() &&
-                  labels.dim() == 2 && labels.size(0) == lab.height &&
-                  labels.size(1) == lab.width,
-              "MakeSuperpixelGraph: labels must be int32 [", lab.height, ", ",
-              lab.width, "] on the CPU, got ", labels.scalar_type(), " ",
-              labels.sizes(), " on ", labels.device());
-  const at::Tensor kept = labels.contiguous();
-  const int32_t* label = kept.const_data_ptr<int32_t>();
-  const auto [least, most] = std::minmax_element(label, label + lab.size());
-  TORCH_CHECK(*least >= 0 && *most < lab.size(),
-              "MakeSuperpixelGraph: labels must be 0 .. n-1 without gaps, got ",
-              *least, " .. ", *most, " in ", lab.size(), " pixels");
-  const int64_t number = static_cast<int64_t>(*most) + 1;
-
-  SuperpixelGraph graph;
-  graph.area.resize(number, 0);
-  graph.mean_colour.resize(number, {0.0, 0.0, 0.0});
-  graph.neighbours.resize(number);
-  struct Contact {
-    int32_t low, high;  // labels
-    double contrast;
-  };
-  std::vector<Contact> contacts;
-  for (int64_t i = 0; i < lab.size(); ++i) {
-    ++graph.area[label[i]];
-    for (int c = 0; c < 3; ++c) {
-      graph.mean_colour[label[i]][c] += lab.pixels[i][c];
-    }
-    ForNeighbours(lab, i, [&](int64_t j) {
-      if (j < i || label[i] == label[j]) return;
-      const auto [low, high] = std::minmax(label[i], label[j]);
-      contacts.push_back({low, high,
-                          std::sqrt(static_cast<double>(
-                              SquaredDistance(lab.pixels[i], lab.pixels[j])))});
-    });
-  }
-  for (int64_t k = 0; k < number; ++k) {
-    TORCH_CHECK(graph.area[k] > 0, "MakeSuperpixelGraph: labels must be 0 .. ",
-                number - 1, " without gaps, but no pixel has ", k);
-    for (double& c : graph.mean_colour[k]) {
-      c /= static_cast<double>(graph.area[k]);
-    }
-  }
-
-  // Equal pairs of labels side by side, each in the order of its pixels.
-  std::stable_sort(contacts.begin(), contacts.end(),
-                   [](const Contact& a, const Contact& b) {
-                     return a.low != b.low ? a.low < b.low : a.high < b.high;
-                   });
-  for (size_t begin = 0, end = 0; begin < contacts.size(); begin = end) {
-    const int32_t low = contacts[begin].low, high = contacts[begin].high;
-    SuperpixelNeighbour edge;
-    for (; end < contacts.size() && contacts[end].low == low &&
-           contacts[end].high == high;
-         ++end) {
-      edge.boundary_contrast += contacts[end].contrast;
-    }
-    edge.boundary_length = static_cast<int64_t>(end - begin);
-    edge.boundary_contrast /= static_cast<double>(edge.boundary_length);
-    const auto& a = graph.mean_colour[low];
-    const auto& b = graph.mean_colour[high];
-    edge.colour_difference = std::hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]);
-    // Ascending on both sides: `low` only rises, and `high` with equal `low`;
-    // a label's lower neighbours come before its higher ones.
-    edge.label = high;
-    graph.neighbours[low].push_back(edge);
-    edge.label = low;
-    graph.neighbours[high].push_back(edge);
-  }
-  return graph;
 }
 
 }  // namespace seg

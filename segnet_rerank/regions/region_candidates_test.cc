@@ -207,7 +207,9 @@ TEST(CutRegionsTest, ConnectedAndEachOnce) {
   EXPECT_GT(regions.size(), 50u);
   for (size_t k = 0; k < regions.size(); ++k) {
     EXPECT_TRUE(IsConnected(image, regions[k]));
-    if (k > 0) EXPECT_LT(regions[k - 1], regions[k]);
+    if (k > 0) {
+      EXPECT_LT(regions[k - 1], regions[k]);
+    }
   }
 }
 
