@@ -48,6 +48,16 @@ expect 1 "step 2, phase main: loss or gradient is not finite" \
 expect 0 "" "$eval" --data_root=packs --checkpoint=burst/checkpoints/last \
   crf.leak=0 crf.step=0.5
 
+# Probabilities in place of the network.
+expect 2 "unary.source: folder reads class probabilities of each image; name" \
+  "$eval" "${on_pack[@]}" unary.source=folder
+expect 2 "data.probabilities: not read by unary.source=network" \
+  "$eval" "${on_pack[@]}" data.probabilities=nowhere
+expect 1 "nowhere/d.npy: not found" \
+  "$eval" "${on_pack[@]}" unary.source=folder data.probabilities=nowhere
+expect 2 "crf_rnn.theta_colour: must lie in [0.001, " \
+  "$train" crf_rnn.theta_colour=0
+
 # No room for the next checkpoint: the one before stays, and training goes on
 # from it once there is room.
 limited() (

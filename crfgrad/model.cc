@@ -10,15 +10,35 @@
 
 namespace seg {
 namespace crfgrad {
+namespace {
+
+// Below this a probability of a folder counts as this.
+constexpr double kLeastProbability = 1e-6;
+
+}  // namespace
 
 ModelImpl::ModelImpl(const SystemConfig& config, int64_t num_classes)
     : config_(config) {
-  fcn_ = register_module(
-      "fcn", Fcn(FcnOptions(config.model.backbone, num_classes)
-                     .drop_connect_rate(config.model.drop_connect_rate)));
+  if (config.unary.source == UnarySource::kNetwork) {
+    fcn_ = register_module(
+        "fcn", Fcn(FcnOptions(config.model.backbone, num_classes)
+                       .drop_connect_rate(config.model.drop_connect_rate)));
+  }
   if (config.model.inference == Inference::kCrfGrad) {
     crf_ = register_module("crf", CrfLayer(config.crf, num_classes));
   }
+  if (config.model.inference == Inference::kCrfRnn) {
+    crf_rnn_ =
+        register_module("crf", CrfRnn(config.crf_rnn.Options(num_classes)));
+  }
+}
+
+at::Tensor ModelImpl::Unary(const Batch& batch) {
+  if (has_fcn()) return Scores(batch.images);
+  TORCH_CHECK(batch.probabilities.defined(),
+              "unary.source is folder: expected a folder in "
+              "data.probabilities, got none");
+  return batch.probabilities.clamp_min(kLeastProbability).log();
 }
 
 at::Tensor ModelImpl::Scores(const at::Tensor& images) {
@@ -38,22 +58,39 @@ at::Tensor ModelImpl::Crf(const at::Tensor& scores, const at::Tensor& images,
                        states);
 }
 
-std::vector<std::string> ModelImpl::OutputNames() const {
-  if (config_.model.inference == Inference::kFcn) return {"fcn"};
-  return {EnumName(config_.model.inference), "fcn"};
+at::Tensor ModelImpl::LogCrfRnn(const at::Tensor& scores,
+                                const at::Tensor& images) {
+  return crf_rnn_->forward(scores, images);
 }
 
-std::vector<at::Tensor> ModelImpl::Predict(const at::Tensor& images) {
-  const at::Tensor scores = Scores(images);
+std::vector<std::string> ModelImpl::OutputNames() const {
+  const std::string unary = has_fcn() ? "fcn" : "folder";
+  if (config_.model.inference == Inference::kFcn) return {unary};
+  return {EnumName(config_.model.inference), unary};
+}
+
+std::vector<at::Tensor> ModelImpl::Predict(const Batch& batch) {
+  const at::Tensor& images = batch.images;
+  const at::Tensor scores = Unary(batch);
   const at::Tensor probabilities = at::softmax(scores, 1);
-  if (config_.model.inference == Inference::kFcn) return {probabilities};
-  if (config_.model.inference == Inference::kCrfGrad) {
+  const Inference inference = config_.model.inference;
+  if (inference == Inference::kFcn) return {probabilities};
+  if (inference == Inference::kCrfGrad) {
     return {crf_->forward(probabilities, crf_->BuildLattices(images)),
             probabilities};
+  }
+  if (inference == Inference::kCrfRnn) {
+    return {LogCrfRnn(scores, images).exp(), probabilities};
   }
   return {MeanField(-at::log_softmax(scores, 1), images,
                     config_.dense_crf.Options()),
           probabilities};
+}
+
+std::vector<at::Tensor> ModelImpl::crf_parameters() const {
+  if (!crf_.is_empty()) return crf_->parameters();
+  if (!crf_rnn_.is_empty()) return crf_rnn_->parameters();
+  return {};
 }
 
 }  // namespace crfgrad

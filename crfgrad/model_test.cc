@@ -14,8 +14,11 @@
 #include "common/datasets/open.h"
 #include "common/evaluation/evaluate.h"
 #include "common/io/file.h"
+#include "common/layers/mean_field/mean_field.h"
+#include "common/losses/cross_entropy.h"
 #include "common/testing/count_operators.h"
 #include "common/testing/status_matchers.h"
+#include "common/testing/torch_errors.h"
 #include "crfgrad/paper.h"
 #include "crfgrad/system.h"
 #include "crfgrad/task.h"
@@ -35,7 +38,8 @@ at::Tensor RandomImages(int64_t n, int64_t height, int64_t width) {
 TEST(ConfigTest, EveryConfigurationParses) {
   for (const char* name :
        {"demo", "weizmann_fcn", "weizmann_densecrf", "weizmann_crfgrad",
-        "weizmann_gaussian", "weizmann_spatial", "weizmann_spatial_gaussian"}) {
+        "weizmann_crfrnn", "weizmann_gaussian", "weizmann_spatial",
+        "weizmann_spatial_gaussian", "folder_densecrf"}) {
     const std::string path =
         Runfile(std::string("crfgrad/configs/") + name + ".yaml");
     ASSERT_OK_AND_ASSIGN(const std::string text, ReadFile(path));
@@ -61,14 +65,15 @@ TEST(ConfigTest, NestedRulesApply) {
 
 TEST(ModelTest, OutputsOfEachInference) {
   torch::manual_seed(1);
-  const at::Tensor images = RandomImages(2, 21, 30);
+  Batch batch;
+  batch.images = RandomImages(2, 21, 30);
   for (const auto& [inference, name] : EnumNames(Inference())) {
     Config config;
     config.model.inference = inference;
     Model model(config, 3);
     model->eval();
     const c10::AutoGradMode no_grad(false);
-    const std::vector<at::Tensor> outputs = model->Predict(images);
+    const std::vector<at::Tensor> outputs = model->Predict(batch);
     ASSERT_EQ(outputs.size(), model->OutputNames().size());
     EXPECT_EQ(model->OutputNames()[0], name);
     for (const at::Tensor& output : outputs) {
@@ -77,6 +82,79 @@ TEST(ModelTest, OutputsOfEachInference) {
           at::allclose(output.sum(1), at::ones({2, 21, 30}), 1e-4, 1e-4));
     }
   }
+}
+
+TEST(ModelTest, AFolderStandsInForTheFcn) {
+  torch::manual_seed(3);
+  Batch batch;
+  batch.images = RandomImages(2, 12, 15);
+  // Any sum, zeros, and a pixel without any class.
+  batch.probabilities = at::rand({2, 3, 12, 15}) * 2;
+  batch.probabilities.select(1, 1).fill_(0);
+  batch.probabilities.select(3, 4).fill_(0);
+  const at::Tensor sum = batch.probabilities.sum(1, true);
+  const at::Tensor z =
+      at::where(sum > 0, batch.probabilities / sum.clamp_min(1e-3),
+                at::full({1}, 1.0f / 3));
+  for (const auto& [inference, name] : EnumNames(Inference())) {
+    Config config;
+    config.unary.source = UnarySource::kFolder;
+    config.model.inference = inference;
+    Model model(config, 3);
+    model->eval();
+    EXPECT_FALSE(model->has_fcn());
+    for (const auto& item : model->named_parameters()) {
+      EXPECT_THAT(item.key(), testing::StartsWith("crf."));
+    }
+    const c10::AutoGradMode no_grad(false);
+    const std::vector<at::Tensor> outputs = model->Predict(batch);
+    ASSERT_EQ(outputs.size(), model->OutputNames().size());
+    EXPECT_EQ(model->OutputNames().back(), "folder");
+    // Zeros count as 1e-6.
+    EXPECT_LT((outputs.back() - z).abs().max().item<double>(), 1e-4);
+    EXPECT_TRUE(
+        at::allclose(outputs[0].sum(1), at::ones({2, 12, 15}), 1e-4, 1e-4));
+  }
+  Config config;
+  config.unary.source = UnarySource::kFolder;
+  Model model(config, 3);
+  batch.probabilities = at::Tensor();
+  EXPECT_THAT(ErrorOf([&] { model->Predict(batch); }),
+              HasSubstr("unary.source is folder: expected a folder in "
+                        "data.probabilities"));
+}
+
+// The weights of the mean field are the layer's, and the options are the
+// configuration's.
+TEST(ModelTest, CrfRnnStartsAsTheDenseCrf) {
+  torch::manual_seed(4);
+  Config config;
+  config.unary.source = UnarySource::kFolder;
+  config.model.inference = Inference::kCrfRnn;
+  config.crf_rnn.eval_iterations = 3;
+  config.crf_rnn.spatial_theta = 2;
+  config.crf_rnn.spatial_weight = 1;
+  config.crf_rnn.theta_position = 20;
+  config.crf_rnn.theta_colour = 10;
+  config.crf_rnn.bilateral_weight = 4;
+  Batch batch;
+  batch.images = RandomImages(1, 14, 11);
+  batch.probabilities = at::softmax(at::randn({1, 3, 14, 11}), 1);
+  Model model(config, 3);
+  model->eval();
+  const c10::AutoGradMode no_grad(false);
+  MeanFieldOptions options;
+  options.iterations = 3;
+  options.spatial_theta = 2;
+  options.spatial_weight = 1;
+  options.bilateral_theta_position = 20;
+  options.bilateral_theta_colour = 10;
+  options.bilateral_weight = 4;
+  options.normalization = LatticeNormalization::kAfter;
+  EXPECT_TRUE(
+      at::allclose(model->Predict(batch)[0],
+                   MeanField(-batch.probabilities.log(), batch.images, options),
+                   1e-4, 1e-5));
 }
 
 TEST(ModelTest, InputSizeKeepsTheImagesOwnSizeOutside) {
@@ -149,6 +227,47 @@ TEST_F(TaskTest, OverfitsFourImages) {
   }
   EXPECT_LT(last, 0.25 * first);
   EXPECT_TRUE(std::isfinite(last));
+}
+
+// CRF-RNN on probabilities alone, blurred and half wrong truth: its loss falls
+// below that of what it starts from.
+TEST_F(TaskTest, CrfRnnLearnsOnAFolder) {
+  Config config;
+  config.unary.source = UnarySource::kFolder;
+  config.model.inference = Inference::kCrfRnn;
+  config.loss.unary_steps = 1000;  // of no FCN
+  config.crf_rnn.theta_position = 15;
+  config.crf_rnn.theta_colour = 15;
+  config.crf_rnn.iterations = 3;
+  config.crf_rnn.spatial_weight = 0.5;
+  config.crf_rnn.bilateral_weight = 1;
+  config.train.optimizer.type = OptimizerType::kAdam;
+  const int64_t classes = train_->info().num_classes();
+  const at::Tensor valid = batch_.masks.clamp_max(classes - 1);
+  batch_.probabilities =
+      at::softmax(at::one_hot(valid, classes).permute({0, 3, 1, 2}) +
+                      1.5 * at::randn({4, classes, 32, 40}),
+                  1);
+  Model model(config, classes);
+  CrfGradTask task(config, model);
+  const std::vector<Phase> phases = task.Phases();
+  ASSERT_EQ(phases[0].groups.size(), 1u);
+  EXPECT_EQ(phases[0].groups[0].parameters.size(), 3u);
+  Optimizer optimizer(config.train.optimizer, phases[0].groups);
+  const double folder =
+      CrossEntropy(batch_.probabilities.log(), batch_.masks).item<double>();
+  std::vector<double> losses;
+  for (int64_t step = 0; step < 12; ++step) {
+    task.SetTraining(step);
+    optimizer.ZeroGradients();
+    const StepLoss loss = task.Loss(0, batch_, step);
+    EXPECT_EQ(loss.logged.size(), 1u);
+    loss.loss.backward();
+    optimizer.Step(0.05, at::zeros({}));
+    losses.push_back(loss.loss.item<double>());
+  }
+  EXPECT_LT(losses.back(), losses.front());
+  EXPECT_LT(losses.back(), folder);
 }
 
 TEST_F(TaskTest, AFrozenFcnGetsNoGradient) {

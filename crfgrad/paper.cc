@@ -3,6 +3,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/backbones/pretrained.h"
+#include "common/base/status_macros.h"
 #include "crfgrad/convergence.h"
 #include "crfgrad/states.h"
 #include "crfgrad/task.h"
@@ -10,8 +11,41 @@
 namespace seg {
 namespace crfgrad {
 
+namespace {
+
+bool FromFolder(const Config& config) {
+  return config.unary.source == UnarySource::kFolder;
+}
+
+absl::Status CheckUnary(const Config& config, const Command& command) {
+  const bool named = !config.data.probabilities.empty();
+  if (FromFolder(config) && !named) {
+    return absl::InvalidArgumentError(
+        "unary.source: folder reads class probabilities of each image; name "
+        "their folder by data.probabilities");
+  }
+  if (!FromFolder(config) && named) {
+    return absl::InvalidArgumentError(
+        "data.probabilities: not read by unary.source=network; set "
+        "unary.source=folder");
+  }
+  const Inference inference = config.model.inference;
+  const bool learns =
+      inference == Inference::kCrfGrad || inference == Inference::kCrfRnn;
+  if (command == Command::kTrain && FromFolder(config) && !learns) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "model.inference: ", EnumName(inference),
+        " has nothing to train on a folder of probabilities; set it to crfgrad "
+        "or crf_rnn, or unary.source=network"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 absl::Status Paper::Check(const Config& config, const DatasetInfo& /*info*/,
                           const MainArgs& /*args*/, const Command& command) {
+  SEG_RETURN_IF_ERROR(CheckUnary(config, command));
   const bool has_crf = config.model.inference == Inference::kCrfGrad;
   if (command == Command::kEval && config.eval.convergence && !has_crf) {
     return absl::InvalidArgumentError(
@@ -38,11 +72,13 @@ absl::StatusOr<Model> Paper::Build(const Config& config,
 }
 
 absl::Status Paper::LoadPretrained(const Config& config, Model& model) {
+  if (!model->has_fcn()) return absl::OkStatus();
   return seg::LoadPretrained(config.model.weights, &model->fcn());
 }
 
-bool Paper::MayDiffer(const std::string& name, bool /*missing*/) {
-  return absl::StartsWith(name, "crf.");
+bool Paper::MayDiffer(const std::string& name, bool missing) {
+  return absl::StartsWith(name, "crf.") ||
+         (!missing && absl::StartsWith(name, "fcn."));
 }
 
 std::unique_ptr<Task> Paper::MakeTask(const Config& config, Model model,
@@ -58,7 +94,8 @@ std::unique_ptr<System> Paper::MakeSystem(const Config& /*config*/,
 TilingOptions Paper::Tiling(const Config& config) {
   const PredictConfig& predict = config.predict;
   // The network sees the image reduced as a whole, or its states are asked for.
-  if (config.model.input_size > 0 || config.eval.convergence) {
+  if ((config.model.input_size > 0 && !FromFolder(config)) ||
+      config.eval.convergence) {
     return WholeImages();
   }
   return {predict.max_pixels, predict.tile, predict.overlap};
@@ -76,13 +113,14 @@ Measures Paper::MakeMeasures(const Config& config, System& system,
 
 absl::Status Paper::Predicting(Restored<Paper>& restored,
                                PredictOptions* options) {
+  options->probabilities = restored.config.data.probabilities;
   if (!restored.config.predict.states) return absl::OkStatus();
   for (int64_t t = 0; t <= restored.config.crf.iterations; ++t) {
     options->endings.push_back(absl::StrCat("_state-", t, ".png"));
   }
   options->after_image = [&restored](const std::string& prefix,
                                      const Sample& sample) {
-    return WriteStates(prefix, sample.image, restored.run.info.palette,
+    return WriteStates(prefix, sample, restored.run.info.palette,
                        restored.run.device, &restored.models[0]);
   };
   return absl::OkStatus();

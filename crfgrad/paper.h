@@ -26,7 +26,8 @@ struct Paper : PaperDefaults<Config, Model, System> {
   static absl::StatusOr<Model> Build(const Config& config,
                                      const DatasetInfo& info);
   static absl::Status LoadPretrained(const Config& config, Model& model);
-  // The CRF layer may come after training, or go.
+  // The CRF layer may come after training, or go; so may the FCN, where a
+  // folder gives the probabilities.
   static bool MayDiffer(const std::string& name, bool missing);
   static std::unique_ptr<Task> MakeTask(const Config& config, Model model,
                                         const DatasetInfo& info);

@@ -1,8 +1,11 @@
-// Labels photographs with a trained run: see README.md.
-#include "common/app/predict.h"
-
+// Labels photographs with a trained run, or with a dense CRF on probabilities
+// of another system: see README.md.
+#include "common/app/main.h"
+#include "crfgrad/fixed.h"
 #include "crfgrad/paper.h"
 
 int main(int argc, char** argv) {
-  return seg::PredictMain<seg::crfgrad::Paper>(argc, argv);
+  return seg::RunMain(argc, argv, seg::Command::kPredict,
+                      seg::crfgrad::Paper::kName,
+                      seg::crfgrad::RunPredictWithOrWithoutRun);
 }

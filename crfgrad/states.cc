@@ -12,13 +12,13 @@
 namespace seg {
 namespace crfgrad {
 
-absl::Status WriteStates(const std::string& prefix, const at::Tensor& image,
+absl::Status WriteStates(const std::string& prefix, const Sample& sample,
                          const Palette& palette, c10::Device device,
                          Model* model) {
   const c10::InferenceMode inference;
-  const at::Tensor images = image.unsqueeze(0).to(device, at::kFloat);
+  const Batch batch = MakeBatch(sample, device);
   std::vector<at::Tensor> states;
-  (*model)->Crf((*model)->Scores(images), images, &states);
+  (*model)->Crf((*model)->Unary(batch), batch.images, &states);
   for (size_t t = 0; t < states.size(); ++t) {
     SEG_RETURN_IF_ERROR(
         WriteMask(absl::StrCat(prefix, "_state-", t, ".png"),

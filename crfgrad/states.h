@@ -4,9 +4,9 @@
 
 #include <string>
 
-#include "ATen/core/Tensor.h"
 #include "absl/status/status.h"
 #include "c10/core/Device.h"
+#include "common/datasets/dataset.h"
 #include "common/io/image.h"
 #include "crfgrad/model.h"
 
@@ -15,8 +15,9 @@ namespace crfgrad {
 
 // Writes PREFIX_state-T.png, T = 0 .. crf.iterations: the labels (palette PNG
 // of the arg-max) before the first iteration and after each.
-//   image: uint8 [3,H,W], RGB. model: on `device`, with a CRF layer.
-absl::Status WriteStates(const std::string& prefix, const at::Tensor& image,
+//   sample: the photograph, with probabilities where the model's unary is a
+//   folder's. model: on `device`, with a CRF-Grad layer.
+absl::Status WriteStates(const std::string& prefix, const Sample& sample,
                          const Palette& palette, c10::Device device,
                          Model* model);
 

@@ -22,10 +22,11 @@ TEST(WriteStatesTest, LabelsBeforeTheFirstIterationAndAfterEach) {
   config.crf.iterations = 3;
   Model model(config, 4);
   model->eval();
-  const at::Tensor image = at::randint(0, 256, {3, 21, 30}, at::kByte);
+  Sample sample;
+  sample.image = at::randint(0, 256, {3, 21, 30}, at::kByte);
   const std::string prefix = ::testing::TempDir() + "/states_test";
   const Palette palette = {{0, 0, 0}, {255, 0, 0}, {0, 255, 0}, {0, 0, 255}};
-  ASSERT_OK(WriteStates(prefix, image, palette, c10::kCPU, &model));
+  ASSERT_OK(WriteStates(prefix, sample, palette, c10::kCPU, &model));
 
   const auto labels = [&](int64_t t) {
     return ReadMask(prefix + "_state-" + std::to_string(t) + ".png");
@@ -35,7 +36,7 @@ TEST(WriteStatesTest, LabelsBeforeTheFirstIterationAndAfterEach) {
   };
   // The last state is what predict gives; a state of the middle is what fewer
   // iterations give.
-  const at::Tensor images = image.unsqueeze(0).to(at::kFloat);
+  const Batch batch = MakeBatch(sample, c10::kCPU);
   const c10::InferenceMode inference;
   for (const int64_t t : {1, 2, 3}) {
     ASSERT_OK_AND_ASSIGN(const at::Tensor mask, labels(t));
@@ -47,11 +48,11 @@ TEST(WriteStatesTest, LabelsBeforeTheFirstIterationAndAfterEach) {
       parameter.value().copy_(from[parameter.key()]);
     }
     same_weights->eval();
-    EXPECT_TRUE(same(mask, same_weights->Predict(images)[0])) << t;
+    EXPECT_TRUE(same(mask, same_weights->Predict(batch)[0])) << t;
   }
   // Inference starts at the FCN's labels, and changes them.
   ASSERT_OK_AND_ASSIGN(const at::Tensor start, labels(0));
-  EXPECT_TRUE(same(start, model->Predict(images)[1]));
+  EXPECT_TRUE(same(start, model->Predict(batch)[1]));
   EXPECT_FALSE(at::equal(start, labels(3).value()));
   EXPECT_FALSE(labels(4).ok());
 }
@@ -60,9 +61,10 @@ TEST(WriteStatesTest, AFolderThatIsNotThereIsNamed) {
   Model model(Config(), 2);
   model->eval();
   const std::string prefix = ::testing::TempDir() + "/no_such_folder/a";
+  Sample sample;
+  sample.image = at::zeros({3, 8, 8}, at::kByte);
   EXPECT_THAT(
-      WriteStates(prefix, at::zeros({3, 8, 8}, at::kByte),
-                  {{0, 0, 0}, {1, 1, 1}}, c10::kCPU, &model),
+      WriteStates(prefix, sample, {{0, 0, 0}, {1, 1, 1}}, c10::kCPU, &model),
       StatusIs(absl::StatusCode::kNotFound, ::testing::HasSubstr(prefix)));
 }
 

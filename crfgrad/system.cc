@@ -6,9 +6,9 @@ namespace seg {
 namespace crfgrad {
 
 Prediction System::Predict(const Batch& batch) {
-  if (!keep_states_) return {model_->Predict(batch.images), {}};
+  if (!keep_states_) return {model_->Predict(batch), {}};
   states_ = {};
-  states_.unary = at::softmax(model_->Scores(batch.images), 1);
+  states_.unary = at::softmax(model_->Unary(batch), 1);
   states_.lattices = model_->crf()->BuildLattices(batch.images);
   const at::Tensor q =
       model_->crf()->forward(states_.unary, states_.lattices, &states_.q);

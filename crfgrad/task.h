@@ -26,6 +26,8 @@ class CrfGradTask : public Task {
 
  private:
   bool WithCrf(int64_t step) const;
+  // Of what the CRF makes of the unary's scores.
+  at::Tensor CrfLoss(const at::Tensor& scores, const Batch& batch);
 
   Config config_;
   Model model_;
