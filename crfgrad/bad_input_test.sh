@@ -1,7 +1,8 @@
 #!/bin/bash
-# Bad input to train, eval and predict: the exit code, one line on stderr that
-# names what is wrong, nothing on stdout, and no harm to what is there.
+# Bad input to the commands: the exit code, one line on stderr that names what is
+# wrong, nothing on stdout, and no harm to what is there.
 . common/testing/bad_input.sh || exit 1
+figures=${others[0]}
 
 make_pack
 small=(--data_root=packs data.pack=p data.workers=0 loss.unary_steps=0
@@ -12,6 +13,11 @@ cp -r run kept
 expect 0 "" "$eval" "${on_pack[@]}"
 expect 0 "" "$predict" --checkpoint=run --input=packs/p/images --out=labels
 [[ -s labels/a.png ]] || fail "predict wrote no labels/a.png"
+expect 0 "" "$figures" "${on_pack[@]}" --out=figures crf.iterations=3
+for name in convergence.json energy.svg mean_iou.svg states-0.png spatial.png \
+  spatial.npy bilateral.png bilateral.npy report.html; do
+  [[ -s figures/$name ]] || fail "figures wrote no $name"
+done
 
 bad_configurations
 bad_files
@@ -23,6 +29,15 @@ binary_masks
 expect 2 "unknown key 'crf.iteration'; did you mean 'crf.iterations'?" \
   "$eval" --checkpoint=run crf.iteration=3
 expect 2 "model.backbone: must be one of tiny, " "$train" model.backbone=tyni
+expect 2 "figures: needs model.inference=crfgrad" \
+  "$figures" "${on_pack[@]}" model.inference=fcn
+expect 2 "no such split; the pack has test, train, val" \
+  "$figures" "${on_pack[@]}" --split=tset
+# A term that is off has no picture.
+expect 0 "" "$figures" "${on_pack[@]}" --out=spatial_only \
+  crf.bilateral.mode=off crf.iterations=1
+[[ -s spatial_only/spatial.png && ! -e spatial_only/bilateral.png ]] ||
+  fail "figures of one term: $(ls spatial_only)"
 # Sizes that the network cannot take, in the user's terms.
 expect 1 "step 1, phase main: batch normalisation needs two values" \
   "$train" --work_dir=other "${small[@]}" train.batch_size=1 \

@@ -39,31 +39,34 @@ Convergence::Convergence(const DatasetInfo& info, int64_t speck_area,
 }
 
 absl::Status Convergence::Add(const Scored& image) {
-  const System::States& all = system_.states();
-  const size_t steps = all.q.size();
+  const System::States states = system_.states().Row(image.row);
+  const size_t steps = states.q.size();
   const size_t classes = info_.class_names.size();
   if (images_ == 0) {
     confusion_.assign(steps,
                       ConfusionMatrix(info_.num_classes(), info_.ignore_label));
-    energy_.assign(steps, 0);
-    energy_share_.assign(steps, 0);
+    for (auto* sums : {&unary_, &spatial_, &bilateral_, &energy_share_}) {
+      sums->assign(steps, 0);
+    }
     specks_.assign(classes, std::vector<int64_t>(steps, 0));
     gone_ = specks_;
   }
   ++images_;
   const at::Tensor& mask = image.sample.mask;
-  const at::Tensor z = all.unary.narrow(0, image.row, 1);
-  LatticeVector lattice;  // none without the bilateral term
-  if (!all.lattices.empty()) lattice.push_back(all.lattices[image.row]);
+  const double pixels = static_cast<double>(mask.numel());
+  const at::Tensor rounded =
+      system_.Rounded(states, states.feasible.back(), image.batch.images);
+  rounded_ += system_.Energy(states, rounded).Total().item<double>() / pixels;
   std::vector<double> energy;
   std::vector<at::Tensor> first(classes);
   std::vector<int64_t> first_count(classes);
   for (size_t t = 0; t < steps; ++t) {
-    const at::Tensor q = all.q[t].narrow(0, image.row, 1);
-    energy.push_back(system_.Energy(z, q, lattice) /
-                     static_cast<double>(mask.numel()));
-    energy_[t] += energy[t];
-    const at::Tensor labels = q[0].argmax(0).cpu();
+    const EnergyParts parts = system_.Energy(states, states.feasible[t]);
+    energy.push_back(parts.Total().item<double>() / pixels);
+    unary_[t] += parts.unary.item<double>() / pixels;
+    spatial_[t] += parts.spatial.item<double>() / pixels;
+    bilateral_[t] += parts.bilateral.item<double>() / pixels;
+    const at::Tensor labels = states.q[t][0].argmax(0).cpu();
     confusion_[t].Add(labels, mask);
     for (size_t c = 0; c < classes; ++c) {
       int64_t count = 0;
@@ -90,14 +93,25 @@ absl::Status Convergence::Add(const Scored& image) {
 
 absl::Status Convergence::Finish(Findings* findings) {
   const size_t steps = confusion_.size();
+  const double images = static_cast<double>(images_);
   std::vector<double> mean_iou(steps), energy(steps), share(steps, kNan);
   for (size_t t = 0; t < steps; ++t) {
     mean_iou[t] = confusion_[t].MeanIou();
-    energy[t] = energy_[t] / static_cast<double>(images_);
+    for (auto* sums : {&unary_, &spatial_, &bilateral_}) {
+      (*sums)[t] /= images;
+      energy[t] += (*sums)[t];
+    }
     if (shares_ > 0) share[t] = energy_share_[t] / static_cast<double>(shares_);
   }
+  const double rounded = rounded_ / images;
   nlohmann::json& json = findings->json["convergence"];
-  json = {{"mean_iou", mean_iou}, {"energy", energy}, {"energy_share", share}};
+  json = {
+      {"mean_iou", mean_iou},
+      {"energy", energy},
+      {"energy_parts",
+       {{"unary", unary_}, {"spatial", spatial_}, {"bilateral", bilateral_}}},
+      {"energy_share", share},
+      {"energy_rounded", rounded}};
   for (const double iou : mean_iou) {
     json["mean_iou_to_come"].push_back(mean_iou.back() - iou);
   }
@@ -132,6 +146,7 @@ absl::Status Convergence::Finish(Findings* findings) {
       absl::StrAppendFormat(&table, "%20d", specks[t]);
     }
   }
+  absl::StrAppendFormat(&table, "\nenergy after rounding %12.4f", rounded);
   findings->tables.push_back(std::move(table));
   findings->report.charts.push_back(
       Chart("Mean IoU during inference", "mean IoU", mean_iou));

@@ -17,14 +17,19 @@ namespace crfgrad {
 
 // Finds, by t = 0 .. crf.iterations, in JSON
 //   "convergence": {"mean_iou": [..], "mean_iou_to_come": [..],
-//     "energy": [..], "energy_share": [..], "specks": {CLASS: [..]},
-//     "specks_removed": {CLASS: [..]}, "least_speck_fall": {CLASS: [..]}}
+//     "energy": [..], "energy_parts": {"unary": [..], "spatial": [..],
+//     "bilateral": [..]}, "energy_share": [..], "energy_rounded": E,
+//     "specks": {CLASS: [..]}, "specks_removed": {CLASS: [..]},
+//     "least_speck_fall": {CLASS: [..]}}
 //   mean_iou          of the data set, after t iterations
 //   mean_iou_to_come  of the last iteration less that after t
-//   energy            CrfLayerImpl::Energy, a pixel, mean over images; of a
-//                     feasible labelling only with crf.leak = 0
+//   energy            of the labelling after t iterations (energy.h), a pixel,
+//                     mean over images; of the same descent without leak,
+//                     whatever crf.leak is: with leak q is no labelling
+//   energy_parts      what it is the sum of
 //   energy_share      (E_0 - E_t) / (E_0 - E_T), mean over images; an image
 //                     whose energy is the same at both ends is left out
+//   energy_rounded    after T iterations and rounding (rounding.h)
 //   specks            their number (common/metrics/connected_regions.h, fewer
 //                     than speck_area pixels)
 //   specks_removed    which share of those at t = 0 has no pixel of the class
@@ -47,7 +52,9 @@ class Convergence : public Measure {
   System& system_;
   int64_t images_ = 0, shares_ = 0;
   std::vector<ConfusionMatrix> confusion_;           // by t
-  std::vector<double> energy_, energy_share_;        // by t, sums
+  std::vector<double> unary_, spatial_, bilateral_;  // energies by t, sums
+  std::vector<double> energy_share_;                 // by t, sums
+  double rounded_ = 0;                               // sum
   std::vector<std::vector<int64_t>> specks_, gone_;  // by class, then t
 };
 

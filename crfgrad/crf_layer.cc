@@ -9,6 +9,7 @@
 #include "common/layers/permutohedral/permutohedral.h"
 #include "common/layers/permutohedral/taps.h"
 #include "common/layers/simplex_projection/simplex_projection.h"
+#include "crfgrad/energy.h"
 
 namespace seg {
 
@@ -162,32 +163,30 @@ LatticeVector CrfLayerImpl::BuildLattices(const at::Tensor& images) const {
                                 config_.bilateral.order);
 }
 
-CrfFilters CrfLayerImpl::Filters() const {
-  CrfFilters filters;
-  filters.unary_weight = unary_weight_;
-  if (!spatial_.is_empty()) filters.spatial = spatial_->kernel();
-  filters.bilateral = bilateral_filter_;
+CrfFilters CrfLayerImpl::filters() const {
+  CrfFilters applied;
+  applied.unary_weight = unary_weight_;
+  if (!spatial_.is_empty()) applied.spatial = spatial_->kernel();
+  applied.bilateral = bilateral_filter_;
   if (bilateral_filter_.defined() && config_.bilateral.tied) {
-    filters.bilateral = TiedPermutohedralFilter(bilateral_filter_, kFeatureDim);
+    applied.bilateral = TiedPermutohedralFilter(bilateral_filter_, kFeatureDim);
   }
-  return filters;
+  return applied;
 }
 
 at::Tensor CrfLayerImpl::forward(const at::Tensor& z,
                                  const LatticeVector& lattices,
                                  std::vector<at::Tensor>* states) {
   CheckInput(z, lattices);
-  return ProjectedGradientDescent(z, Filters(), lattices, config_, states);
+  return ProjectedGradientDescent(z, filters(), lattices, config_, states);
 }
 
 at::Tensor CrfLayerImpl::Energy(const at::Tensor& z, const at::Tensor& q,
                                 const LatticeVector& lattices) {
   CheckInput(z, lattices);
-  const CrfFilters filters = Filters();
-  at::Tensor gradient = CrfUnary(z, filters, config_.epsilon);
-  const at::Tensor pairwise = CrfPairwise(q, filters, lattices);
-  if (pairwise.defined()) gradient = gradient + pairwise / 2;
-  return (gradient * q).sum({1, 2, 3});
+  const CrfFilters applied = filters();
+  return CrfEnergy(CrfUnary(z, applied, config_.epsilon), q, applied, lattices)
+      .Total();
 }
 
 }  // namespace crfgrad

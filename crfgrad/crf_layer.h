@@ -133,16 +133,19 @@ class CrfLayerImpl : public torch::nn::Module {
   LatticeVector BuildLattices(const at::Tensor& images) const;
 
   // E(q) = <u, q> + <q, K q> / 2 for each image, [N]. Its gradient is u + K q
-  // where the filters are tied (the antisymmetric part of K has no energy).
+  // where the filters are tied (the antisymmetric part of K has no energy). By
+  // its parts, and of what a pixel has with itself: energy.h, over filters().
   at::Tensor Energy(const at::Tensor& z, const at::Tensor& q,
                     const LatticeVector& lattices);
+
+  // What the layer applies: tied and masked as the configuration says.
+  CrfFilters filters() const;
 
   const CrfConfig& config() const { return config_; }
   int64_t num_labels() const { return num_labels_; }
   bool uses_lattice() const { return config_.bilateral.mode != TermMode::kOff; }
 
  private:
-  CrfFilters Filters() const;  // tied and masked as the configuration says
   void CheckInput(const at::Tensor& z, const LatticeVector& lattices) const;
 
   CrfConfig config_;

@@ -330,6 +330,16 @@ TEST_F(TaskTest, ConvergenceFollowsTheIterations) {
   // Descent: symmetric filters and a small step.
   const auto energy = convergence["energy"].get<std::vector<double>>();
   for (size_t t = 0; t < 4; ++t) EXPECT_LE(energy[t + 1], energy[t]);
+  // It is the sum of its parts, and a hard labelling has no more of it: the
+  // filters are those of the start.
+  for (size_t t = 0; t <= 4; ++t) {
+    double sum = 0;
+    for (const char* part : {"unary", "spatial", "bilateral"}) {
+      sum += convergence["energy_parts"][part][t].get<double>();
+    }
+    EXPECT_DOUBLE_EQ(energy[t], sum);
+  }
+  EXPECT_LE(convergence["energy_rounded"].get<double>(), energy[4]);
   EXPECT_EQ(convergence["energy_share"][0], 0);
   EXPECT_DOUBLE_EQ(convergence["energy_share"][4], 1);
   EXPECT_EQ(convergence["mean_iou_to_come"][4], 0);
@@ -344,6 +354,32 @@ TEST_F(TaskTest, ConvergenceFollowsTheIterations) {
   EXPECT_THAT(Paper::Check(config, val_->info(), {}, Command::kEval),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("model.inference=crfgrad")));
+}
+
+// Energies are those of the descent without leak; labels are the model's own.
+TEST_F(TaskTest, EnergiesDoNotDependOnTheLeak) {
+  Config config;
+  config.crf.iterations = 3;
+  config.eval.convergence = true;
+  torch::manual_seed(6);
+  Model exact(config, train_->info().num_classes());
+  config.crf.leak = 0.4;
+  torch::manual_seed(6);
+  Model leaky(config, train_->info().num_classes());
+  nlohmann::json found[2];
+  for (Model model : {exact, leaky}) {
+    model->eval();
+    System system(model);
+    const Measures measures =
+        Paper::MakeMeasures(config, system, val_->info(), Moment::kEval);
+    ASSERT_OK_AND_ASSIGN(const Findings findings,
+                         Evaluate(*val_, system, measures, {}));
+    found[model->crf()->config().leak > 0] = findings.json["convergence"];
+    EXPECT_DOUBLE_EQ(findings.json["convergence"]["mean_iou"][3],
+                     findings.scalars.at("mean_iou"));
+  }
+  EXPECT_EQ(found[0]["energy"], found[1]["energy"]);
+  EXPECT_EQ(found[0]["energy_rounded"], found[1]["energy_rounded"]);
 }
 
 // Whatever is measured and drawn, the FCN runs once an image.

@@ -55,6 +55,9 @@ absl::Status Paper::Check(const Config& config, const DatasetInfo& /*info*/,
     return absl::InvalidArgumentError(
         "predict.states: needs model.inference=crfgrad");
   }
+  if (command == kFigures && !has_crf) {
+    return absl::InvalidArgumentError("figures: needs model.inference=crfgrad");
+  }
   return absl::OkStatus();
 }
 

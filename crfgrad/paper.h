@@ -17,6 +17,10 @@
 namespace seg {
 namespace crfgrad {
 
+// The command that only this paper has (figures.cc).
+inline constexpr Command kFigures = {
+    "figures", kRunFlag | kSplitFlag | kOutFlag, "figures"};
+
 struct Paper : PaperDefaults<Config, Model, System> {
   static constexpr char kName[] = "crfgrad";
 

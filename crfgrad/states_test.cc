@@ -1,16 +1,20 @@
 #include "crfgrad/states.h"
 
 #include <ATen/ATen.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <vector>
 
+#include "common/datasets/dataset.h"
 #include "common/io/image.h"
 #include "common/testing/status_matchers.h"
 #include "crfgrad/config.h"
 #include "crfgrad/model.h"
+#include "crfgrad/system.h"
 
 namespace seg {
 namespace crfgrad {
@@ -66,6 +70,56 @@ TEST(WriteStatesTest, AFolderThatIsNotThereIsNamed) {
   EXPECT_THAT(
       WriteStates(prefix, sample, {{0, 0, 0}, {1, 1, 1}}, c10::kCPU, &model),
       StatusIs(absl::StatusCode::kNotFound, ::testing::HasSubstr(prefix)));
+}
+
+TEST(MixColoursTest, SharesOfColours) {
+  const Palette palette = {{0, 0, 0}, {200, 100, 0}, {0, 0, 40}};
+  const at::Tensor q =
+      at::tensor({0.f, 0.5f, 1.f, 0.25f, 0.f, 0.25f}).view({3, 1, 2});
+  const at::Tensor rgb = MixColours(q, palette);
+  ASSERT_EQ(rgb.sizes(), at::IntArrayRef({3, 1, 2}));
+  EXPECT_TRUE(at::equal(
+      rgb, at::tensor({200, 50, 100, 25, 0, 10}, at::kByte).view({3, 1, 2})));
+  EXPECT_THROW(MixColours(q, {{0, 0, 0}}), c10::Error);
+}
+
+TEST(StatePicturesTest, TheFirstImagesAndSomeIterations) {
+  at::manual_seed(4);
+  Config config;
+  config.crf.iterations = 12;
+  config.crf.leak = 0.2;
+  Model model(config, 2);
+  model->eval();
+  System system(model);
+  DatasetInfo info;
+  info.class_names = {"background", "thing"};
+  info.palette = {{0, 0, 0}, {255, 0, 0}};
+  StatePictures pictures(info, 1, &system);
+  const c10::InferenceMode inference;
+  for (const char* id : {"a", "b"}) {
+    Sample sample;
+    sample.id = id;
+    sample.image = at::randint(0, 256, {3, 16, 20}, at::kByte);
+    sample.mask = at::zeros({16, 20}, at::kByte);
+    const Batch batch = MakeBatch(sample, c10::kCPU);
+    const Prediction prediction = system.Predict(batch);
+    ASSERT_OK(pictures.Add({sample, batch, prediction}));
+    // What is drawn has an energy, whatever the leak.
+    const System::States& states = system.states();
+    ASSERT_EQ(states.feasible.size(), states.q.size());
+    EXPECT_GE(states.feasible.back().min().item<float>(), 0);
+    EXPECT_LT(states.q.back().min().item<float>(), 0);
+  }
+  Findings findings;
+  ASSERT_OK(pictures.Finish(&findings));
+  ASSERT_EQ(findings.report.pictures.size(), 1u);
+  const ReportPicture& picture = findings.report.pictures[0];
+  EXPECT_EQ(picture.title, "a");
+  std::vector<std::string> labels;
+  for (const ReportPanel& panel : picture.panels) labels.push_back(panel.label);
+  EXPECT_THAT(labels, ::testing::ElementsAre("image", "truth", "t = 0", "t = 1",
+                                             "t = 2", "t = 3", "t = 5",
+                                             "t = 10", "t = 12"));
 }
 
 }  // namespace

@@ -2,12 +2,14 @@
 #ifndef CRFGRAD_SYSTEM_H_
 #define CRFGRAD_SYSTEM_H_
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "ATen/core/Tensor.h"
 #include "common/evaluation/predictor.h"
+#include "crfgrad/energy.h"
 #include "crfgrad/model.h"
 
 namespace seg {
@@ -26,16 +28,22 @@ class System : public Predictor {
   // layer.
   void KeepStates() { keep_states_ = true; }
   // Of the last batch, with KeepStates: class probabilities of the FCN
-  // [N,L,H,W], the lattices, and q after 0, 1, .. iterations.
+  // [N,L,H,W], the lattices, and q after 0, 1, .. iterations. `feasible` is q
+  // where the projection has no leak: labellings that have an energy.
   struct States {
     at::Tensor unary;
     LatticeVector lattices;
-    std::vector<at::Tensor> q;
+    std::vector<at::Tensor> q, feasible;
+
+    States Row(int64_t n) const;  // of one image; views
   };
   const States& states() const { return states_; }
-  // CrfLayerImpl::Energy of a labelling q [1,L,H,W] of one image.
-  double Energy(const at::Tensor& unary, const at::Tensor& q,
-                const LatticeVector& lattice);
+  // The energy of a labelling q [1,L,H,W] of the one image in `states`.
+  EnergyParts Energy(const States& states, const at::Tensor& q);
+  // The same labelling rounded (rounding.h), [1,L,H,W].
+  //   images: [1,3,H,W], that the lattice was built from.
+  at::Tensor Rounded(const States& states, const at::Tensor& q,
+                     const at::Tensor& images);
 
  private:
   Model model_;

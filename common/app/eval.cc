@@ -44,17 +44,22 @@ int64_t CountParameters(const torch::nn::Module& module) {
   return count;
 }
 
-absl::Status RunEval(const MainArgs& args, const EvalCommand& command) {
-  const absl::StatusOr<std::shared_ptr<const Dataset>> opened =
-      OpenFilledDataset(command.data, args.data_root, args.split,
-                        command.needs_masks);
+absl::StatusOr<std::shared_ptr<const Dataset>> OpenEvaluated(
+    const MainArgs& args, const EvalCommand& command) {
+  absl::StatusOr<std::shared_ptr<const Dataset>> opened = OpenFilledDataset(
+      command.data, args.data_root, args.split, command.needs_masks);
   if (IsNoSuchSplit(opened.status())) return UsageError(opened.status());
-  if (!opened.ok()) return opened.status();
-  const std::shared_ptr<const Dataset>& dataset = *opened;
-  if (!command.own_classes) {
-    SEG_RETURN_IF_ERROR(UsageError(CheckSameClasses(
-        command.run.info, dataset->info(), command.data.map, command.classes)));
+  if (opened.ok() && !command.own_classes) {
+    SEG_RETURN_IF_ERROR(
+        UsageError(CheckSameClasses(command.run.info, (*opened)->info(),
+                                    command.data.map, command.classes)));
   }
+  return opened;
+}
+
+absl::Status RunEval(const MainArgs& args, const EvalCommand& command) {
+  SEG_ASSIGN_OR_RETURN(const std::shared_ptr<const Dataset> dataset,
+                       OpenEvaluated(args, command));
   EvaluateOptions options;
   options.device = command.run.device;
   SEG_ASSIGN_OR_RETURN(Findings findings,

@@ -7,9 +7,11 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "common/app/main.h"
 #include "common/app/restore.h"
 #include "common/base/status_macros.h"
@@ -42,10 +44,15 @@ int64_t TrainingPeakMib(const RunRef& run);
 // Numbers in all parameters of a network.
 int64_t CountParameters(const torch::nn::Module& module);
 
+// The split that --split names. Errors of usage: one that the data does not
+// have (the message names those that it has), and data of other classes than
+// the run's. Of `command` it reads run, data, classes, needs_masks and
+// own_classes.
+absl::StatusOr<std::shared_ptr<const Dataset>> OpenEvaluated(
+    const MainArgs& args, const EvalCommand& command);
+
 // Evaluates on --split; prints the table, or one JSON object with --json;
 // writes OUT/report.html with --out, a folder that is made where it is missing.
-// Errors of usage: a split that the data does not have (the message names those
-// that it has), and data of other classes than the run's.
 absl::Status RunEval(const MainArgs& args, const EvalCommand& command);
 
 template <class P>

@@ -80,7 +80,7 @@ expect 0 "" "${label[@]}"
 
 # The paper's own commands: what they write is a function of run and seed.
 for command in "${others[@]}"; do
-  own=("$command" --checkpoint=busy --seed=3 --threads=1 $(input_of "$command"))
+  own=("$command" --checkpoint=busy --seed=3 "${root[@]}" $(input_of "$command"))
   name=${command##*/}
   if "$command" --help | grep -q "^  --out "; then
     expect 0 "" "${own[@]}" --out="$name.1"
