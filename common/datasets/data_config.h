@@ -34,8 +34,9 @@ struct DataConfig : ResizeOptions, ClassMapOptions {
   // strands), or an official format and its folder: "voc2012:PATH",
   // "voc2012:PATH+SBD_PATH", "sbd:PATH", "helen:PATH", "cub2010:PATH",
   // "cub2011:PATH", "cub_redo:PATH", "flowers102:PATH", "flowers102_redo:PATH",
-  // "celeba_wild:PATH", "taichi:PATH", "lfw_parts:PATH", "lfw4:PATH"; pictures
-  // without masks, "images:PATH"; or a file, "hdf5:FILE".
+  // "celeba_wild:PATH", "taichi:PATH", "lfw_parts:PATH", "lfw4:PATH",
+  // "weizmann_horse:PATH", "cityscapes:PATH"; pictures without masks,
+  // "images:PATH"; or a file, "hdf5:FILE".
   std::string pack = "synthetic:scenes";
   // Which of the random divisions: the tenth of CUB's training list that is
   // "val" (0 .. 9, cub.h), the split of lfw4 (0 .. 4, lfw_parts.h).

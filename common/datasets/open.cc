@@ -13,6 +13,7 @@
 #include "common/base/status_macros.h"
 #include "common/datasets/align.h"
 #include "common/datasets/celeba_wild.h"
+#include "common/datasets/cityscapes.h"
 #include "common/datasets/cub.h"
 #include "common/datasets/flowers102.h"
 #include "common/datasets/hdf5_dataset.h"
@@ -28,6 +29,7 @@
 #include "common/datasets/taichi.h"
 #include "common/datasets/views.h"
 #include "common/datasets/voc.h"
+#include "common/datasets/weizmann_horse.h"
 #include "common/io/file.h"
 
 namespace seg {
@@ -183,6 +185,8 @@ constexpr Source kSources[] = {
     {"hdf5", OpenHdf5},
     {"lfw_parts", OpenFormat<OpenLfwParts>},
     {"lfw4", OpenFormat<OpenLfw4>},
+    {"weizmann_horse", OpenFormat<OpenWeizmannHorse>},
+    {"cityscapes", OpenFormat<OpenCityscapes>},
 };
 
 absl::StatusOr<Opened> OpenAny(const DataConfig& config,
