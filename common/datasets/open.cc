@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/base/runfiles.h"
 #include "common/base/status_macros.h"
 #include "common/datasets/align.h"
 #include "common/datasets/celeba_wild.h"
@@ -21,6 +22,7 @@
 #include "common/datasets/image_folder.h"
 #include "common/datasets/lfw_parts.h"
 #include "common/datasets/mapped.h"
+#include "common/datasets/nyu_depth_v2.h"
 #include "common/datasets/open_synthetic.h"
 #include "common/datasets/pack.h"
 #include "common/datasets/points.h"
@@ -36,6 +38,9 @@ namespace seg {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr char kNyu[] = "nyu_depth_v2";
+constexpr char kNyuClassTable[] = "common/datasets/nyu_depth_v2_5.yaml";
 
 bool IsFolder(const fs::path& path) {
   std::error_code error;
@@ -143,6 +148,21 @@ absl::StatusOr<Opened> OpenHdf5(const Request& request) {
   return opened;
 }
 
+absl::StatusOr<Opened> OpenNyu(const Request& request) {
+  const std::string& table = request.config.class_table;
+  Opened opened;
+  SEG_ASSIGN_OR_RETURN(
+      opened.folder,
+      FindOfficial(request.config.pack, request.name, request.data_root));
+  SEG_ASSIGN_OR_RETURN(
+      opened.dataset,
+      OpenNyuDepthV2(opened.folder,
+                     table.empty() ? Runfile(kNyuClassTable)
+                                   : FindBeside(opened.folder, table),
+                     request.split, request.config.fold));
+  return opened;
+}
+
 absl::StatusOr<Opened> OpenVoc(const Request& request) {
   const std::string& pack = request.config.pack;
   // "VOC+SBD", unless a folder really has that name.
@@ -186,6 +206,7 @@ constexpr Source kSources[] = {
     {"lfw_parts", OpenFormat<OpenLfwParts>},
     {"lfw4", OpenFormat<OpenLfw4>},
     {"weizmann_horse", OpenFormat<OpenWeizmannHorse>},
+    {kNyu, OpenNyu},
     {"cityscapes", OpenFormat<OpenCityscapes>},
 };
 
@@ -273,6 +294,14 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenDataset(
   if (config.align < 0 || config.align > 16384) {
     return absl::InvalidArgumentError(
         absl::StrCat("data.align: ", config.align, ", expected 0 .. 16384"));
+  }
+  if (!config.class_table.empty() &&
+      !absl::StartsWith(config.pack, absl::StrCat(kNyu, ":"))) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("data.class_table: ", config.class_table, ", but ",
+                     config.pack, " takes none, only ", kNyu,
+                     " does; leave it empty (data.map merges "
+                     "classes of any data)"));
   }
   SEG_ASSIGN_OR_RETURN(const Opened opened, OpenPart(config, data_root, split));
   std::shared_ptr<const Dataset> dataset = opened.dataset;
