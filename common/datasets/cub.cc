@@ -21,6 +21,7 @@
 #include "common/datasets/mask_check.h"
 #include "common/datasets/no_such_split.h"
 #include "common/datasets/pack.h"
+#include "common/datasets/soft_mask.h"
 #include "common/datasets/text_table.h"
 #include "common/io/file.h"
 #include "common/io/image.h"
@@ -96,16 +97,6 @@ absl::Status CheckFold(int64_t fold) {
       "data.fold: ", fold, ", expected 0 .. ", kCubFolds - 1, " with CUB"));
 }
 
-// 1 where at least half of the annotators saw the bird. uint8 [H,W]
-absl::StatusOr<at::Tensor> ReadSegmentation(const std::string& path) {
-  SEG_ASSIGN_OR_RETURN(const at::Tensor rgb, ReadImage(path));
-  if (!rgb[0].equal(rgb[1]) || !rgb[0].equal(rgb[2])) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ": is coloured, expected a grey mask, 0 to 255"));
-  }
-  return rgb[0].ge(128).to(at::kByte);
-}
-
 // Checks the mask and crops picture and mask.
 absl::Status Crop(const std::string& mask_path, const std::string& box_path,
                   const Box& box, const DatasetInfo& info, Sample* sample) {
@@ -178,7 +169,7 @@ absl::StatusOr<Sample> Read2010(const std::string& folder, bool fine,
   SEG_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path));
   SEG_ASSIGN_OR_RETURN(const Box box, ReadBox(bytes, path));
   if (fine) {
-    SEG_ASSIGN_OR_RETURN(sample.mask, ReadSegmentation(FinePath(folder, id)));
+    SEG_ASSIGN_OR_RETURN(sample.mask, ReadSoftMask(FinePath(folder, id)));
   } else {
     SEG_ASSIGN_OR_RETURN(sample.mask, ReadVariable(bytes, path, "seg"));
     if (sample.mask.dim() != 2) {
@@ -301,7 +292,7 @@ absl::StatusOr<Sample> Read2011(const std::string& folder,
   sample.path = ImagePath(folder, id);
   SEG_ASSIGN_OR_RETURN(sample.image, ReadImage(sample.path));
   const std::string path = absl::StrCat(masks, "/", id, ".png");
-  SEG_ASSIGN_OR_RETURN(sample.mask, ReadSegmentation(path));
+  SEG_ASSIGN_OR_RETURN(sample.mask, ReadSoftMask(path));
   SEG_RETURN_IF_ERROR(
       Crop(path, folder + "/bounding_boxes.txt", box, info, &sample));
   return sample;
@@ -454,7 +445,7 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenCubRedo(
         sample.path = ImagePath(root, id);
         SEG_ASSIGN_OR_RETURN(sample.image, ReadImage(sample.path));
         const std::string path = absl::StrCat(masks, "/", id, ".png");
-        SEG_ASSIGN_OR_RETURN(sample.mask, ReadSegmentation(path));
+        SEG_ASSIGN_OR_RETURN(sample.mask, ReadSoftMask(path));
         SEG_RETURN_IF_ERROR(CheckMask(path, sample, info));
         return sample;
       });

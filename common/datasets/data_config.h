@@ -34,16 +34,22 @@ struct DataConfig : ResizeOptions, ClassMapOptions {
   // strands), or an official format and its folder: "voc2012:PATH",
   // "voc2012:PATH+SBD_PATH", "sbd:PATH", "helen:PATH", "cub2010:PATH",
   // "cub2011:PATH", "cub_redo:PATH", "flowers102:PATH", "flowers102_redo:PATH",
-  // "celeba_wild:PATH", "taichi:PATH", "lfw_parts:PATH", "lfw4:PATH"; pictures
+  // "celeba_wild:PATH", "taichi:PATH", "lfw_parts:PATH", "lfw4:PATH",
+  // "weizmann_horse:PATH", "nyu_depth_v2:PATH", "cityscapes:PATH"; pictures
   // without masks, "images:PATH"; or a file, "hdf5:FILE".
   std::string pack = "synthetic:scenes";
   // Which of the random divisions: the tenth of CUB's training list that is
-  // "val" (0 .. 9, cub.h), the split of lfw4 (0 .. 4, lfw_parts.h).
+  // "val" (0 .. 9, cub.h), that of NYU Depth V2's (nyu_depth_v2.h), the split
+  // of lfw4 (0 .. 4, lfw_parts.h).
   int64_t fold = 0;
   // From 0 on: "train" and "val" are other random parts, by this seed, of the
   // two together, each as large as it is listed; "test" stays (redivided.h).
   // -1: as they are listed.
   int64_t split_seed = -1;
+  // With "nyu_depth_v2:PATH": a file, in the data's folder or a path, that says
+  // which names become which class (class_table.h). Empty: the five classes of
+  // nyu_depth_v2_5.yaml.
+  std::string class_table;
   // A folder with the class probabilities that another model gave for each
   // image (probabilities.h). Empty: none.
   std::string probabilities;

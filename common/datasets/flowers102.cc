@@ -1,7 +1,6 @@
 #include "common/datasets/flowers102.h"
 
 #include <cstdint>
-#include <set>
 #include <utility>
 #include <vector>
 
@@ -12,13 +11,15 @@
 #include "common/base/status_macros.h"
 #include "common/datasets/listed_dataset.h"
 #include "common/datasets/mask_check.h"
+#include "common/datasets/mat_numbers.h"
 #include "common/datasets/no_such_split.h"
 #include "common/datasets/pack.h"
 #include "common/io/image.h"
-#include "common/io/mat.h"
 
 namespace seg {
 namespace {
+
+constexpr int64_t kMostPictures = 99999;  // five digits
 
 std::string Id(int64_t number) { return absl::StrFormat("image_%05d", number); }
 std::string ImagePath(const std::string& folder, const std::string& id) {
@@ -26,31 +27,6 @@ std::string ImagePath(const std::string& folder, const std::string& id) {
 }
 std::string MaskFile(const std::string& folder, const std::string& id) {
   return absl::StrCat(folder, "/segmim/segmim_", id.substr(6), ".jpg");
-}
-
-absl::StatusOr<std::vector<std::string>> ReadIds(const std::string& path,
-                                                 const std::string& variable) {
-  SEG_ASSIGN_OR_RETURN(const at::Tensor array, ReadMatArray(path, variable));
-  const at::Tensor numbers =
-      array.to(at::kDouble).flatten().contiguous();  // MATLAB's own type
-  std::vector<std::string> ids;
-  std::set<int64_t> seen;
-  for (int64_t i = 0; i < numbers.numel(); ++i) {
-    const double value = numbers.const_data_ptr<double>()[i];
-    const bool in_range = value >= 1 && value <= 99999;
-    const int64_t number = in_range ? static_cast<int64_t>(value) : 0;
-    if (!in_range || static_cast<double>(number) != value) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(path, ": ", variable, "[", i, "] is ", value,
-                       ", expected the number of a picture, 1 .. 99999"));
-    }
-    if (!seen.insert(number).second) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          path, ": ", variable, ": picture ", number, " is there twice"));
-    }
-    ids.push_back(Id(number));
-  }
-  return ids;
 }
 
 absl::StatusOr<Sample> ReadFlower(const std::string& folder,
@@ -88,7 +64,10 @@ absl::StatusOr<std::shared_ptr<const Dataset>> Open(const std::string& folder,
         ": not found; expected the folder with jpg, segmim and setid.mat of "
         "Flowers-102 in it"));
   }
-  SEG_ASSIGN_OR_RETURN(std::vector<std::string> ids, ReadIds(list, variable));
+  SEG_ASSIGN_OR_RETURN(const std::vector<int64_t> numbers,
+                       ReadMatNumbers(list, variable, kMostPictures));
+  std::vector<std::string> ids;
+  for (const int64_t number : numbers) ids.push_back(Id(number));
   for (const std::string& id : ids) {
     for (const std::string& file :
          {ImagePath(folder, id), MaskFile(folder, id)}) {

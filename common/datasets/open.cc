@@ -10,9 +10,11 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/base/runfiles.h"
 #include "common/base/status_macros.h"
 #include "common/datasets/align.h"
 #include "common/datasets/celeba_wild.h"
+#include "common/datasets/cityscapes.h"
 #include "common/datasets/cub.h"
 #include "common/datasets/flowers102.h"
 #include "common/datasets/hdf5_dataset.h"
@@ -20,21 +22,16 @@
 #include "common/datasets/image_folder.h"
 #include "common/datasets/lfw_parts.h"
 #include "common/datasets/mapped.h"
-#include "common/datasets/no_such_split.h"
+#include "common/datasets/nyu_depth_v2.h"
+#include "common/datasets/open_synthetic.h"
 #include "common/datasets/pack.h"
 #include "common/datasets/points.h"
 #include "common/datasets/probabilities.h"
 #include "common/datasets/redivided.h"
-#include "common/datasets/synthetic/ambiguous.h"
-#include "common/datasets/synthetic/articulated.h"
-#include "common/datasets/synthetic/digits.h"
-#include "common/datasets/synthetic/faces.h"
-#include "common/datasets/synthetic/objects.h"
-#include "common/datasets/synthetic/scenes.h"
-#include "common/datasets/synthetic/strands.h"
 #include "common/datasets/taichi.h"
 #include "common/datasets/views.h"
 #include "common/datasets/voc.h"
+#include "common/datasets/weizmann_horse.h"
 #include "common/io/file.h"
 
 namespace seg {
@@ -42,10 +39,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr char kSynthetic[] = "synthetic:";
-
-// Every split of a synthetic set owns this many indices.
-constexpr int64_t kSplitStride = int64_t{1} << 32;
+constexpr char kNyu[] = "nyu_depth_v2";
+constexpr char kNyuClassTable[] = "common/datasets/nyu_depth_v2_5.yaml";
 
 bool IsFolder(const fs::path& path) {
   std::error_code error;
@@ -111,6 +106,13 @@ struct Request {
   std::string name;  // what stands behind the colon of config.pack
 };
 
+// The file that `name` means: in the folder, else as a path.
+std::string FindBeside(const std::string& folder, const std::string& name) {
+  const std::string inside = (fs::path(folder) / name).string();
+  const std::string path = ExpandHome(name);
+  return !IsFile(inside) && IsPath(path) ? path : inside;
+}
+
 // An official format in one folder. Those with several divisions of their data
 // take data.fold too.
 template <auto Open>
@@ -146,6 +148,21 @@ absl::StatusOr<Opened> OpenHdf5(const Request& request) {
   return opened;
 }
 
+absl::StatusOr<Opened> OpenNyu(const Request& request) {
+  const std::string& table = request.config.class_table;
+  Opened opened;
+  SEG_ASSIGN_OR_RETURN(
+      opened.folder,
+      FindOfficial(request.config.pack, request.name, request.data_root));
+  SEG_ASSIGN_OR_RETURN(
+      opened.dataset,
+      OpenNyuDepthV2(opened.folder,
+                     table.empty() ? Runfile(kNyuClassTable)
+                                   : FindBeside(opened.folder, table),
+                     request.split, request.config.fold));
+  return opened;
+}
+
 absl::StatusOr<Opened> OpenVoc(const Request& request) {
   const std::string& pack = request.config.pack;
   // "VOC+SBD", unless a folder really has that name.
@@ -166,77 +183,8 @@ absl::StatusOr<Opened> OpenVoc(const Request& request) {
   return opened;
 }
 
-// The indices of a split of a generated set.
-struct IndexRange {
-  int64_t first = 0;
-  int64_t size = 0;
-};
-
-absl::StatusOr<IndexRange> SplitRange(const Request& request) {
-  const SyntheticConfig& sizes = request.config.synthetic;
-  IndexRange range;
-  if (request.split == "train") {
-    range = {0, sizes.train};
-  } else if (request.split == "val") {
-    range = {kSplitStride, sizes.val};
-  } else if (request.split == "test") {
-    range = {2 * kSplitStride, sizes.test};
-  } else {
-    return NoSuchSplitError(
-        absl::StrCat(request.config.pack, ": no split '", request.split,
-                     "'; synthetic sets have train, val, test"));
-  }
-  if (range.size < 0 || range.size > 1000000000) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("data.synthetic.", request.split, ": ", range.size,
-                     ", expected 0 .. 1000000000"));
-  }
-  return range;
-}
-
-// Sets what only one generator has.
-template <typename Options>
-absl::Status SetOwn(const SyntheticConfig&, Options*) {
-  return absl::OkStatus();
-}
-
-absl::Status SetOwn(const SyntheticConfig& config, DigitsOptions* options) {
-  options->hidden_quadrants = config.hidden_quadrants;
-  if (config.hidden_quadrants >= 1 && config.hidden_quadrants <= 3) {
-    return absl::OkStatus();
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat("data.synthetic.hidden_quadrants: ", config.hidden_quadrants,
-                   ", expected 1 .. 3"));
-}
-
-absl::Status SetOwn(const SyntheticConfig& config, ObjectsOptions* options) {
-  options->border = config.border;
-  if (config.border >= 0 && config.border <= 16) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
-      "data.synthetic.border: ", config.border, ", expected 0 .. 16"));
-}
-
-template <typename Options, auto Make, int64_t kSmallestSide>
-absl::StatusOr<Opened> Generate(const Request& request) {
-  const SyntheticConfig& config = request.config.synthetic;
-  for (const int64_t side : {config.height, config.width}) {
-    if (side < kSmallestSide || side > 4096) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "data.synthetic.height, data.synthetic.width: ", config.height, ", ",
-          config.width, ", expected ", kSmallestSide, " .. 4096"));
-    }
-  }
-  SEG_ASSIGN_OR_RETURN(const IndexRange range, SplitRange(request));
-  Options options;
-  options.height = config.height;
-  options.width = config.width;
-  options.seed = static_cast<uint64_t>(config.seed);
-  SEG_RETURN_IF_ERROR(SetOwn(config, &options));
-  return Opened{Make(options, range.first, range.size), ""};
-}
-
-// What config.pack may name besides a pack: "FORMAT:FOLDER", "synthetic:SET".
+// What config.pack may name besides a pack and a generated set:
+// "FORMAT:FOLDER".
 struct Source {
   const char* name;
   absl::StatusOr<Opened> (*open)(const Request& request);
@@ -257,50 +205,27 @@ constexpr Source kSources[] = {
     {"hdf5", OpenHdf5},
     {"lfw_parts", OpenFormat<OpenLfwParts>},
     {"lfw4", OpenFormat<OpenLfw4>},
-    {"synthetic:scenes", Generate<ScenesOptions, MakeScenesDataset, 16>},
-    {"synthetic:faces", Generate<FacesOptions, MakeFacesDataset, 32>},
-    {"synthetic:ambiguous",
-     Generate<AmbiguousOptions, MakeAmbiguousDataset, 32>},
-    {"synthetic:articulated",
-     Generate<ArticulatedOptions, MakeArticulatedDataset, 32>},
-    {"synthetic:objects", Generate<ObjectsOptions, MakeObjectsDataset, 16>},
-    {"synthetic:digits", Generate<DigitsOptions, MakeDigitsDataset, 32>},
-    {"synthetic:strands", Generate<StrandsOptions, MakeStrandsDataset, 32>},
+    {"weizmann_horse", OpenFormat<OpenWeizmannHorse>},
+    {kNyu, OpenNyu},
+    {"cityscapes", OpenFormat<OpenCityscapes>},
 };
-
-absl::Status NoSuchSet(const std::string& name) {
-  std::vector<std::string> sets;
-  for (const Source& source : kSources) {
-    if (absl::StartsWith(source.name, kSynthetic)) sets.push_back(source.name);
-  }
-  return absl::NotFoundError(absl::StrCat("data.pack: no synthetic set '", name,
-                                          "'; there are ",
-                                          absl::StrJoin(sets, ", ")));
-}
-
-// The file that data.landmarks means: in the folder, else as a path.
-std::string FindLandmarks(const std::string& folder, const std::string& name) {
-  if (name.empty()) return (fs::path(folder) / "landmarks.txt").string();
-  const std::string inside = (fs::path(folder) / name).string();
-  const std::string path = ExpandHome(name);
-  return !IsFile(inside) && IsPath(path) ? path : inside;
-}
 
 absl::StatusOr<Opened> OpenAny(const DataConfig& config,
                                const std::string& data_root,
                                const std::string& split) {
   const std::string& pack = config.pack;
+  Opened opened;
+  if (IsSynthetic(pack)) {
+    SEG_ASSIGN_OR_RETURN(opened.dataset, OpenSynthetic(config, split));
+    return opened;
+  }
   const size_t colon = pack.find(':');
   if (colon != std::string::npos) {
     const Request request = {config, data_root, split, pack.substr(colon + 1)};
-    const bool generated = absl::StartsWith(pack, kSynthetic);
-    const std::string name = generated ? pack : pack.substr(0, colon);
     for (const Source& source : kSources) {
-      if (name == source.name) return source.open(request);
+      if (pack.substr(0, colon) == source.name) return source.open(request);
     }
-    if (generated) return NoSuchSet(request.name);
   }
-  Opened opened;
   SEG_ASSIGN_OR_RETURN(opened.folder, FindPack(pack, data_root));
   SEG_ASSIGN_OR_RETURN(opened.dataset, OpenPack(opened.folder, split));
   return opened;
@@ -370,6 +295,14 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenDataset(
     return absl::InvalidArgumentError(
         absl::StrCat("data.align: ", config.align, ", expected 0 .. 16384"));
   }
+  if (!config.class_table.empty() &&
+      !absl::StartsWith(config.pack, absl::StrCat(kNyu, ":"))) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("data.class_table: ", config.class_table, ", but ",
+                     config.pack, " takes none, only ", kNyu,
+                     " does; leave it empty (data.map merges "
+                     "classes of any data)"));
+  }
   SEG_ASSIGN_OR_RETURN(const Opened opened, OpenPart(config, data_root, split));
   std::shared_ptr<const Dataset> dataset = opened.dataset;
   if (opened.folder.empty() && config.align > 0) {
@@ -382,7 +315,9 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenDataset(
         "data.landmarks: ", config.landmarks, ", but ", config.pack,
         " has no folder, and its samples no lines there; leave it empty"));
   }
-  const std::string landmarks = FindLandmarks(opened.folder, config.landmarks);
+  const std::string landmarks =
+      FindBeside(opened.folder,
+                 config.landmarks.empty() ? "landmarks.txt" : config.landmarks);
   if (!config.landmarks.empty()) {
     SEG_ASSIGN_OR_RETURN(dataset, WithPoints(dataset, landmarks));
   }
@@ -407,28 +342,33 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenFilledDataset(
     const std::string& split, bool needs_masks) {
   SEG_ASSIGN_OR_RETURN(std::shared_ptr<const Dataset> dataset,
                        OpenDataset(config, data_root, split));
-  const absl::StatusOr<std::string> pack = FindPack(config.pack, data_root);
-  const auto file = [&](const std::string& name) {
-    return pack.ok() ? (fs::path(*pack) / name).string()
-                     : absl::StrCat(config.pack, ", ", name);
-  };
-  if (dataset->size() == 0) {
-    return absl::InvalidArgumentError(
-        absl::StartsWith(config.pack, kSynthetic)
-            ? absl::StrCat("data.synthetic.", split,
-                           ": 0 samples; expected 1 or more")
-            : absl::StrCat(file(split + ".txt"),
-                           ": the split is empty; write the IDs of its images "
-                           "there, an ID a line"));
-  }
-  if (needs_masks && !dataset->info().has_masks) {
+  const std::string missing = dataset->size() == 0 ? "is empty"
+                              : needs_masks && !dataset->info().has_masks
+                                  ? "has no masks"
+                                  : "";
+  if (missing.empty()) return dataset;
+  if (IsSynthetic(config.pack) && dataset->size() == 0) {
     return absl::InvalidArgumentError(absl::StrCat(
-        file("dataset.yaml"),
-        ": has_masks is false, and training and evaluation need masks; add "
-        "masks/ID.png for each image and take the line out (predict needs no "
-        "masks)"));
+        "data.synthetic.", split, ": 0 samples; expected 1 or more"));
   }
-  return dataset;
+  const absl::StatusOr<std::string> pack = FindPack(config.pack, data_root);
+  if (!pack.ok()) {  // not files that the user wrote
+    return absl::InvalidArgumentError(absl::StrCat(
+        "data.pack: ", config.pack, ": the split '", split, "' ", missing,
+        needs_masks ? ", and training and evaluation need pictures with masks"
+                    : ""));
+  }
+  if (dataset->size() == 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        (fs::path(*pack) / (split + ".txt")).string(),
+        ": the split is empty; write the IDs of its images there, an ID a "
+        "line"));
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      (fs::path(*pack) / "dataset.yaml").string(),
+      ": has_masks is false, and training and evaluation need masks; add "
+      "masks/ID.png for each image and take the line out (predict needs no "
+      "masks)"));
 }
 
 }  // namespace seg

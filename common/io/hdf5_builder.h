@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,7 +14,8 @@
 
 namespace seg {
 
-// Arrays by name: uint8, float32, float64 or int64 tensors. `chunked`: each row
+// Arrays by name: uint8, float32, float64 or int64 tensors, and int32 ones,
+// which are stored as unsigned numbers of 16 bits. `chunked`: each row
 // compressed on its own.
 inline void WriteHdf5(
     const std::string& path,
@@ -29,12 +31,14 @@ inline void WriteHdf5(
         H5Screate_simple(static_cast<int>(sizes.size()), sizes.data(), nullptr);
     const hid_t memory = array.scalar_type() == at::kByte    ? H5T_NATIVE_UINT8
                          : array.scalar_type() == at::kFloat ? H5T_NATIVE_FLOAT
+                         : array.scalar_type() == at::kInt   ? H5T_NATIVE_INT32
                          : array.scalar_type() == at::kDouble
                              ? H5T_NATIVE_DOUBLE
                              : H5T_NATIVE_INT64;
     // Bytes as h5py's STD_U8BE.
-    const hid_t stored =
-        array.scalar_type() == at::kByte ? H5T_STD_U8BE : memory;
+    const hid_t stored = array.scalar_type() == at::kByte  ? H5T_STD_U8BE
+                         : array.scalar_type() == at::kInt ? H5T_STD_U16LE
+                                                           : memory;
     const hid_t properties = H5Pcreate(H5P_DATASET_CREATE);
     if (chunked) {
       sizes[0] = 1;
@@ -54,6 +58,41 @@ inline void WriteHdf5(
     H5Pclose(properties);
     H5Sclose(space);
   }
+  H5Fclose(file);
+}
+
+// Adds a cell array of texts to a file that is there, as MATLAB 7.3 stores it:
+// [1,N] references to arrays [L,1] of 16-bit characters in the group #refs#.
+inline void AddHdf5Texts(const std::string& path, const std::string& name,
+                         const std::vector<std::string>& texts) {
+  const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
+  ASSERT_GE(file, 0);
+  H5Gclose(H5Gcreate2(file, "#refs#", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+  std::vector<hobj_ref_t> references(texts.size());
+  for (size_t i = 0; i < texts.size(); ++i) {
+    const std::string object = "#refs#/" + std::to_string(i);
+    const std::vector<uint16_t> letters(texts[i].begin(), texts[i].end());
+    const hsize_t sizes[2] = {letters.size(), 1};
+    const hid_t space = H5Screate_simple(2, sizes, nullptr);
+    const hid_t text = H5Dcreate2(file, object.c_str(), H5T_STD_U16LE, space,
+                                  H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    ASSERT_GE(H5Dwrite(text, H5T_NATIVE_UINT16, H5S_ALL, H5S_ALL, H5P_DEFAULT,
+                       letters.data()),
+              0);
+    H5Dclose(text);
+    H5Sclose(space);
+    ASSERT_GE(H5Rcreate(&references[i], file, object.c_str(), H5R_OBJECT, -1),
+              0);
+  }
+  const hsize_t sizes[2] = {1, texts.size()};
+  const hid_t space = H5Screate_simple(2, sizes, nullptr);
+  const hid_t cells = H5Dcreate2(file, name.c_str(), H5T_STD_REF_OBJ, space,
+                                 H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+  ASSERT_GE(H5Dwrite(cells, H5T_STD_REF_OBJ, H5S_ALL, H5S_ALL, H5P_DEFAULT,
+                     references.data()),
+            0);
+  H5Dclose(cells);
+  H5Sclose(space);
   H5Fclose(file);
 }
 

@@ -64,6 +64,74 @@ TEST(Hdf5Test, RowsOfBytesAndNumbers) {
   }
 }
 
+// Labels beyond 255, up to the greatest.
+TEST(Hdf5Test, UnsignedNumbersOfSixteenBits) {
+  const std::string path = Path("sixteen.h5");
+  const at::Tensor labels =
+      at::arange(2 * 3 * 4, at::kInt).mul(2849).view({2, 3, 4});
+  ASSERT_EQ(labels[1][2][3].item<int>(), 65527);
+  for (const bool chunked : {false, true}) {
+    WriteHdf5(path, {{"labels", labels}}, chunked);
+    ASSERT_OK_AND_ASSIGN(const auto array, Hdf5Array::Open(path, "labels"));
+    EXPECT_EQ(array->type(), at::kInt);
+    for (const int64_t i : {1, 0}) {
+      ASSERT_OK_AND_ASSIGN(const at::Tensor row, array->Row(i));
+      EXPECT_TRUE(row.equal(labels[i]));
+    }
+  }
+}
+
+TEST(Hdf5Test, TextsOfACellArray) {
+  const std::string path = Path("texts.h5");
+  WriteHdf5(path, {{"img", Bytes({2, 3})}});
+  AddHdf5Texts(path, "names", {"wall", "floor mat", "x"});
+  ASSERT_OK_AND_ASSIGN(const auto names, ReadHdf5Texts(path, "names"));
+  EXPECT_THAT(names, ElementsAre("wall", "floor mat", "x"));
+  EXPECT_THAT(ReadHdf5Texts(path, "words"),
+              StatusIs(absl::StatusCode::kNotFound,
+                       HasSubstr("no array 'words'; there are img, names")));
+  EXPECT_THAT(ReadHdf5Texts(path, "img"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("img: expected at most 65536 references")));
+  EXPECT_THAT(Hdf5Array::Open(path, "names"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("names: expected unsigned numbers")));
+  EXPECT_THAT(ReadHdf5Texts(Path("absent.h5"), "names"),
+              StatusIs(absl::StatusCode::kNotFound,
+                       HasSubstr("absent.h5: no such file")));
+}
+
+TEST(Hdf5Test, ReferencesThatLeadToNoText) {
+  const std::string path = Path("no_texts.h5");
+  WriteHdf5(path, {{"img", Bytes({2, 3})}});
+  AddHdf5Texts(path, "names", {"wall", "caf\x7f"});
+  EXPECT_THAT(ReadHdf5Texts(path, "names"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("names[1] leads to a text with the character "
+                                 "127, expected ASCII")));
+  // To an array of bytes, and to a group.
+  for (const std::string target : {"img", "#refs#"}) {
+    const std::string cells = "cells of " + target;
+    const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
+    hobj_ref_t reference;
+    ASSERT_GE(H5Rcreate(&reference, file, target.c_str(), H5R_OBJECT, -1), 0);
+    const hid_t space = H5Screate(H5S_SCALAR);
+    const hid_t cell = H5Dcreate2(file, cells.c_str(), H5T_STD_REF_OBJ, space,
+                                  H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    ASSERT_GE(H5Dwrite(cell, H5T_STD_REF_OBJ, H5S_ALL, H5S_ALL, H5P_DEFAULT,
+                       &reference),
+              0);
+    H5Dclose(cell);
+    H5Sclose(space);
+    H5Fclose(file);
+    EXPECT_THAT(ReadHdf5Texts(path, cells),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         HasSubstr(cells + (target == "img"
+                                                ? "[0] leads to no text of 1"
+                                                : "[0] leads to no array"))));
+  }
+}
+
 TEST(Hdf5Test, ManyThreads) {
   const std::string path = Path("threads.h5");
   const at::Tensor images = Bytes({40, 3, 8, 8});
@@ -93,7 +161,8 @@ TEST(Hdf5Test, Errors) {
                        HasSubstr("no array 'seg'; there are img, long, none")));
   EXPECT_THAT(Hdf5Array::Open(path, "long"),
               StatusIs(absl::StatusCode::kInvalidArgument,
-                       HasSubstr("long: expected unsigned bytes or floating")));
+                       HasSubstr("long: expected unsigned numbers of 8 or 16 "
+                                 "bits or floating-point")));
   EXPECT_THAT(Hdf5Array::Open(Path("absent.h5"), "img"),
               StatusIs(absl::StatusCode::kNotFound,
                        HasSubstr("absent.h5: no such file")));
