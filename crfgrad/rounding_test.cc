@@ -92,9 +92,10 @@ TEST_F(RoundingTest, TwoPixelsByHand) {
                         at::ones({1, 1, 2}, at::kLong)));
 }
 
+// Among many pixels some are undecided enough to tell a small error.
 TEST_F(RoundingTest, EqualsTheNaiveForm) {
-  for (const bool tied : {true, false}) {
-    const CrfFilters both = RandomFilters(3, tied);
+  for (int round = 0; round < 20; ++round) {
+    const CrfFilters both = RandomFilters(3, /*tied=*/round % 2 == 0);
     const LatticeVector lattices = TinyLattices(2, 4, 5);
     for (const CrfFilters& filters :
          {both, CrfFilters{{}, both.spatial, {}},
