@@ -1,8 +1,11 @@
-// Time of a training iteration of GeneratorOptions::Demo(): the peer of
-// tools/peers/ganseg_step.py, with the same options and the same one line of
-// JSON. Run both through tools/peers/abba.py.
+// Time of a training iteration: the peer of tools/peers/ganseg_step.py, with
+// the same options and the same one line of JSON. Run both through
+// tools/peers/abba.py.
 //
 //   step_benchmark --threads=2
+//
+// --image=32 (default) is GeneratorOptions::Demo(), --image=64 the narrow
+// networks of configs/weizmann.yaml.
 //
 // An iteration is a step of the discriminator (the generator without gradients)
 // and one of the generator; the gradient penalty joins at every 16th iteration,
@@ -42,6 +45,7 @@ constexpr double kRate = 1e-3;  // of both
 
 struct Flags {
   int64_t threads = 2, batch = 16, warmup = 4, steps = 32, parts = 0;
+  int64_t image = 32;
 };
 
 // --name=value; false for anything else.
@@ -56,12 +60,37 @@ bool ParseFlags(int argc, char** argv, Flags* flags) {
                       : name == "warmup" ? &flags->warmup
                       : name == "steps"  ? &flags->steps
                       : name == "parts"  ? &flags->parts
+                      : name == "image"  ? &flags->image
                                          : nullptr;
     if (number == nullptr) return false;
     *number = std::atoll(arg.substr(equals + 1).c_str());
     if (*number < (number == &flags->parts ? 0 : 1)) return false;
   }
-  return true;
+  return flags->image == 32 || flags->image == 64;
+}
+
+// configs/weizmann.yaml: 1.28 G multiply-adds.
+GeneratorOptions Narrow64() {
+  return GeneratorOptions()
+      .noise_size(128)
+      .mlp_width(128)
+      .embedding_size(32)
+      .position_channels(32)
+      .spade_hidden(32)
+      .adain_hidden(32)
+      .block_sizes({16, 32, 64})
+      .margins({7, 6, 4})
+      .mask_channels({32, 32})
+      .foreground_channels({64, 32, 32})
+      .background_channels({64, 32, 32})
+      .head(HeadType::kConv1x1);
+}
+
+DiscriminatorOptions NarrowDiscriminator64() {
+  return DiscriminatorOptions()
+      .channels({32, 64, 128, 256, 256})
+      .fc_width(256)
+      .image_size(64);
 }
 
 // The same start in both programs: sines with Kaiming's variance.
@@ -123,8 +152,9 @@ class Training {
  public:
   explicit Training(const Flags& flags)
       : batch_(flags.batch),
-        generator_(GeneratorOptions::Demo()),
-        discriminator_(DiscriminatorOptions::Demo()),
+        generator_(flags.image == 64 ? Narrow64() : GeneratorOptions::Demo()),
+        discriminator_(flags.image == 64 ? NarrowDiscriminator64()
+                                         : DiscriminatorOptions::Demo()),
         generator_optimizer_((Fill(*generator_), MakeAdam(*generator_))),
         discriminator_optimizer_(
             (Fill(*discriminator_), MakeAdam(*discriminator_))) {
@@ -239,7 +269,8 @@ int main(int argc, char** argv) {
   if (!ParseFlags(argc, argv, &flags)) {
     std::fprintf(stderr,
                  "usage: step_benchmark [--threads=N] [--batch=N] "
-                 "[--warmup=N] [--steps=N] [--parts=0|1]\n");
+                 "[--warmup=N] [--steps=N] [--parts=0|1] "
+                 "[--image=32|64]\n");
     return 2;
   }
   seg::KeepFreedMemory();

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Training iteration of GANSeg's 32-pixel demo in eager PyTorch.
+"""Training iteration of GANSeg in eager PyTorch: the 32-pixel demo (--image=32,
+the default) or the narrow 64-pixel networks of weizmann.yaml (--image=64).
 
 The peer of //ganseg:step_benchmark: the same networks, start, noise, images,
 losses and optimisers, written as one would: maps of differences between points
@@ -31,6 +32,11 @@ DEMO = dict(
     mask=(8, 8), features=(16, 8, 8), cone=True, endpoint=False,
     fixed_sigma=None, head3x3=False, divisor=20.0)
 DISCRIMINATOR = dict(channels=(12, 24, 48, 48), fc=64, size=32)
+NARROW64 = dict(
+    DEMO, parts=8, noise=128, mlp=128, embedding=32, position=32,
+    spade_hidden=32, adain_hidden=32, sizes=(16, 32, 64), mask=(32, 32),
+    features=(64, 32, 32))
+DISCRIMINATOR64 = dict(channels=(32, 64, 128, 256, 256), fc=256, size=64)
 
 
 def lrelu(x):
@@ -334,10 +340,13 @@ def main():
     parser.add_argument('--warmup', type=int, default=4)
     parser.add_argument('--steps', type=int, default=32)
     parser.add_argument('--channels_last', type=int, default=0)
+    parser.add_argument('--image', type=int, default=32, choices=(32, 64))
     args = parser.parse_args()
 
     torch.set_num_threads(args.threads)
-    generator, discriminator = Generator(DEMO), Discriminator(DISCRIMINATOR)
+    g, d = ((DEMO, DISCRIMINATOR) if args.image == 32 else
+            (NARROW64, DISCRIMINATOR64))
+    generator, discriminator = Generator(g), Discriminator(d)
     for net in (generator, discriminator):
         fill(net)
         net.train()
@@ -346,7 +355,7 @@ def main():
     adam = lambda net: torch.optim.Adam(net.parameters(), lr=1e-3,
                                         betas=(0.5, 0.9))
     optimizer_g, optimizer_d = adam(generator), adam(discriminator)
-    n, s, noise = args.batch, DISCRIMINATOR['size'], DEMO['noise']
+    n, s, noise = args.batch, d['size'], g['noise']
     index = torch.arange(n * 3 * s * s, dtype=torch.float64).view(n, 3, s, s)
     real = torch.sin(index * 0.37).float()
     if args.channels_last:
