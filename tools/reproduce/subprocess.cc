@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -98,10 +99,12 @@ absl::StatusOr<ProcessEnd> RunProcess(const Process& process) {
         process.argv[0], ": cannot start: ", std::strerror(error)));
   }
   int status = 0;
-  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  struct rusage usage = {};
+  while (wait4(pid, &status, 0, &usage) < 0 && errno == EINTR) {
   }
   child = 0;
   ProcessEnd end;
+  end.peak_mib = usage.ru_maxrss / 1024;
   end.exit_code =
       WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
   end.seconds =

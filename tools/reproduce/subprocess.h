@@ -2,6 +2,7 @@
 #ifndef TOOLS_REPRODUCE_SUBPROCESS_H_
 #define TOOLS_REPRODUCE_SUBPROCESS_H_
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -22,6 +23,7 @@ struct Process {
 struct ProcessEnd {
   int exit_code = 0;  // 128 + signal where one ended it, as shells have it
   double seconds = 0;
+  int64_t peak_mib = 0;  // of memory, as the kernel counts it (ru_maxrss)
 };
 
 // Runs `process` to its end. It gets its own process group and no stdin. Error:
