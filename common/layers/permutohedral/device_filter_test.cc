@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "common/layers/mean_field/crf_rnn.h"
 #include "common/layers/mean_field/mean_field.h"
 #include "common/layers/permutohedral/features.h"
 #include "common/layers/permutohedral/lattice_cuda_tensors.h"
@@ -199,6 +200,30 @@ TEST_F(DeviceFilterTest, MeanFieldIsTheCpus) {
   const at::Tensor expected =
       MeanField(unary, BuildSpatialLattices(2, 6, 7, 3), cpu_, options);
   EXPECT_LE((got - expected).abs().max().item<double>(), 2e-5);
+}
+
+TEST_F(DeviceFilterTest, CrfRnnAndItsGradientsAreTheCpus) {
+  const at::Tensor logits = torch::randn({2, 3, 6, 7}, at::kDouble);
+  const at::Tensor eye = at::eye(3, at::kDouble);
+  const auto run = [&](const LatticeVector& spatial,
+                       const LatticeVector& bilateral) {
+    std::vector<at::Tensor> in = {logits.clone(), 2 * eye, 3 * eye,
+                                  eye.clone()};
+    for (at::Tensor& x : in) x.requires_grad_();
+    std::vector<at::Tensor> out = {
+        CrfRnnInference(in[0], spatial, bilateral, {in[1], in[2], in[3]}, 3,
+                        LatticeNormalization::kAfter)};
+    out[0].square().sum().backward();
+    for (const at::Tensor& x : in) out.push_back(x.grad());
+    return out;
+  };
+  const auto got =
+      run(LatticeVector(2, OnDevice(SpatialFeatures(6, 7, 3).unsqueeze(0))[0]),
+          device_);
+  const auto expected = run(BuildSpatialLattices(2, 6, 7, 3), cpu_);
+  for (size_t i = 0; i < got.size(); ++i) {
+    EXPECT_TRUE(at::allclose(got[i], expected[i], 1e-9, 1e-9)) << i;
+  }
 }
 
 TEST_F(DeviceFilterTest, ElevatesFarFloatsInDouble) {
