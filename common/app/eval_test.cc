@@ -26,7 +26,8 @@ class RunEvalTest : public testing::Test {
   RunEvalTest() : root_(testing::TempDir() + "/run_eval_test") {
     std::filesystem::remove_all(root_);
     std::filesystem::create_directories(root_ + "/run/checkpoints/step-1");
-    command_.run.ref = {root_ + "/run", root_ + "/run/checkpoints/step-1"};
+    command_.run.ref.folder = root_ + "/run";
+    command_.run.ref.checkpoint = root_ + "/run/checkpoints/step-1";
     command_.run.info.class_names = {"background", "animal", "lamp", "kite"};
     command_.data.synthetic.test = 2;
     command_.data.synthetic.height = command_.data.synthetic.width = 32;

@@ -56,6 +56,11 @@ std::string Program(const std::string& paper, const std::string& program) {
 // Has the paper of `run` write the probabilities of all images of the pack.
 absl::StatusOr<std::string> Predict(const std::string& run,
                                     const ShootoutOptions& options) {
+  if (options.data_root.empty()) {
+    return absl::InvalidArgumentError(
+        "--checkpoint: name the folder of the packs by --data_root or the "
+        "environment's SEG_DATA_ROOT");
+  }
   std::string pack;
   for (const std::string& item : options.data) {
     absl::string_view rest = item;
@@ -140,7 +145,8 @@ absl::Status Main(std::vector<std::string> data) {
   options.configs_dir = fs::path(list).parent_path();
   SEG_ASSIGN_OR_RETURN(options.refiners,
                        ChosenRefiners(list, absl::GetFlag(FLAGS_only)));
-  options.data_root = fs::absolute(DataRoot(absl::GetFlag(FLAGS_data_root)));
+  const std::string packs = DataRoot(absl::GetFlag(FLAGS_data_root));
+  if (!packs.empty()) options.data_root = fs::absolute(packs);
   options.steps = absl::GetFlag(FLAGS_steps);
   options.metric = absl::GetFlag(FLAGS_metric);
   options.split = absl::GetFlag(FLAGS_split);
