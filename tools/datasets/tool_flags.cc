@@ -95,4 +95,11 @@ int Fail(int code, const absl::Status& status) {
   return code;
 }
 
+int Fail(const absl::Status& status) {
+  return Fail(absl::IsInvalidArgument(status) ? kExitUsage
+              : absl::IsCancelled(status)     ? kExitInterrupted
+                                              : kExitFailed,
+              status);
+}
+
 }  // namespace seg

@@ -13,6 +13,7 @@ namespace seg {
 constexpr int kExitDone = 0;
 constexpr int kExitFailed = 1;
 constexpr int kExitUsage = 2;
+constexpr int kExitInterrupted = 130;
 
 struct ToolArgs {
   bool help = false;                    // the help was asked for and printed
@@ -36,6 +37,10 @@ std::string DataRoot(const std::string& flag);
 
 // One line on stderr; returns `code`.
 int Fail(int code, const absl::Status& status);
+
+// The same with the code that the status means: usage for kInvalidArgument,
+// interrupted for kCancelled, else failed.
+int Fail(const absl::Status& status);
 
 }  // namespace seg
 

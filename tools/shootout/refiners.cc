@@ -39,8 +39,9 @@ absl::StatusOr<Refiner> ParseRefiner(const json& node, std::string where,
     if (refiner.name.find_first_not_of(kNameLetters) != std::string::npos) {
       fields.Fail("name", "must consist of a-z 0-9 _ only");
     }
-    if (find(refiner.name) != earlier.end())
+    if (find(refiner.name) != earlier.end()) {
       fields.Fail("name", "occurs twice");
+    }
   }
   refiner.title = fields.String("title");
   if (fields.Has("run_of")) {

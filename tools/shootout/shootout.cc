@@ -2,26 +2,20 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <limits>
 #include <map>
-#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
 #include "common/io/file.h"
-#include "tools/reproduce/subprocess.h"
+#include "tools/shootout/run_once.h"
 
 namespace seg {
 namespace {
 
-namespace fs = std::filesystem;
 using nlohmann::json;
-
-constexpr int kExitUsage = 2;
-constexpr int kExitInterrupted = 130;
 
 class Runner {
  public:
@@ -39,60 +33,8 @@ class Runner {
   }
 
  private:
-  // A program's run: its seconds and its peak of memory, kept beside `marker`.
-  struct Usage {
-    double seconds = 0;
-    int64_t peak_mib = 0;
-  };
-
   std::string Path(const Refiner& refiner, const std::string& name) const {
     return absl::StrCat(options_.work_dir, "/", refiner.name, "/", name);
-  }
-
-  // Runs `argv` unless MARKER.done says that it ended well before, on the same
-  // `input`; what is at MARKER goes first.
-  absl::StatusOr<Usage> Once(const std::vector<std::string>& argv,
-                             const std::string& marker,
-                             const std::string& stdout_path,
-                             const std::string& input) {
-    const std::string done = marker + ".done";
-    const std::string command =
-        absl::StrCat(absl::StrJoin(argv, "\n"), "\n", input);
-    const absl::StatusOr<std::string> text = ReadFile(done);
-    if (text.ok()) {
-      const json before = json::parse(*text, nullptr, false);
-      if (before.is_object() && before.value("command", "") == command) {
-        return Usage{before.value("seconds", 0.0),
-                     before.value("peak_mib", int64_t{0})};
-      }
-    }
-    if (Interrupted()) return absl::CancelledError("interrupted");
-    std::error_code error;
-    fs::remove(done, error);
-    fs::remove_all(marker, error);
-    fs::create_directories(fs::path(marker).parent_path(), error);
-    LogInfo(absl::StrJoin(argv, " "));
-    Process process;
-    process.argv = argv;
-    process.stdout_path = stdout_path;
-    if (!options_.runfiles_dir.empty()) {
-      process.environment["RUNFILES_DIR"] = options_.runfiles_dir;
-    }
-    SEG_ASSIGN_OR_RETURN(const ProcessEnd end, RunProcess(process));
-    if (Interrupted() || end.exit_code == kExitInterrupted) {
-      return absl::CancelledError("interrupted");
-    }
-    if (end.exit_code != 0) {  // what is wrong the program has said
-      const std::string message =
-          absl::StrCat(argv[0], ": ended with exit code ", end.exit_code);
-      return end.exit_code == kExitUsage ? absl::InvalidArgumentError(message)
-                                         : absl::InternalError(message);
-    }
-    const json state = {{"command", command},
-                        {"seconds", end.seconds},
-                        {"peak_mib", end.peak_mib}};
-    SEG_RETURN_IF_ERROR(WriteFileAtomically(done, state.dump(1) + "\n"));
-    return Usage{end.seconds, end.peak_mib};
   }
 
   absl::StatusOr<double> Train(const Refiner& refiner, const std::string& run,
@@ -107,9 +49,10 @@ class Runner {
     argv.push_back("data.probabilities=" + options_.probabilities);
     argv.push_back(absl::StrCat("train.steps=", options_.steps));
     argv.insert(argv.end(), overrides.begin(), overrides.end());
-    SEG_ASSIGN_OR_RETURN(const Usage usage,
-                         Once(argv, run, run + ".train.txt", ""));
-    return usage.seconds;
+    SEG_ASSIGN_OR_RETURN(
+        const ProcessEnd end,
+        RunOnce(argv, options_.runfiles_dir, run, run + ".train.txt"));
+    return end.seconds;
   }
 
   absl::StatusOr<json> Eval(const Refiner& refiner, const std::string& run,
@@ -123,8 +66,10 @@ class Runner {
     PassDataRoot(&argv);
     argv.insert(argv.end(), overrides.begin(), overrides.end());
     SEG_ASSIGN_OR_RETURN(const std::string trained, ReadFile(run + ".done"));
-    SEG_ASSIGN_OR_RETURN(const Usage usage, Once(argv, out, out, trained));
-    if (peak_mib != nullptr) *peak_mib = usage.peak_mib;
+    SEG_ASSIGN_OR_RETURN(
+        const ProcessEnd end,
+        RunOnce(argv, options_.runfiles_dir, out, out, trained));
+    if (peak_mib != nullptr) *peak_mib = end.peak_mib;
     SEG_ASSIGN_OR_RETURN(const std::string text, ReadFile(out));
     json printed = json::parse(text, nullptr, /*allow_exceptions=*/false);
     if (!printed.is_object()) {
@@ -138,15 +83,6 @@ class Runner {
   void PassDataRoot(std::vector<std::string>* argv) const {
     if (options_.data_root.empty()) return;
     argv->push_back("--data_root=" + options_.data_root);
-  }
-
-  absl::StatusOr<double> Judged(const json& printed) const {
-    const json::json_pointer pointer(options_.metric);
-    if (!printed.contains(pointer) || !printed[pointer].is_number()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "--metric=", options_.metric, ": eval --json prints no such number"));
-    }
-    return printed[pointer].get<double>();
   }
 
   // Tries the grid on val; the shot's chosen setting, and for a learned refiner
@@ -176,12 +112,12 @@ class Runner {
                  refiner.learned() ? std::vector<std::string>() : overrides,
                  Path(refiner, absl::StrCat("setting-", k, ".val.json")),
                  nullptr));
-        SEG_ASSIGN_OR_RETURN(value, Judged(printed));
+        SEG_ASSIGN_OR_RETURN(value, MetricOf(printed, options_.metric));
         shot->settings.push_back({grid[k], value});
         LogInfo(absl::StrCat(absl::StrJoin(grid[k], " "), ": ", value));
       }
-      if (k > 0 && value <= best) continue;
-      best = value;
+      if (k > 0 && !(value > best)) continue;
+      best = std::isnan(value) ? best : value;
       shot->chosen = overrides;
       shot->train_seconds = seconds;
       *run = tried;
@@ -224,7 +160,7 @@ class Runner {
           shot.parameters = printed.value("parameters", int64_t{0});
         }
       }
-      SEG_RETURN_IF_ERROR(Judged(printed).status());
+      SEG_RETURN_IF_ERROR(MetricOf(printed, options_.metric).status());
       shot.eval.push_back(std::move(printed));
     }
     return shot;
@@ -238,14 +174,7 @@ class Runner {
 }  // namespace
 
 absl::StatusOr<std::vector<Shot>> RunShootout(const ShootoutOptions& options) {
-  try {
-    json::json_pointer check(options.metric);
-  } catch (const json::exception&) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--metric: expected a JSON pointer such as "
-                     "/metrics/mean_iou, got '",
-                     options.metric, "'"));
-  }
+  SEG_RETURN_IF_ERROR(CheckMetric(options.metric));
   return Runner(options).Run();
 }
 

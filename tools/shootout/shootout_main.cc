@@ -20,6 +20,7 @@
 #include "tools/reproduce/environment.h"
 #include "tools/reproduce/subprocess.h"
 #include "tools/shootout/refiners.h"
+#include "tools/shootout/run_once.h"
 #include "tools/shootout/shootout.h"
 #include "tools/shootout/shootout_report.h"
 
@@ -46,7 +47,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kExitInterrupted = 130;
 constexpr char kPack[] = "data.pack=";
 
 std::string Program(const std::string& paper, const std::string& program) {
@@ -81,24 +81,13 @@ absl::StatusOr<std::string> Predict(const std::string& run,
         absl::StrCat("--checkpoint: ", run, " is no run of one of the papers"));
   }
   const std::string out = options.work_dir + "/probabilities";
-  const std::string done = out + ".done";
-  if (ReadFile(done).value_or("") == run) return out;
-  std::error_code error;
-  fs::remove_all(out, error);
-  Process process;
-  process.argv = {
-      program, "--checkpoint=" + run, "--probabilities",
-      absl::StrCat("--input=", options.data_root, "/", pack, "/images"),
-      "--out=" + out};
-  process.stdout_path = out + ".txt";
-  process.environment["RUNFILES_DIR"] = options.runfiles_dir;
-  SEG_ASSIGN_OR_RETURN(const ProcessEnd end, RunProcess(process));
-  if (Interrupted()) return absl::CancelledError("interrupted");
-  if (end.exit_code != 0) {
-    return absl::InternalError(
-        absl::StrCat(program, ": ended with exit code ", end.exit_code));
-  }
-  SEG_RETURN_IF_ERROR(WriteFileAtomically(done, run));
+  SEG_RETURN_IF_ERROR(
+      RunOnce(
+          {program, "--checkpoint=" + run, "--probabilities",
+           absl::StrCat("--input=", options.data_root, "/", pack, "/images"),
+           "--out=" + out},
+          options.runfiles_dir, out, out + ".txt")
+          .status());
   return out;
 }
 
@@ -216,9 +205,5 @@ int main(int argc, char** argv) {
   seg::EnterWorkingDirectory();
   seg::ForwardSignals();
   const absl::Status status = seg::Main(args->positional);
-  if (status.ok()) return seg::kExitDone;
-  return seg::Fail(absl::IsInvalidArgument(status) ? seg::kExitUsage
-                   : absl::IsCancelled(status)     ? seg::kExitInterrupted
-                                                   : seg::kExitFailed,
-                   status);
+  return status.ok() ? seg::kExitDone : seg::Fail(status);
 }

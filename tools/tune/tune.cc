@@ -41,7 +41,22 @@ class TemporaryFile {
   const std::filesystem::path path_;
 };
 
-absl::StatusOr<double> Value(const json& printed, const std::string& metric) {
+}  // namespace
+
+absl::Status CheckMetric(const std::string& metric) {
+  try {
+    json::json_pointer check(metric);
+  } catch (const json::exception&) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--metric: expected a JSON pointer such as "
+                     "/metrics/mean_iou, got '",
+                     metric, "'"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<double> MetricOf(const json& printed,
+                                const std::string& metric) {
   const json::json_pointer pointer(metric);
   if (!printed.contains(pointer)) {
     std::vector<std::string> names;
@@ -59,8 +74,6 @@ absl::StatusOr<double> Value(const json& printed, const std::string& metric) {
   return absl::InvalidArgumentError(absl::StrCat(
       "--metric=", metric, ": expected a number, got ", value.dump()));
 }
-
-}  // namespace
 
 absl::StatusOr<std::vector<std::vector<std::string>>> Grid(
     const std::vector<std::string>& overrides) {
@@ -103,14 +116,7 @@ absl::StatusOr<std::vector<std::vector<std::string>>> Grid(
 
 absl::StatusOr<std::vector<Setting>> Tune(const TuneOptions& options) {
   SEG_ASSIGN_OR_RETURN(const auto grid, Grid(options.overrides));
-  try {
-    json::json_pointer check(options.metric);
-  } catch (const json::exception&) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--metric: expected a JSON pointer such as "
-                     "/metrics/mean_iou, got '",
-                     options.metric, "'"));
-  }
+  SEG_RETURN_IF_ERROR(CheckMetric(options.metric));
   std::vector<std::string> command = {options.eval_binary, "--json",
                                       "--split=" + options.split};
   const auto pass = [&](const char* flag, const std::string& value) {
@@ -150,7 +156,7 @@ absl::StatusOr<std::vector<Setting>> Tune(const TuneOptions& options) {
           absl::StrCat(name, ": eval --json must print one JSON object, got '",
                        text.substr(0, 80), "'"));
     }
-    SEG_ASSIGN_OR_RETURN(const double value, Value(printed, options.metric));
+    SEG_ASSIGN_OR_RETURN(const double value, MetricOf(printed, options.metric));
     settings.push_back({overrides, value});
     LogInfo(absl::StrCat("[", settings.size(), "/", grid.size(), "] ", name,
                          ": ", value));

@@ -7,7 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "nlohmann/json_fwd.hpp"
 
 namespace seg {
 
@@ -33,6 +35,14 @@ struct Setting {
 // (kInvalidArgument): no key.path=value, no key with two values, a value twice.
 absl::StatusOr<std::vector<std::vector<std::string>>> Grid(
     const std::vector<std::string>& overrides);
+
+// kInvalidArgument unless `metric` is a JSON pointer.
+absl::Status CheckMetric(const std::string& metric);
+
+// The number at `metric` in what `eval --json` printed; NaN for null. Errors
+// (kInvalidArgument): no such number (the message names those that there are).
+absl::StatusOr<double> MetricOf(const nlohmann::json& printed,
+                                const std::string& metric);
 
 // All settings, the best one last (equal ones in the order of the grid, those
 // without a number first). Errors: kInvalidArgument where Grid refuses, where

@@ -27,8 +27,6 @@ ABSL_FLAG(int32_t, threads, 0, "CPU threads, passed on; 0: one a core");
 
 namespace {
 
-constexpr int kExitInterrupted = 130;
-
 int Usage(const std::string& message) {
   return seg::Fail(seg::kExitUsage, absl::InvalidArgumentError(message));
 }
@@ -74,13 +72,7 @@ int main(int argc, char** argv) {
 
   seg::ForwardSignals();
   const auto settings = seg::Tune(options);
-  if (!settings.ok()) {
-    return seg::Fail(absl::IsInvalidArgument(settings.status())
-                         ? seg::kExitUsage
-                     : absl::IsCancelled(settings.status()) ? kExitInterrupted
-                                                            : seg::kExitFailed,
-                     settings.status());
-  }
+  if (!settings.ok()) return seg::Fail(settings.status());
   for (const seg::Setting& setting : *settings) {
     std::printf("%10.6g  %s\n", setting.value,
                 absl::StrJoin(setting.overrides, " ").c_str());
