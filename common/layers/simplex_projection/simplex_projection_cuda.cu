@@ -60,20 +60,46 @@ __device__ __forceinline__ T Value(const Pixel<const T>& x,
   return MultiplyAdd(-step, __ldg(gradient.data + l * gradient.row), value);
 }
 
+__device__ __forceinline__ float Larger(float a, float b) {
+  return fmaxf(a, b);
+}
+__device__ __forceinline__ double Larger(double a, double b) {
+  return fmax(a, b);
+}
+__device__ __forceinline__ float Smaller(float a, float b) {
+  return fminf(a, b);
+}
+__device__ __forceinline__ double Smaller(double a, double b) {
+  return fmin(a, b);
+}
+
 // The largest label and the second, of those seen.
 template <typename T>
 struct Largest {
-  T first = MinusInfinity<T>(), second = MinusInfinity<T>(), poison = 0;
+  T first = MinusInfinity<T>(), second = MinusInfinity<T>();
+  bool has_nan = false;
 
   __device__ __forceinline__ void See(T x) {
-    const T low = x < first ? x : first;
-    second = low > second ? low : second;
-    first = x > first ? x : first;
-    poison = x == x ? poison : x;
+    second = Larger(second, Smaller(first, x));
+    first = Larger(first, x);
+    has_nan = has_nan || x != x;
   }
   // NaN where a label is, or where the largest is infinite.
   __device__ __forceinline__ T Origin() const {
-    return first + poison + (first - first);
+    return has_nan ? static_cast<T>(NAN) : first + (first - first);
+  }
+};
+
+// Sum and number of the labels above a threshold.
+template <typename T>
+struct Active {
+  T sum = 0, count = 0;
+
+  __device__ __forceinline__ void See(T x, T tau) {
+    if (x > tau) {  // a predicate, not a branch
+      sum += x;
+      count += T(1);
+    }
   }
 };
 
@@ -124,14 +150,13 @@ struct Registers {
       tau = T(0.5) * (v[0] + v[1] - T(1));
       tau = tau > T(-1) ? tau : T(-1);
     } else {
-      T sum = 0, count = 0;
-      Add(tau, &sum, &count);
+      Active<T> active = Above(tau);
       for (int round = 1;; ++round) {
-        tau = (sum - T(1)) / count;
+        tau = (active.sum - T(1)) / active.count;
         if (round >= labels) break;
-        const T old = count;
-        Add(tau, &sum, &count);
-        if (count == old) break;  // the same set, so the same tau
+        const T old = active.count;
+        active = Above(tau);
+        if (active.count == old) break;  // the same set, so the same tau
       }
     }
 #pragma unroll
@@ -146,15 +171,11 @@ struct Registers {
   }
 
  private:
-  // Sum and number of the labels above tau.
-  __device__ __forceinline__ void Add(T tau, T* sum, T* count) const {
-    *sum = *count = 0;
+  __device__ __forceinline__ Active<T> Above(T tau) const {
+    Active<T> active;
 #pragma unroll
-    for (int l = 0; l < kLabels; ++l) {
-      const bool active = v[l] > tau;
-      *sum += active ? v[l] : T(0);
-      *count += active ? T(1) : T(0);
-    }
+    for (int l = 0; l < kLabels; ++l) active.See(v[l], tau);
+    return active;
   }
 };
 
@@ -190,7 +211,7 @@ __global__ void __launch_bounds__(kThreads, (MinBlocks<T, kLabels, kPixels>()))
 // Any number of labels: y holds the differences to the largest label while the
 // rounds go over it.
 template <typename T, bool kStep>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 8)
     ForwardLoopKernel(SimplexSizes sizes, SimplexView<const T> x,
                       SimplexView<const T> gradient, T step, T leak,
                       SimplexView<T> y) {
@@ -206,26 +227,22 @@ __global__ void __launch_bounds__(kThreads)
       largest.See(v);
     }
     const T origin = largest.Origin();
-    T tau = FirstTau(largest, origin), sum = 0, count = 0;
+    T tau = FirstTau(largest, origin);
+    Active<T> active;
     for (int64_t l = 0; l < sizes.labels; ++l) {
       const T v = to.data[l * to.row] - origin;
       to.data[l * to.row] = v;
-      const bool active = v > tau;
-      sum += active ? v : T(0);
-      count += active ? T(1) : T(0);
+      active.See(v, tau);
     }
     for (int64_t round = 1;; ++round) {
-      tau = (sum - T(1)) / count;
+      tau = (active.sum - T(1)) / active.count;
       if (round >= sizes.labels) break;
-      const T old = count;
-      sum = count = 0;
+      const T old = active.count;
+      active = Active<T>();
       for (int64_t l = 0; l < sizes.labels; ++l) {
-        const T v = to.data[l * to.row];
-        const bool active = v > tau;
-        sum += active ? v : T(0);
-        count += active ? T(1) : T(0);
+        active.See(to.data[l * to.row], tau);
       }
-      if (count == old) break;  // the same set, so the same tau
+      if (active.count == old) break;  // the same set, so the same tau
     }
     for (int64_t l = 0; l < sizes.labels; ++l) {
       to.data[l * to.row] = Output(to.data[l * to.row], tau, leak);
