@@ -7,10 +7,10 @@ SEG_DEFINE_CONFIG(AugmentOptions, crop_height, crop_width, scale_min, scale_max,
                   saturation, hue)
 SEG_DEFINE_CONFIG(SyntheticConfig, height, width, train, val, test, seed,
                   hidden_quadrants, border)
-SEG_DEFINE_CONFIG(DataConfig, pack, fold, split_seed, class_table,
+SEG_DEFINE_CONFIG(DataConfig, pack, fold, split_seed, split_all, class_table,
                   probabilities, landmarks, align, resize_height, resize_width,
                   resize_longer, resize_shorter, map, class_names, cache_mb,
-                  workers, augment, synthetic)
+                  workers, augment, augment_once, synthetic)
 
 std::vector<KeyRule> DataConfig::Rules() {
   constexpr double kSide = 16384;

@@ -46,6 +46,8 @@ struct DataConfig : ResizeOptions, ClassMapOptions {
   // two together, each as large as it is listed; "test" stays (redivided.h).
   // -1: as they are listed.
   int64_t split_seed = -1;
+  // With split_seed: "test" is a part of what is divided too.
+  bool split_all = false;
   // With "nyu_depth_v2:PATH": a file, in the data's folder or a path, that says
   // which names become which class (class_table.h). Empty: the five classes of
   // nyu_depth_v2_5.yaml.
@@ -65,6 +67,9 @@ struct DataConfig : ResizeOptions, ClassMapOptions {
   int64_t cache_mb = 512;
   int64_t workers = 1;     // loading threads; 0 loads in the caller's thread
   AugmentOptions augment;  // training only
+  // Every image is changed once by `augment`, in evaluation too: to measure on
+  // pictures that vary as those of training do.
+  bool augment_once = false;
   SyntheticConfig synthetic;
 
   // Allowed ranges, keys relative to this struct ("augment.scale_min").

@@ -13,6 +13,7 @@
 #include "common/base/runfiles.h"
 #include "common/base/status_macros.h"
 #include "common/datasets/align.h"
+#include "common/datasets/augment.h"
 #include "common/datasets/celeba_wild.h"
 #include "common/datasets/cityscapes.h"
 #include "common/datasets/cub.h"
@@ -231,21 +232,26 @@ absl::StatusOr<Opened> OpenAny(const DataConfig& config,
   return opened;
 }
 
-// OpenAny, or of a data set whose training images are divided anew the part.
+// OpenAny, or of a data set whose images are divided anew the part.
 absl::StatusOr<Opened> OpenPart(const DataConfig& config,
                                 const std::string& data_root,
                                 const std::string& split) {
-  if (config.split_seed < 0 || (split != "train" && split != "val")) {
+  std::vector<std::string> splits = {"train", "val"};
+  if (config.split_all) splits.push_back("test");
+  const auto found = std::find(splits.begin(), splits.end(), split);
+  if (config.split_seed < 0 || found == splits.end()) {
     return OpenAny(config, data_root, split);
   }
-  SEG_ASSIGN_OR_RETURN(Opened opened, OpenAny(config, data_root, "train"));
-  SEG_ASSIGN_OR_RETURN(const Opened val, OpenAny(config, data_root, "val"));
+  Opened opened;
+  std::vector<std::shared_ptr<const Dataset>> sets;
+  for (const std::string& name : splits) {
+    SEG_ASSIGN_OR_RETURN(opened, OpenAny(config, data_root, name));
+    sets.push_back(opened.dataset);
+  }
   SEG_ASSIGN_OR_RETURN(
       opened.dataset,
-      RedividedDataset(
-          opened.dataset, val.dataset,
-          split == "val" ? TrainingPart::kVal : TrainingPart::kTrain,
-          static_cast<uint64_t>(config.split_seed)));
+      RedividedDataset(std::move(sets), found - splits.begin(),
+                       static_cast<uint64_t>(config.split_seed)));
   return opened;
 }
 
@@ -331,6 +337,10 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenDataset(
     dataset = WithProbabilities(dataset, config.probabilities);
   }
   dataset = ResizedDataset(dataset, config);
+  if (config.augment_once) {
+    SEG_RETURN_IF_ERROR(ValidateAugmentOptions(config.augment));
+    dataset = AugmentedDataset(dataset, config.augment);
+  }
   if (config.cache_mb > 0) {
     dataset = CachedDataset(dataset, config.cache_mb << 20);
   }

@@ -13,8 +13,8 @@ namespace seg {
 
 // Opens one split of `config.pack`, with config.split_seed a part of "train"
 // and "val" that are divided anew (redivided.h): landmarks added, faces
-// aligned, classes mapped, pictures resized, samples cached, in this order and
-// as `config` says.
+// aligned, classes mapped, pictures resized and, with config.augment_once,
+// augmented, samples cached, in this order and as `config` says.
 //   config.pack: "synthetic:scenes" or another generated set (then `data_root`
 //     is not used), a folder name under `data_root`, or a path (absolute, or
 //     with a slash in it; "~/" is the home). Behind "voc2012:", "helen:" or

@@ -530,6 +530,36 @@ TEST(OpenDatasetTest, ResizesAndCaches) {
               StatusIs(kInvalid, HasSubstr("data.cache_mb: -1")));
 }
 
+TEST(AugmentedDatasetTest, EachImageOnceInItsOwnWay) {
+  DataConfig config;
+  config.synthetic.height = config.synthetic.width = 24;
+  config.synthetic.test = 6;
+  config.augment.shift = 0.3;
+  config.augment.scale_min = 0.8;
+  ASSERT_OK_AND_ASSIGN(const auto plain, OpenDataset(config, "", "test"));
+  config.augment_once = true;
+  ASSERT_OK_AND_ASSIGN(const auto once, OpenDataset(config, "", "test"));
+  ASSERT_OK_AND_ASSIGN(const auto again, OpenDataset(config, "", "test"));
+  ASSERT_EQ(once->size(), 6);
+  int64_t changed = 0;
+  for (int64_t i = 0; i < 6; ++i) {
+    ASSERT_OK_AND_ASSIGN(const Sample a, plain->Get(i));
+    ASSERT_OK_AND_ASSIGN(const Sample b, once->Get(i));
+    ASSERT_OK_AND_ASSIGN(const Sample c, again->Get(i));
+    EXPECT_EQ(a.id, b.id);
+    EXPECT_EQ(a.image.sizes(), b.image.sizes());
+    EXPECT_TRUE(at::equal(b.image, c.image));
+    EXPECT_TRUE(at::equal(b.mask, c.mask));
+    changed += !at::equal(a.image, b.image);
+  }
+  EXPECT_EQ(changed, 6);
+  EXPECT_THAT(once->Get(6).status(),
+              StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("6")));
+  config.augment.shift = 2;
+  EXPECT_THAT(OpenDataset(config, "", "test"),
+              StatusIs(kInvalid, HasSubstr("shift")));
+}
+
 TEST(CachedDatasetTest, StopsAtItsLimit) {
   const PackFixture pack;
   pack.WriteWhole(2, 6, 5);

@@ -4,11 +4,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "common/base/random.h"
 #include "common/datasets/data_config.h"
 #include "common/datasets/open.h"
 #include "common/testing/status_matchers.h"
@@ -59,11 +62,47 @@ TEST(RedividedTest, OtherPartsOfTheSameImages) {
   }
 }
 
+TEST(RedividedTest, TestTakesPart) {
+  const std::vector<std::string> splits = {"train", "val", "test"};
+  std::set<std::string> all;
+  for (const std::string& split : splits) {
+    for (const std::string& id : Ids(Scenes(-1), split)) all.insert(id);
+  }
+  ASSERT_EQ(all.size(), 16u);
+  std::set<std::vector<std::string>> tests = {Ids(Scenes(-1), "test")};
+  for (const int64_t seed : {0, 1, 2}) {
+    DataConfig config = Scenes(seed);
+    config.split_all = true;
+    std::set<std::string> together;
+    for (const std::string& split : splits) {
+      const std::vector<std::string> ids = Ids(config, split);
+      EXPECT_EQ(ids.size(), Ids(Scenes(-1), split).size()) << split;
+      together.insert(ids.begin(), ids.end());
+    }
+    EXPECT_EQ(together, all) << seed;  // so the parts are disjoint
+    EXPECT_TRUE(tests.insert(Ids(config, "test")).second) << seed;
+  }
+  DataConfig listed = Scenes(-1);
+  listed.split_all = true;  // alone it does nothing
+  EXPECT_EQ(Ids(listed, "test"), Ids(Scenes(-1), "test"));
+}
+
+// Recorded results depend on which images these are.
+TEST(RedividedTest, ValIsTheFirstOfThePermutation) {
+  std::vector<std::string> all = Ids(Scenes(-1), "train");
+  for (const std::string& id : Ids(Scenes(-1), "val")) all.push_back(id);
+  std::vector<int64_t> first = RandomPermutation(13, RandomKey({7}));
+  first.resize(4);
+  std::sort(first.begin(), first.end());
+  std::vector<std::string> expected;
+  for (const int64_t i : first) expected.push_back(all[i]);
+  EXPECT_EQ(Ids(Scenes(7), "val"), expected);
+}
+
 TEST(RedividedTest, SamplesAreThoseOfTheirNames) {
   ASSERT_OK_AND_ASSIGN(const auto train, OpenDataset(Scenes(-1), "", "train"));
   ASSERT_OK_AND_ASSIGN(const auto val, OpenDataset(Scenes(-1), "", "val"));
-  ASSERT_OK_AND_ASSIGN(const auto part,
-                       RedividedDataset(train, val, TrainingPart::kTrain, 5));
+  ASSERT_OK_AND_ASSIGN(const auto part, RedividedDataset({train, val}, 0, 5));
   for (int64_t i = 0; i < part->size(); ++i) {
     ASSERT_OK_AND_ASSIGN(const Sample sample, part->Get(i));
     EXPECT_EQ(sample.id, part->id(i));
@@ -91,10 +130,10 @@ TEST(RedividedTest, OtherClasses) {
   digits.pack = "synthetic:digits";
   digits.synthetic.height = digits.synthetic.width = 32;
   ASSERT_OK_AND_ASSIGN(const auto val, OpenDataset(digits, "", "val"));
-  EXPECT_THAT(RedividedDataset(train, val, TrainingPart::kVal, 0).status(),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       testing::HasSubstr(
-                           "train and val are not of the same classes")));
+  EXPECT_THAT(
+      RedividedDataset({train, val}, 1, 0).status(),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               testing::HasSubstr("the splits are not of the same classes")));
 }
 
 }  // namespace

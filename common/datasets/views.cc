@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/random.h"
 #include "common/base/status_macros.h"
+#include "common/datasets/augment.h"
 #include "common/datasets/transforms.h"
 
 namespace seg {
@@ -30,6 +32,26 @@ class Resized : public Dataset {
  private:
   std::shared_ptr<const Dataset> base_;
   ResizeOptions options_;
+};
+
+class Augmented : public Dataset {
+ public:
+  Augmented(std::shared_ptr<const Dataset> base, AugmentOptions options)
+      : base_(std::move(base)), options_(options) {}
+
+  const DatasetInfo& info() const override { return base_->info(); }
+  int64_t size() const override { return base_->size(); }
+  std::string id(int64_t index) const override { return base_->id(index); }
+  absl::StatusOr<Sample> Get(int64_t index) const override {
+    constexpr uint64_t kPurpose = 0x6f6e6365;  // "once"
+    SEG_ASSIGN_OR_RETURN(const Sample sample, base_->Get(index));
+    return Augment(sample, base_->info(), options_,
+                   RandomKey({kPurpose, static_cast<uint64_t>(index)}));
+  }
+
+ private:
+  std::shared_ptr<const Dataset> base_;
+  AugmentOptions options_;
 };
 
 class First : public Dataset {
@@ -88,6 +110,11 @@ class Cached : public Dataset {
 };
 
 }  // namespace
+
+std::shared_ptr<const Dataset> AugmentedDataset(
+    std::shared_ptr<const Dataset> dataset, const AugmentOptions& options) {
+  return std::make_shared<Augmented>(std::move(dataset), options);
+}
 
 absl::Status ValidateResize(const ResizeOptions& options) {
   if ((options.resize_height == 0) != (options.resize_width == 0)) {

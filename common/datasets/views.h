@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "absl/status/status.h"
+#include "common/datasets/augment_options.h"
 #include "common/datasets/dataset.h"
 #include "common/datasets/resize_options.h"
 
@@ -28,6 +29,11 @@ absl::StatusOr<Sample> ResizedSample(const Sample& sample,
 // Requires ValidateResize(options).
 std::shared_ptr<const Dataset> ResizedDataset(
     std::shared_ptr<const Dataset> dataset, const ResizeOptions& options);
+
+// Every sample changed once (augment.h), a function of its number. Requires
+// ValidateAugmentOptions(options).
+std::shared_ptr<const Dataset> AugmentedDataset(
+    std::shared_ptr<const Dataset> dataset, const AugmentOptions& options);
 
 // The first sample of `dataset`, which is not empty: for a rehearsal.
 std::shared_ptr<const Dataset> FirstSample(
