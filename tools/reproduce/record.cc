@@ -133,6 +133,36 @@ absl::Status Record::Add(const Experiment& e, MeasuredRun run) {
   return absl::OkStatus();
 }
 
+absl::Status Record::Merge(const std::string& folder) {
+  std::error_code error;
+  if (!fs::is_directory(folder, error)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--merge: ", folder, ": no such folder"));
+  }
+  SEG_ASSIGN_OR_RETURN(const std::vector<ExperimentResult> others,
+                       ReadResults(folder));
+  for (const ExperimentResult& other : others) {
+    const Experiment* e = protocol_.Find(other.experiment);
+    for (const MeasuredRun& run : other.runs) {
+      const std::string label =
+          absl::StrCat(other.file, ": seed ", run.seed, ": ");
+      bool fits = false;
+      if (e != nullptr) {
+        SEG_ASSIGN_OR_RETURN(fits, IsCurrent(*e, run));
+      }
+      if (!fits) {
+        LogWarning(label + "not what the protocol asks for; left out");
+        continue;
+      }
+      SEG_ASSIGN_OR_RETURN(const bool held, Holds(*e, run.seed));
+      if (held) continue;
+      SEG_RETURN_IF_ERROR(Add(*e, run));
+      LogInfo(label + "added");
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Record::Write(const ExperimentResult& result) const {
   std::error_code error;
   fs::create_directories(paper_dir_ + "/results", error);

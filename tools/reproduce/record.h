@@ -44,6 +44,11 @@ class Record {
   // be averaged with this one.
   absl::Status Add(const Experiment& e, MeasuredRun run);
 
+  // Adds the runs of another results folder of this paper, as `reproduce` wrote
+  // it on another machine. A seed that is on record already stays; a run of
+  // another configuration than today's is warned of and left out.
+  absl::Status Merge(const std::string& folder);
+
   // Writes verdicts.json, RESULTS.md and the summary in README.md, prints
   // RESULTS.md to stdout, and warns of what CheckConsistency finds.
   absl::Status Render() const;

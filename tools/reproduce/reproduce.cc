@@ -30,6 +30,8 @@ ABSL_FLAG(std::string, work_dir, "",
 ABSL_FLAG(bool, force, false, "repeat what is finished");
 ABSL_FLAG(bool, allow_dirty, false,
           "measure with uncommitted changes; the results are marked");
+ABSL_FLAG(std::string, merge, "",
+          "results folders of other machines, by commas, whose runs are added");
 ABSL_FLAG(bool, render_only, false,
           "only verdicts, RESULTS.md and README summary, from the results");
 
@@ -140,6 +142,12 @@ int main(int argc, char** argv) {
       return Usage("--seeds: expected numbers by commas, got '" + text + "'");
     }
     options.seeds.push_back(seed);
+  }
+
+  const std::vector<std::string> merge =
+      absl::StrSplit(absl::GetFlag(FLAGS_merge), ',', absl::SkipWhitespace());
+  for (const std::string& folder : merge) {
+    options.merge.push_back(Absolute(folder, here));
   }
 
   seg::ForwardSignals();

@@ -422,6 +422,9 @@ absl::Status Reproduce(const ReproduceOptions& options) {
   SEG_ASSIGN_OR_RETURN(Record record, Record::Open(options.paper_dir));
   Runner runner(options, &record);
   SEG_RETURN_IF_ERROR(runner.CheckOptions());
+  for (const std::string& folder : options.merge) {
+    SEG_RETURN_IF_ERROR(record.Merge(folder));
+  }
   absl::Status run;
   if (!options.render_only) {
     run = runner.RunAll();

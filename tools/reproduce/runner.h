@@ -38,7 +38,8 @@ struct ReproduceOptions {
   int64_t threads = 0;            // passed on where not 0
   bool force = false;             // repeat what is finished
   bool allow_dirty = false;       // measure with uncommitted changes, marked
-  bool render_only = false;       // verdicts, tables from the results
+  std::vector<std::string> merge;  // results folders to take runs from first
+  bool render_only = false;        // verdicts, tables from the results
 };
 
 // Errors: kInvalidArgument (wrong option or file: usage), kCancelled

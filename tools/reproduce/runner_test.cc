@@ -444,6 +444,49 @@ TEST_F(RunnerTest, RenderOnlyMeasuresNothing) {
   EXPECT_TRUE(fs::exists(root_ + "/demo/results/verdicts.json"));
 }
 
+TEST_F(RunnerTest, TakesTheRunsOfAnotherMachine) {
+  options_.only = {"base", "full"};
+  options_.seeds = {1, 2};
+  ASSERT_OK(Run());
+  fs::rename(root_ + "/demo/results", root_ + "/theirs");
+  options_.seeds = {0, 1};
+  options_.work_dir = root_ + "/own";
+  ASSERT_OK(Run());
+  // What is measured with another configuration is no result of this one.
+  std::string full = Read("theirs/full.json");
+  const size_t at = full.find("\"train_fingerprint\": \"");
+  ASSERT_NE(at, std::string::npos);
+  full[at + 22] = full[at + 22] == '0' ? '1' : '0';  // seed 1
+  Write("theirs/full.json", full);
+
+  Calls();
+  options_.merge = {root_ + "/theirs"};
+  options_.render_only = true;
+  ASSERT_OK(Run());
+  EXPECT_THAT(Calls(), IsEmpty());
+  const auto seeds = [&](const std::string& name) {
+    std::vector<int64_t> found;
+    const auto result = ParseResult(Read(name), name);
+    EXPECT_OK(result.status());
+    if (!result.ok()) return found;
+    for (const MeasuredRun& run : result->runs) found.push_back(run.seed);
+    return found;
+  };
+  EXPECT_THAT(seeds("demo/results/base.json"), ElementsAre(0, 1, 2));
+  EXPECT_THAT(seeds("demo/results/full.json"), ElementsAre(0, 1, 2));
+  EXPECT_THAT(Read("demo/RESULTS.md"), HasSubstr("n = 3"));
+
+  // Nothing but what fits is taken.
+  fs::remove_all(root_ + "/demo/results");
+  ASSERT_OK(Run());
+  EXPECT_THAT(seeds("demo/results/base.json"), ElementsAre(1, 2));
+  EXPECT_THAT(seeds("demo/results/full.json"), ElementsAre(2));
+
+  options_.merge = {root_ + "/nowhere"};
+  EXPECT_THAT(Run(), StatusIs(absl::StatusCode::kInvalidArgument,
+                              HasSubstr("nowhere: no such folder")));
+}
+
 TEST_F(RunnerTest, RefusesADirtyTreeBeforeMeasuring) {
   options_.allow_dirty = false;
   EXPECT_THAT(Run(), StatusIs(absl::StatusCode::kFailedPrecondition,
