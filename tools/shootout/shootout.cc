@@ -45,6 +45,7 @@ class Runner {
         absl::StrCat("--config=", options_.configs_dir, "/", refiner.config),
         absl::StrCat("--seed=", seed), "--work_dir=" + run};
     PassDataRoot(&argv);
+    if (!options_.device.empty()) argv.push_back("--device=" + options_.device);
     argv.insert(argv.end(), options_.data.begin(), options_.data.end());
     argv.push_back("data.probabilities=" + options_.probabilities);
     argv.push_back(absl::StrCat("train.steps=", options_.steps));
@@ -60,7 +61,9 @@ class Runner {
                             const std::vector<std::string>& overrides,
                             const std::string& out, int64_t* peak_mib) {
     std::vector<std::string> argv = {options_.program(refiner.paper, "eval"),
-                                     "--json", "--checkpoint=" + run,
+                                     "--json",
+                                     "--checkpoint=" + run,
+                                     "--device=cpu",
                                      "--split=" + split,
                                      absl::StrCat("--threads=", threads)};
     PassDataRoot(&argv);

@@ -35,6 +35,7 @@ struct ShootoutOptions {
   // key.path=value for each `train`: the data.
   std::vector<std::string> data;
   std::string data_root;                     // passed on where not empty
+  std::string device;                        // to train on; the same
   int64_t steps = 300;                       // updates of each learned refiner
   std::vector<int64_t> seeds;                // the grid is tried with the first
   std::string metric = "/metrics/mean_iou";  // chosen by it, on val

@@ -31,6 +31,8 @@ ABSL_FLAG(std::string, checkpoint, "",
           "a run of one of the papers, whose probabilities are refined");
 ABSL_FLAG(std::string, data_root, "",
           "folder of data packs; default: the environment's SEG_DATA_ROOT");
+ABSL_FLAG(std::string, device, "",
+          "where refiners are trained; times are measured on the CPU");
 ABSL_FLAG(std::string, work_dir, "runs/shootout", "everything is written here");
 ABSL_FLAG(std::string, only, "", "names of refiners, by commas; default: all");
 ABSL_FLAG(std::string, refiners, "", "a list of your own; see refiners.yaml");
@@ -81,13 +83,13 @@ absl::StatusOr<std::string> Predict(const std::string& run,
         absl::StrCat("--checkpoint: ", run, " is no run of one of the papers"));
   }
   const std::string out = options.work_dir + "/probabilities";
+  std::vector<std::string> argv = {
+      program, "--checkpoint=" + run, "--probabilities",
+      absl::StrCat("--input=", options.data_root, "/", pack, "/images"),
+      "--out=" + out};
+  if (!options.device.empty()) argv.push_back("--device=" + options.device);
   SEG_RETURN_IF_ERROR(
-      RunOnce(
-          {program, "--checkpoint=" + run, "--probabilities",
-           absl::StrCat("--input=", options.data_root, "/", pack, "/images"),
-           "--out=" + out},
-          options.runfiles_dir, out, out + ".txt")
-          .status());
+      RunOnce(argv, options.runfiles_dir, out, out + ".txt").status());
   return out;
 }
 
@@ -136,6 +138,7 @@ absl::Status Main(std::vector<std::string> data) {
                        ChosenRefiners(list, absl::GetFlag(FLAGS_only)));
   const std::string packs = DataRoot(absl::GetFlag(FLAGS_data_root));
   if (!packs.empty()) options.data_root = fs::absolute(packs);
+  options.device = absl::GetFlag(FLAGS_device);
   options.steps = absl::GetFlag(FLAGS_steps);
   options.metric = absl::GetFlag(FLAGS_metric);
   options.split = absl::GetFlag(FLAGS_split);
@@ -189,7 +192,7 @@ absl::Status Main(std::vector<std::string> data) {
 int main(int argc, char** argv) {
   const auto args = seg::ParseToolFlags(
       argc, argv,
-      {"probabilities", "checkpoint", "data_root", "work_dir", "only",
+      {"probabilities", "checkpoint", "data_root", "device", "work_dir", "only",
        "refiners", "seeds", "steps", "metric", "split"},
       "shootout --probabilities=DIR|--checkpoint=RUN [flags] data.pack=NAME "
       "...\nTrains and tunes ways to refine these probabilities under one "
