@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "common/cuda/kernel.h"
+#include "common/cuda/runtime.h"
 
 namespace seg {
 namespace cuda {

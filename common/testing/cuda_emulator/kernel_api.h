@@ -4,8 +4,6 @@
 #define COMMON_TESTING_CUDA_EMULATOR_KERNEL_API_H_
 
 #define __global__
-#define __device__
-#define __host__
 #define __constant__
 #define __forceinline__ inline
 #define __launch_bounds__(...)

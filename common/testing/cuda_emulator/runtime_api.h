@@ -4,6 +4,10 @@
 
 #include <cstddef>
 
+// CUDA's runtime header has these too, for functions of both sides.
+#define __device__
+#define __host__
+
 // Values are CUDA's.
 enum cudaError_t {
   cudaSuccess = 0,
