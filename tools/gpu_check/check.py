@@ -59,8 +59,14 @@ def run(command, seconds, log):
 
 
 def tail(log, lines=12):
-  text = pathlib.Path(log).read_text(errors="replace").strip()
-  return "\n".join(text.splitlines()[-lines:])
+  """The end of a log, and before it what GoogleTest says of failures."""
+  text = pathlib.Path(log).read_text(errors="replace").strip().splitlines()
+  told = []
+  for k, line in enumerate(text):
+    if re.search(r": (Failure|error)\b|^\[  FAILED  \]|terminate called", line):
+      told += [at for at in range(k, k + 8) if at < len(text) - lines]
+  kept = sorted(set(told))[:60]
+  return "\n".join([text[k] for k in kept] + text[-lines:])
 
 
 def programs(folder):

@@ -41,6 +41,10 @@ grep -q "toy .* 101.0 images/s" out || fail "no rate: $(cat out)"
 program gpu_check/tests/a_on_card 'echo "wrong at 3"; exit 1'
 check --only=tests,doctor && fail "a failed test passes"
 grep -q "wrong at 3" out || fail "its output is not shown: $(cat out)"
+program gpu_check/tests/a_on_card 'echo "x.cc:7: Failure"; echo "expected 3"; seq 100; exit 1'
+check --only=tests && fail "a failed test passes"
+grep -q "x.cc:7: Failure" out && grep -q "expected 3" out && ! grep -q " 50$" out ||
+  fail "the failure is not shown: $(cat out)"
 program gpu_check/tests/a_on_card 'echo "[  SKIPPED ] no card"'
 check --only=tests && fail "a test without a card passes"
 program gpu_check/tests/a_on_card 'exec sleep 100'

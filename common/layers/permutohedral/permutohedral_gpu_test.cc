@@ -15,6 +15,8 @@ class PermutohedralGpuTest : public testing::Test {
  protected:
   void SetUp() override {
     if (!at::hasCUDA()) GTEST_SKIP() << "no CUDA device or no CUDA build";
+    // An environment may allow it (TORCH_ALLOW_TF32_CUBLAS_OVERRIDE).
+    at::globalContext().setAllowTF32CuBLAS(false);
     torch::manual_seed(4);
     images_ = torch::rand({2, 3, 60, 83}) * 30;
     images_.narrow(3, 40, 43).add_(120);
@@ -25,7 +27,7 @@ class PermutohedralGpuTest : public testing::Test {
     ASSERT_TRUE(got.is_cuda()) << what;
     EXPECT_LE((got.cpu() - expected).abs().max().item<double>(),
               tolerance * expected.abs().max().item<double>())
-        << what;
+        << what << ", " << expected.sizes() << " " << expected.scalar_type();
   }
 
   at::Tensor images_;

@@ -11,7 +11,6 @@ namespace {
 // of which costs 1 KB more.
 constexpr int64_t kBlockShared = 227 << 10;
 constexpr int64_t kSharedMemory = 228 << 10;
-constexpr int64_t kMultiprocessors = 132;
 
 int64_t LongestLine(const SpatialPropagationShape& shape) {
   if (shape.directions > 1) return std::max(shape.height, shape.width);
@@ -84,11 +83,14 @@ using spatial_propagation_cuda::CeilDiv;
 using spatial_propagation_cuda::Layout;
 using spatial_propagation_cuda::MakeLayout;
 
-// Blocks of this layout that a multiprocessor holds: shared memory, and
-// registers (160 or 240 a thread).
-int64_t Held(const Layout& layout, bool backward) {
-  return std::min<int64_t>(kSharedMemory / (layout.shared_bytes + 1024),
-                           (backward ? 8 : 12) / (layout.teams * layout.warps));
+// Loads on their way that were fastest on one H100, three-way with float32
+// gates (README.md). Lines of one window are so short that more of them pay,
+// but for the forward pass of training, whose shared memory holds winners too.
+int Stages(SpatialPropagationDesign design, bool one_window, bool training,
+           bool backward) {
+  if (design != SpatialPropagationDesign::kShared) return 2;
+  if (one_window) return backward ? 3 : training ? 2 : 4;
+  return backward ? 2 : 3;
 }
 
 }  // namespace
@@ -127,23 +129,10 @@ SpatialPropagationTuning ChooseSpatialPropagationTuning(
   };
   choose();
   if (tuning.design == Design::kSteps) return tuning;
-  // As many stages as cost no block that there is work for. Clusters need room
-  // for two blocks a multiprocessor: what is left of a group of multiprocessors
-  // holds no whole one.
-  const int64_t blocks =
-      planes * (tuning.design == Design::kDirections ? 4 : tuning.cluster);
-  const int64_t wanted = std::max<int64_t>(CeilDiv(blocks, kMultiprocessors),
-                                           blocks > planes ? 2 : 1);
-  const int64_t held = std::min(
-      wanted, Held(MakeLayout(shape, tuning, element_bytes, training, backward),
-                   backward));
-  for (int stages : {4, 3}) {
-    SpatialPropagationTuning more = tuning;
-    more.stages = stages;
-    const Layout layout =
-        MakeLayout(shape, more, element_bytes, training, backward);
-    if (layout.fits && Held(layout, backward) >= held) return more;
-  }
+  const bool one_window =
+      LongestLine(shape) <= spatial_propagation_cuda::kWindow;
+  tuning.stages = Stages(tuning.design, one_window, training, backward);
+  while (tuning.stages > 2 && !fits()) --tuning.stages;
   return tuning;
 }
 
