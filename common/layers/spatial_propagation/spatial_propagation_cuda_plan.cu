@@ -80,7 +80,6 @@ Layout MakeLayout(const SpatialPropagationShape& shape,
 namespace {
 
 using spatial_propagation_cuda::CeilDiv;
-using spatial_propagation_cuda::Layout;
 using spatial_propagation_cuda::MakeLayout;
 
 // Loads on their way that were fastest on one H100, three-way with float32
