@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -16,42 +17,26 @@
 namespace seg {
 namespace {
 
-class Resized : public Dataset {
+// Every sample by a function of it and of its number.
+class Changed : public Dataset {
  public:
-  Resized(std::shared_ptr<const Dataset> base, ResizeOptions options)
-      : base_(std::move(base)), options_(options) {}
+  using Change =
+      std::function<absl::StatusOr<Sample>(const Sample&, int64_t index)>;
+
+  Changed(std::shared_ptr<const Dataset> base, Change change)
+      : base_(std::move(base)), change_(std::move(change)) {}
 
   const DatasetInfo& info() const override { return base_->info(); }
   int64_t size() const override { return base_->size(); }
   std::string id(int64_t index) const override { return base_->id(index); }
   absl::StatusOr<Sample> Get(int64_t index) const override {
     SEG_ASSIGN_OR_RETURN(const Sample sample, base_->Get(index));
-    return ResizedSample(sample, options_);
+    return change_(sample, index);
   }
 
  private:
   std::shared_ptr<const Dataset> base_;
-  ResizeOptions options_;
-};
-
-class Augmented : public Dataset {
- public:
-  Augmented(std::shared_ptr<const Dataset> base, AugmentOptions options)
-      : base_(std::move(base)), options_(options) {}
-
-  const DatasetInfo& info() const override { return base_->info(); }
-  int64_t size() const override { return base_->size(); }
-  std::string id(int64_t index) const override { return base_->id(index); }
-  absl::StatusOr<Sample> Get(int64_t index) const override {
-    constexpr uint64_t kPurpose = 0x6f6e6365;  // "once"
-    SEG_ASSIGN_OR_RETURN(const Sample sample, base_->Get(index));
-    return Augment(sample, base_->info(), options_,
-                   RandomKey({kPurpose, static_cast<uint64_t>(index)}));
-  }
-
- private:
-  std::shared_ptr<const Dataset> base_;
-  AugmentOptions options_;
+  Change change_;
 };
 
 class First : public Dataset {
@@ -110,11 +95,6 @@ class Cached : public Dataset {
 };
 
 }  // namespace
-
-std::shared_ptr<const Dataset> AugmentedDataset(
-    std::shared_ptr<const Dataset> dataset, const AugmentOptions& options) {
-  return std::make_shared<Augmented>(std::move(dataset), options);
-}
 
 absl::Status ValidateResize(const ResizeOptions& options) {
   if ((options.resize_height == 0) != (options.resize_width == 0)) {
@@ -182,7 +162,21 @@ std::shared_ptr<const Dataset> ResizedDataset(
       options.resize_shorter == 0) {
     return dataset;
   }
-  return std::make_shared<Resized>(std::move(dataset), options);
+  return std::make_shared<Changed>(
+      std::move(dataset), [options](const Sample& sample, int64_t /*index*/) {
+        return ResizedSample(sample, options);
+      });
+}
+
+std::shared_ptr<const Dataset> AugmentedDataset(
+    std::shared_ptr<const Dataset> dataset, const AugmentOptions& options) {
+  const DatasetInfo info = dataset->info();
+  return std::make_shared<Changed>(
+      std::move(dataset), [options, info](const Sample& sample, int64_t index) {
+        constexpr uint64_t kPurpose = 0x6f6e6365;  // "once"
+        return Augment(sample, info, options,
+                       RandomKey({kPurpose, static_cast<uint64_t>(index)}));
+      });
 }
 
 std::shared_ptr<const Dataset> FirstSample(
