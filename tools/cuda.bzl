@@ -164,7 +164,8 @@ def seg_cuda_library(
       deps: C++ libraries whose headers they include.
       cuda_deps: other targets of this macro.
       nvcc_copts: further options of nvcc, as "-fmad=false".
-      emulated: False: there is no NAME_emulated.
+      emulated: False, for programs: there is no NAME_emulated and no
+        NAME_registers_test.
       visibility: of both.
       **kwargs: tags.
     """
@@ -181,6 +182,8 @@ def seg_cuda_library(
         visibility = visibility,
         **kwargs
     )
+    if not emulated:
+        return
     native.filegroup(
         name = name + "_ptxas",
         srcs = [name],
@@ -201,8 +204,6 @@ def seg_cuda_library(
         ],
         target_compatible_with = CUDA_ONLY,
     )
-    if not emulated:
-        return
 
     # Bazel takes no .cu for a source of C++, but for text that one includes.
     # Messages then name the .cu and its lines.
