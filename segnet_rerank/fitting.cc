@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "common/base/log.h"
+#include "common/solvers/duality_gap.h"
 #include "common/solvers/linear_svm.h"
 #include "common/solvers/ranking_svm.h"
 #include "segnet_rerank/image_classifier.h"
@@ -33,16 +34,19 @@ LinearSvmOptions SvmOptions(double c, uint64_t seed) {
   return options;
 }
 
+void LogGap(const DualityGap& gap, double tolerance, const std::string& what) {
+  if (gap.Relative() <= tolerance) return;
+  LogInfo(absl::StrCat(what, ": stopped at a relative duality gap of ",
+                       gap.Relative()));
+}
+
 // [T,F+1]: weights and bias side by side.
 at::Tensor Scorer(const LinearSvm& svm, const char* what) {
-  double worst = 0;
+  DualityGap worst;
   for (const DualityGap& gap : svm.gaps) {
-    worst = std::max(worst, gap.Relative());
+    if (gap.Relative() > worst.Relative()) worst = gap;
   }
-  if (worst > kSvmTolerance) {
-    LogInfo(
-        absl::StrCat(what, ": stopped at a relative duality gap of ", worst));
-  }
+  LogGap(worst, kSvmTolerance, what);
   return at::cat({svm.weights, svm.bias.unsqueeze(1)}, 1).to(at::kFloat);
 }
 
@@ -156,7 +160,9 @@ at::Tensor FitRanker(const std::string& name, const at::Tensor& rows,
                          best, " on ", held_out,
                          " training images that it had not learned from"));
   }
-  return TrainRankingSvm(rows, accuracies, sizes, options).weights;
+  const RankingSvm svm = TrainRankingSvm(rows, accuracies, sizes, options);
+  LogGap(svm.gap, options.tolerance, name);
+  return svm.weights;
 }
 
 }  // namespace segnet_rerank

@@ -76,7 +76,35 @@ TEST(FitImageScorerTest, TellsClassesAndSizes) {
 
 // Three proposals an image; the second feature is their accuracy, the first is
 // noise.
-TEST(FitRankerTest, PicksTheBestAndChoosesC) {
+// By feature 0 alone, which is what a tiny C learns of the best item against
+// the worst, the middle one comes first. A large C learns to use feature 1 too.
+TEST(FitRankerTest, ChoosesThePenaltyThatPicksWell) {
+  constexpr int64_t kImages = 12;
+  const at::Tensor items = at::tensor({1.f, 1.f, 2.f, 0.f, 0.f, 1.f});
+  const at::Tensor rows = items.view({3, 2}).repeat({kImages, 1});
+  at::Tensor counts = at::zeros({3 * kImages, 2, 3}, at::kInt);
+  for (int64_t i = 0; i < 3 * kImages; ++i) {
+    const int64_t right = i % 3 == 0 ? 90 : i % 3 == 1 ? 60 : 20;
+    counts[i].select(1, 0).fill_(right);
+    counts[i].narrow(1, 1, 2).fill_(100 - right);
+  }
+  const std::vector<int64_t> sizes(kImages, 3);
+  const auto pick = [&](const std::vector<double>& c) {
+    RankConfig config;
+    config.c = c;
+    const at::Tensor ranker =
+        FitRanker("ranker", rows, counts, sizes, 4, config, 0);
+    return at::matmul(items.view({3, 2}).to(at::kDouble), ranker)
+        .argmax()
+        .item<int64_t>();
+  };
+  EXPECT_EQ(pick({1e-9}), 1);
+  EXPECT_EQ(pick({100}), 0);
+  EXPECT_EQ(pick({1e-9, 100}), 0);
+  EXPECT_EQ(pick({100, 1e-9}), 0);
+}
+
+TEST(FitRankerTest, PicksTheBest) {
   at::manual_seed(3);
   constexpr int64_t kImages = 40;
   at::Tensor counts = at::zeros({3 * kImages, 2, 3}, at::kInt);
@@ -91,7 +119,7 @@ TEST(FitRankerTest, PicksTheBestAndChoosesC) {
     rows[i][1] = right / 30.0;
   }
   RankConfig config;
-  config.c = {10, 1e-9};
+  config.c = {10};
   const std::vector<int64_t> sizes(kImages, 3);
   const at::Tensor ranker =
       FitRanker("ranker", rows, counts, sizes, 10, config, 0);

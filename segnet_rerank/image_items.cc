@@ -26,14 +26,21 @@ absl::Status ForEachImage(const std::vector<int64_t>& indices,
   const int64_t count = static_cast<int64_t>(indices.size());
   at::parallel_for(0, at::get_num_threads(), 1, [&](int64_t, int64_t) {
     const c10::NoGradGuard no_grad;
-    for (int64_t i = next++; i < count && !failed; i = next++) {
-      const absl::Status status = f(indices[i]);
-      if (status.ok()) continue;
-      failed = true;
-      const std::lock_guard<std::mutex> lock(mutex);
-      if (first.ok()) first = status;
+    for (int64_t i = next++; i < count && !failed && !Interrupted();
+         i = next++) {
+      try {
+        const absl::Status status = f(indices[i]);
+        if (status.ok()) continue;
+        failed = true;
+        const std::lock_guard<std::mutex> lock(mutex);
+        if (first.ok()) first = status;
+      } catch (...) {
+        failed = true;
+        throw;
+      }
     }
   });
+  if (first.ok() && Interrupted()) return absl::CancelledError("interrupted");
   return first;
 }
 

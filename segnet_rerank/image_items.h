@@ -20,7 +20,7 @@ namespace segnet_rerank {
 
 // Calls `f` for each index (of an image, a ranker), on all threads, each of
 // which takes the next one; operators inside run on one thread. The first error
-// ends it; SIGINT and SIGTERM are looked at by EnsureItem.
+// or exception ends it; so do SIGINT and SIGTERM, with kCancelled.
 absl::Status ForEachImage(const std::vector<int64_t>& indices,
                           const std::function<absl::Status(int64_t)>& f);
 

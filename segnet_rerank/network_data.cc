@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <memory>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -15,6 +16,17 @@
 
 namespace seg {
 namespace segnet_rerank {
+namespace {
+
+// The class that each becomes in a mirrored image: int64 [C].
+at::Tensor MirroredClasses(const DatasetInfo& info) {
+  std::vector<int64_t> classes(info.num_classes());
+  std::iota(classes.begin(), classes.end(), 0);
+  for (const auto& [a, b] : info.flip_pairs) std::swap(classes[a], classes[b]);
+  return at::tensor(classes, at::kLong);
+}
+
+}  // namespace
 
 absl::StatusOr<TrainingData> NetworkData(const Config& config,
                                          const ImageItems& images, int64_t fold,
@@ -39,6 +51,7 @@ absl::StatusOr<TrainingData> NetworkData(const Config& config,
   }
   const int64_t epoch_steps = count / size;
   const bool flip = config.data.augment.flip;
+  const at::Tensor mirrored_classes = MirroredClasses(images.data()->info());
   return FromFunction(
       images.data()->info(), epoch_steps,
       [=](int64_t seed, int64_t step) -> absl::StatusOr<Batch> {
@@ -57,8 +70,10 @@ absl::StatusOr<TrainingData> NetworkData(const Config& config,
                              static_cast<uint64_t>(position)}));
           const bool mirrored = flip && rng.OneIn(2);
           features.push_back(item.at(mirrored ? "flipped" : "features"));
-          shares.push_back(mirrored ? item.at("shares").flip(2)
-                                    : item.at("shares"));
+          const at::Tensor& share = item.at("shares");
+          shares.push_back(mirrored
+                               ? share.flip(2).index_select(0, mirrored_classes)
+                               : share);
           batch.ids.push_back(images.data()->id(index));
         }
         batch.images = at::stack(features);

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <utility>
@@ -94,11 +95,41 @@ absl::Status CheckGenerator(const Config& config) {
       "set generator=crf");
 }
 
+// A frozen trunk sees each image twice, as it is and mirrored.
+absl::Status CheckAugmentation(const Config& config) {
+  if (!TrunkIsFrozen(config.segnet) || config.data.augment_once) {
+    return absl::OkStatus();
+  }
+  AugmentOptions flip;
+  flip.flip = config.data.augment.flip;
+  if (nlohmann::json(config.data.augment) == nlohmann::json(flip)) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      "data.augment: a frozen trunk's features are kept, so that only flip "
+      "changes anything; remove the other keys or set "
+      "segnet.freeze_trunk=false");
+}
+
+// Config::stages says where. A run that is continued knows its folder, however
+// it was started: its stages are in it or beside it.
+std::string StagesRoot(const Config& config, const RunOptions& run) {
+  constexpr char kStages[] = "/stages";
+  if (!config.stages.empty()) return config.stages;
+  if (run.work_dir.empty()) return RunsRoot(Paper::kName) + kStages;
+  const std::string inside = run.work_dir + kStages;
+  const std::filesystem::path folder =
+      std::filesystem::absolute(run.work_dir + "/.").lexically_normal();
+  const std::string beside =
+      folder.parent_path().parent_path().string() + kStages;
+  const bool kept_beside = run.resume && !std::filesystem::exists(inside) &&
+                           std::filesystem::exists(beside);
+  return kept_beside ? beside : inside;
+}
+
 StageRun StagesOf(const Config& config, const RunOptions& run) {
   StageRun stages;
-  stages.root = !config.stages.empty()  ? config.stages
-                : !run.work_dir.empty() ? run.work_dir + "/stages"
-                                        : RunsRoot(Paper::kName) + "/stages";
+  stages.root = StagesRoot(config, run);
   stages.seed = run.seed;
   stages.device = run.device;
   return stages;
@@ -115,6 +146,9 @@ absl::Status Paper::Check(const Config& config, const DatasetInfo& info,
         " classes; expected a background and at least one of objects"));
   }
   SEG_RETURN_IF_ERROR(CheckGenerator(config));
+  if (config.rank.c.empty()) {
+    return absl::InvalidArgumentError("rank.c: must not be empty");
+  }
   SEG_RETURN_IF_ERROR(ContourNetwork::Load(config.regions).status());
   for (const std::string& name : config.eval.mean_classes) {
     const std::vector<std::string>& names = info.class_names;
@@ -138,6 +172,7 @@ absl::Status Paper::LoadPretrained(const Config& /*config*/, Model& model) {
 absl::StatusOr<bool> Paper::Prepare(const Config& config,
                                     const TrainingSets& sets,
                                     const RunOptions& run, Model& model) {
+  SEG_RETURN_IF_ERROR(CheckAugmentation(config));
   if (!run.init_from.empty()) return config.stage == Stage::kAll;
   const Dataset& train = *sets.train;
   if (config.stage == Stage::kAll && train.size() < config.train.batch_size) {

@@ -18,13 +18,21 @@ namespace {
 constexpr Command kRerank = {
     "rerank", kRunFlag | kInputFlag | kOutFlag | kLabelFlags, "reranked"};
 
-// "photos_proposals" for --input=photos or photos/a.jpg.
+// "photos_proposals" for --input=photos, photos/a.jpg or photos/*.jpg, by its
+// whole path.
 std::string ProposalsBeside(const std::string& input) {
   std::error_code error;
-  std::filesystem::path folder(ExpandHome(input));
+  std::filesystem::path folder = std::filesystem::absolute(ExpandHome(input));
   if (!std::filesystem::is_directory(folder, error)) {
     folder = folder.parent_path();
+    // A pattern names a folder down to its first wildcard.
+    const size_t wildcard = folder.string().find_first_of("*?[");
+    if (wildcard != std::string::npos) {
+      folder = std::filesystem::path(folder.string().substr(0, wildcard))
+                   .parent_path();
+    }
   }
+  folder = folder.lexically_normal();
   if (!folder.has_filename()) folder = folder.parent_path();
   return folder.string() + "_proposals";
 }

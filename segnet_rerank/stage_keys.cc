@@ -22,7 +22,9 @@ json Keys(const json& section, const std::vector<const char*>& names) {
 StageKeys::StageKeys(const Config& config, const Dataset& train, int64_t seed)
     : config_(config), seed_(seed) {
   json data = config.data;
-  for (const char* key : {"workers", "cache_mb", "augment"}) data.erase(key);
+  for (const char* key : {"workers", "cache_mb"}) data.erase(key);
+  // Else it concerns the networks alone.
+  if (!config.data.augment_once) data.erase("augment");
   uint64_t ids = kFnvStart;
   for (int64_t i = 0; i < train.size(); ++i) {
     ids = Fnv1a("\n", Fnv1a(train.id(i), ids));
@@ -31,8 +33,14 @@ StageKeys::StageKeys(const Config& config, const Dataset& train, int64_t seed)
            {"name", train.info().name},
            {"samples", train.size()},
            {"ids", HashText(ids)}};
+  if (!train.info().flip_pairs.empty()) {
+    data_["flip_pairs"] = train.info().flip_pairs;
+  }
+  const std::string& weights = config.segnet.weights;
+  if (!weights.empty() && weights != "imagenet") {
+    trunk_ = FileFingerprint(weights).value_or("");
+  }
   if (config.regions.boundaries == Boundaries::kContours) {
-    // A file that cannot be read ends the stage itself.
     contours_ = FileFingerprint(config.regions.contour_weights).value_or("");
   }
 }
@@ -95,17 +103,22 @@ StageKey StageKeys::Proposals() const {
 }
 
 StageKey StageKeys::Network(int64_t fold) const {
-  return {
-      "segnet",
-      {{"data", data_},
-       {"augment", config_.data.augment},
-       {"segnet", config_.segnet},
-       {"loss", config_.loss},
-       {"train", Keys(config_.train, {"steps", "epochs", "batch_size",
-                                      "optimizer", "schedule", "clip_norm"})},
-       {"fold_steps", config_.fold_steps},
-       {"fold", Fold(fold)}},
-      {}};
+  json train = Keys(config_.train, {"steps", "epochs", "batch_size",
+                                    "optimizer", "schedule", "clip_norm"});
+  if (config_.train.precision != TrainConfig().precision) {
+    train["precision"] = config_.train.precision;
+  }
+  StageKey key = {"segnet",
+                  {{"data", data_},
+                   {"augment", config_.data.augment},
+                   {"segnet", config_.segnet},
+                   {"loss", config_.loss},
+                   {"train", train},
+                   {"fold_steps", config_.fold_steps},
+                   {"fold", Fold(fold)}},
+                  {}};
+  if (!trunk_.empty()) key.inputs.push_back(trunk_);
+  return key;
 }
 
 StageKey StageKeys::TrunkFeatures() const {
@@ -113,10 +126,12 @@ StageKey StageKeys::TrunkFeatures() const {
   trunk.trunk = config_.segnet.trunk;
   trunk.weights = config_.segnet.weights;
   trunk.grid = config_.segnet.grid;
-  return {
+  StageKey key = {
       "trunk_features",
       {{"data", data_}, {"segnet", trunk}, {"flip", config_.data.augment.flip}},
       {}};
+  if (!trunk_.empty()) key.inputs.push_back(trunk_);
+  return key;
 }
 
 StageKey StageKeys::Coarse() const {

@@ -39,8 +39,10 @@ class StageKeys {
 
   Config config_;
   int64_t seed_;
-  nlohmann::json data_;   // pictures and masks, as the stages see them
-  std::string contours_;  // fingerprint of the contour network's weights
+  nlohmann::json data_;  // pictures and masks, as the stages see them
+  // Fingerprints of files with weights; "" where there are none. A file that
+  // cannot be read ends the stage itself.
+  std::string contours_, trunk_;
 };
 
 }  // namespace segnet_rerank

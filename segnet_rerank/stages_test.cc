@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -15,6 +16,8 @@
 #include "common/datasets/open.h"
 #include "common/io/file.h"
 #include "common/testing/status_matchers.h"
+#include "segnet_rerank/image_items.h"
+#include "segnet_rerank/network_data.h"
 #include "segnet_rerank/stage_keys.h"
 
 namespace seg {
@@ -223,6 +226,71 @@ TEST_F(StagesTest, KeysSayWhatAStageDependsOn) {
   EXPECT_NE(Fingerprint(keys.RegionScorer(0)),
             Fingerprint(seed.RegionScorer(0)));
   EXPECT_NE(Fingerprint(keys.Network(0)), Fingerprint(keys.Network(1)));
+}
+
+TEST_F(StagesTest, AChangeIsAnotherNetworkWhereItMatters) {
+  const std::string file = root_ + "_weights.pth";
+  ASSERT_OK(WriteFileAtomically(file, "one"));
+  Config base = Small();
+  base.segnet.weights = file;
+  const StageKeys keys(base, *train_, 5);
+  const auto changes = [&](const Config& config) {
+    const StageKeys other(config, *train_, 5);
+    return std::array<bool, 2>{
+        Fingerprint(keys.Network(0)) != Fingerprint(other.Network(0)),
+        Fingerprint(keys.TrunkFeatures()) !=
+            Fingerprint(other.TrunkFeatures())};
+  };
+  using Changed = std::array<bool, 2>;  // the network, the trunk's features
+  EXPECT_EQ(changes(base), (Changed{false, false}));
+  Config other = base;
+  other.train.precision = Precision::kBf16;
+  EXPECT_EQ(changes(other), (Changed{true, false}));
+  other = base;
+  other.data.augment.brightness = 0.1;
+  EXPECT_EQ(changes(other), (Changed{true, false}));
+  // Pictures that are changed once are other pictures.
+  other.data.augment_once = true;
+  EXPECT_EQ(changes(other), (Changed{true, true}));
+  ASSERT_OK(WriteFileAtomically(file, "other"));
+  EXPECT_EQ(changes(base), (Changed{true, true}));
+}
+
+TEST_F(StagesTest, MirroredSharesSwapLeftAndRight) {
+  Config config = Small();
+  config.data.pack = "synthetic:faces";
+  ASSERT_OK_AND_ASSIGN(const auto faces, OpenDataset(config.data, "", "train"));
+  const DatasetInfo& info = faces->info();
+  ASSERT_FALSE(info.flip_pairs.empty());
+  const ImageItems images(faces, 2, 1);
+  // A left brow in the left cell, an image number as feature.
+  at::Tensor shares = at::zeros({info.num_classes(), 1, 2});
+  shares[info.flip_pairs[0].first][0][0] = 1;
+  at::Tensor mirrored = at::zeros_like(shares);
+  mirrored[info.flip_pairs[0].second][0][1] = 1;
+  fs::create_directories(root_);
+  for (int64_t i = 0; i < images.size(); ++i) {
+    ASSERT_OK(images.Ensure(root_, i, [&]() -> absl::StatusOr<TensorMap> {
+      return TensorMap{{"features", at::zeros({1, 1, 2})},
+                       {"flipped", at::ones({1, 1, 2})},
+                       {"shares", shares}};
+    }));
+  }
+  config.data.augment.flip = true;
+  ASSERT_OK_AND_ASSIGN(const TrainingData data,
+                       NetworkData(config, images, kAllImages, root_, 6));
+  ASSERT_OK_AND_ASSIGN(const auto source, data.open(3, 0));
+  int64_t flips = 0;
+  for (int step = 0; step < 4; ++step) {
+    ASSERT_OK_AND_ASSIGN(const Batch batch, source->Next());
+    for (int64_t n = 0; n < 6; ++n) {
+      const bool flip = batch.images[n].sum().item<double>() > 0;
+      flips += flip;
+      EXPECT_TRUE(at::equal(batch.probabilities[n], flip ? mirrored : shares));
+    }
+  }
+  EXPECT_GT(flips, 0);
+  EXPECT_LT(flips, 24);
 }
 
 }  // namespace

@@ -129,16 +129,13 @@ absl::StatusOr<MinCut> MaxFlow::Solve(absl::Span<const int64_t> source,
   //   E(x) = sum source - sum of excess over the source side + residual cut,
   //   excess[i] = source[i] - sink[i] - out[i],
   // whatever the flow is. So a change of the terminals moves the excess alone.
-  // The trees are kept: only nodes whose terminals changed move in them.
-  ++time_;
-  for (int32_t i = 0; i < num_nodes(); ++i) {
+  for (int64_t i = 0; i < num_nodes(); ++i) {
     const int64_t terminal = source[i] - sink[i];
-    if (terminal == terminal_[i]) continue;
     nodes_[i].excess += terminal - terminal_[i];
     terminal_[i] = terminal;
-    Replant(i);
   }
-  Adopt();
+
+  PlantTrees();
   while (active_count_ > 0) {
     const int32_t node = active_[active_begin_];
     const int32_t meeting =
@@ -164,25 +161,21 @@ absl::StatusOr<MinCut> MaxFlow::Solve(absl::Span<const int64_t> source,
   return cut;
 }
 
-// Puts a node of changed excess where it belongs: those of excess are the roots
-// of the trees.
-void MaxFlow::Replant(int32_t index) {
-  Node& node = nodes_[index];
-  if (node.excess == 0) {
-    if (node.tree == Tree::kFree || node.parent != kRoot) return;
-    node.parent = kOrphan;
-    orphans_.push_back(index);
-    return;
+// The trees consist of their roots: the nodes next to a terminal.
+void MaxFlow::PlantTrees() {
+  time_ = 0;
+  active_begin_ = active_count_ = 0;
+  for (int32_t i = 0; i < num_nodes(); ++i) {
+    Node& node = nodes_[i];
+    node.queued = false;
+    node.time = 0;
+    node.distance = 1;
+    node.parent = kRoot;
+    node.tree = node.excess > 0   ? Tree::kSource
+                : node.excess < 0 ? Tree::kSink
+                                  : Tree::kFree;
+    if (node.tree != Tree::kFree) Activate(i);
   }
-  const Tree tree = node.excess > 0 ? Tree::kSource : Tree::kSink;
-  if (node.tree != tree) {
-    if (node.tree != Tree::kFree) Release(index);
-    node.tree = tree;
-    Activate(index);
-  }
-  node.parent = kRoot;
-  node.distance = 1;
-  node.time = time_;
 }
 
 inline int64_t MaxFlow::Outward(Tree tree, int32_t arc) const {
@@ -278,7 +271,6 @@ void MaxFlow::Adopt() {
   for (size_t k = 0; k < orphans_.size(); ++k) {  // the list may grow
     const int32_t index = orphans_[k];
     Node& node = nodes_[index];
-    if (node.parent != kOrphan) continue;  // it became a root meanwhile
     const int32_t end = nodes_[index + 1].first_arc;
     int32_t best = kOrphan, best_distance = kFar;
     for (int32_t a = node.first_arc; a < end; ++a) {

@@ -62,12 +62,11 @@ class MaxFlow {
   // it is the one whose source side is contained in that of all others; so the
   // result depends on the capacities alone, not on earlier calls.
   //
-  // A further call keeps the flow on the edges and the search trees, whatever
-  // changed at the terminals, and starts from there (Kohli and Torr 2007,
-  // "Dynamic graph cuts for efficient inference in Markov random fields"): in a
-  // sweep of terminal capacities most of the work is done once. Where source
-  // capacities only rise and sink capacities only fall, the source sides grow
-  // (Gallo, Grigoriadis and Tarjan 1989).
+  // A further call keeps the flow on the edges, whatever changed at the
+  // terminals, and starts from there: in a sweep of terminal capacities most of
+  // the work is done once. Where source capacities only rise and sink
+  // capacities only fall, the source sides grow (Gallo, Grigoriadis and Tarjan
+  // 1989). The search trees are grown anew, O(nodes + edges).
   //
   // The cost in theory is O(nodes^2 edges value); on the grids of vision it is
   // near linear (Sec. 4 of the paper). One thread.
@@ -111,7 +110,7 @@ class MaxFlow {
 
   MaxFlow() = default;
 
-  void Replant(int32_t node);
+  void PlantTrees();
   int32_t Grow(int32_t node);
   void Augment(int32_t arc);
   void PushAlong(int32_t node, int64_t amount);
@@ -135,7 +134,7 @@ class MaxFlow {
   std::vector<int32_t> active_;
   int64_t active_begin_ = 0, active_count_ = 0;
   std::vector<int32_t> orphans_;
-  int64_t time_ = 0;  // number of augmentations and of calls
+  int64_t time_ = 0;  // number of augmentations
 };
 
 }  // namespace seg
