@@ -1,17 +1,21 @@
 #include "tools/datasets/tool_flags.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <system_error>
+#include <vector>
 
 #include "absl/flags/commandlineflag.h"
 #include "absl/flags/reflection.h"
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "common/base/printable.h"
 #include "common/io/file.h"
 
@@ -88,6 +92,19 @@ std::string DataRoot(const std::string& flag) {
   if (!flag.empty()) return ExpandHome(flag);
   const char* root = std::getenv("SEG_DATA_ROOT");
   return root == nullptr ? "" : ExpandHome(root);
+}
+
+absl::StatusOr<std::vector<int64_t>> ParseSeeds(const std::string& flag) {
+  std::vector<int64_t> seeds;
+  for (const auto& text : absl::StrSplit(flag, ',', absl::SkipWhitespace())) {
+    int64_t seed = 0;
+    if (!absl::SimpleAtoi(text, &seed) || seed < 0) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "--seeds: expected numbers by commas, got '", text, "'"));
+    }
+    seeds.push_back(seed);
+  }
+  return seeds;
 }
 
 int Fail(int code, const absl::Status& status) {

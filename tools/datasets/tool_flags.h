@@ -1,8 +1,9 @@
-// The command line of the data tools: Abseil flags, set one by one so that a
+// The command line of the tools: Abseil flags, set one by one so that a
 // wrong one is answered with exit code 2 (Abseil's own parser exits with 1).
 #ifndef TOOLS_DATASETS_TOOL_FLAGS_H_
 #define TOOLS_DATASETS_TOOL_FLAGS_H_
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,9 @@ void EnterWorkingDirectory();
 // `flag`, or the environment's SEG_DATA_ROOT when it is empty; "~/" is the
 // user's home.
 std::string DataRoot(const std::string& flag);
+
+// What --seeds says: numbers >= 0 by commas; "" is none of them.
+absl::StatusOr<std::vector<int64_t>> ParseSeeds(const std::string& flag);
 
 // One line on stderr; returns `code`.
 int Fail(int code, const absl::Status& status);

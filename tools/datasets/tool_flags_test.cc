@@ -74,5 +74,17 @@ TEST(ParseToolFlagsTest, NamesTheWrongFlag) {
   EXPECT_FALSE(Parse({"-"}).ok());
 }
 
+TEST(ParseSeedsTest, NumbersByCommas) {
+  ASSERT_OK_AND_ASSIGN(const auto seeds, ParseSeeds("3,0, 12"));
+  EXPECT_THAT(seeds, ElementsAre(3, 0, 12));
+  ASSERT_OK_AND_ASSIGN(const auto none, ParseSeeds(""));
+  EXPECT_THAT(none, testing::IsEmpty());
+  for (const char* wrong : {"x", "1,-1", "1.5"}) {
+    EXPECT_THAT(ParseSeeds(wrong),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         HasSubstr("--seeds: expected numbers by commas")));
+  }
+}
+
 }  // namespace
 }  // namespace seg

@@ -56,6 +56,10 @@ const Experiment& Record::Source(const Experiment& e) const {
   return e.eval_of.empty() ? e : *protocol_.Find(e.eval_of);
 }
 
+std::string Record::PathOf(const std::string& experiment) const {
+  return absl::StrCat(paper_dir_, "/results/", experiment, ".json");
+}
+
 absl::StatusOr<std::string> Record::TrainFingerprint(const Experiment& e,
                                                      int64_t seed) const {
   SEG_ASSIGN_OR_RETURN(const std::string config,
@@ -115,9 +119,12 @@ absl::Status Record::Add(const Experiment& e, MeasuredRun run) {
   result.eval_overrides = e.eval_overrides;
   result.answers = AnswersOf(e.answers);
   result.stands_in_for = AnswersOf(e.stands_in_for);
-  const auto old = results_.find(e.name);
-  if (old != results_.end()) {
-    for (const MeasuredRun& other : old->second.runs) {
+  // From the file: another program may have added seeds since.
+  const std::string path = PathOf(e.name);
+  if (fs::exists(path)) {
+    SEG_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+    SEG_ASSIGN_OR_RETURN(const ExperimentResult old, ParseResult(text, path));
+    for (const MeasuredRun& other : old.runs) {
       SEG_ASSIGN_OR_RETURN(const bool current, IsCurrent(e, other));
       if (current && other.seed != run.seed) result.runs.push_back(other);
     }
@@ -166,8 +173,7 @@ absl::Status Record::Merge(const std::string& folder) {
 absl::Status Record::Write(const ExperimentResult& result) const {
   std::error_code error;
   fs::create_directories(paper_dir_ + "/results", error);
-  const std::string path =
-      absl::StrCat(paper_dir_, "/results/", result.experiment, ".json");
+  const std::string path = PathOf(result.experiment);
   const std::string text = FormatResult(result);
   absl::StatusOr<std::string> old = ReadFile(path);
   if (old.ok() && *old == text) return absl::OkStatus();

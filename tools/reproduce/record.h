@@ -40,8 +40,8 @@ class Record {
   absl::StatusOr<bool> Holds(const Experiment& e, int64_t seed) const;
 
   // Puts `run` in the place of the one with its seed and writes the result's
-  // file. Runs with other fingerprints than today's are dropped: they must not
-  // be averaged with this one.
+  // file, beside the seeds that are in it by then. Runs with other fingerprints
+  // than today's are dropped: they must not be averaged with this one.
   absl::Status Add(const Experiment& e, MeasuredRun run);
 
   // Adds the runs of another results folder of this paper, as `reproduce` wrote
@@ -54,6 +54,7 @@ class Record {
   absl::Status Render() const;
 
  private:
+  std::string PathOf(const std::string& experiment) const;  // of its result
   absl::Status Refresh();
   absl::StatusOr<bool> IsCurrent(const Experiment& e,
                                  const MeasuredRun& run) const;

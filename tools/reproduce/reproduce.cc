@@ -1,21 +1,16 @@
 // bazel run //tools:reproduce -- PAPER [flags]: see README.md beside this file.
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "absl/flags/flag.h"
-#include "absl/flags/parse.h"
-#include "absl/flags/reflection.h"
-#include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "common/base/printable.h"
 #include "common/base/runfiles.h"
 #include "common/io/file.h"
+#include "tools/datasets/tool_flags.h"
 #include "tools/reproduce/runner.h"
 #include "tools/reproduce/subprocess.h"
 
@@ -39,30 +34,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kExitUsage = 2;
-constexpr int kExitInterrupted = 130;
-
 int Usage(const std::string& message) {
-  std::fprintf(stderr, "reproduce: %s\n", seg::Printable(message).c_str());
-  return kExitUsage;
-}
-
-// Abseil exits with 1 for an unknown flag; wrong usage is 2 here.
-std::string UnknownFlag(int argc, char** argv) {
-  for (int i = 1; i < argc; ++i) {
-    std::string name = argv[i];
-    if (name == "--") break;
-    if (!absl::StartsWith(name, "-")) continue;
-    name = name.substr(absl::StartsWith(name, "--") ? 2 : 1);
-    name = name.substr(0, name.find('='));
-    if (absl::StartsWith(name, "help") || name == "version") continue;
-    if (absl::FindCommandLineFlag(name) == nullptr &&
-        !(absl::StartsWith(name, "no") &&
-          absl::FindCommandLineFlag(name.substr(2)) != nullptr)) {
-      return argv[i];
-    }
-  }
-  return "";
+  return seg::Fail(seg::kExitUsage, absl::InvalidArgumentError(message));
 }
 
 std::string Absolute(const std::string& path, const fs::path& base) {
@@ -78,13 +51,19 @@ std::string Environment(const char* name) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::string unknown = UnknownFlag(argc, argv);
-  if (!unknown.empty()) return Usage("unknown flag " + unknown);
-  const std::vector<char*> rest = absl::ParseCommandLine(argc, argv);
-  if (rest.size() != 2) {
+  const auto args = seg::ParseToolFlags(
+      argc, argv,
+      {"data_root", "device", "threads", "only", "seeds", "work_dir", "force",
+       "allow_dirty", "merge", "render_only"},
+      "reproduce PAPER [flags]\nTrains and evaluates what PAPER/protocol.yaml "
+      "lists, and writes the results into PAPER.");
+  if (!args.ok()) return seg::Fail(seg::kExitUsage, args.status());
+  if (args->help) return seg::kExitDone;
+  if (args->positional.size() != 1) {
     return Usage(
         "expected one paper, e.g. bazel run //tools:reproduce -- crfgrad");
   }
+  const std::string& named = args->positional[0];
   // Relative paths are what the user sees; the sources are where Bazel says.
   const fs::path here = Environment("BUILD_WORKING_DIRECTORY").empty()
                             ? fs::current_path()
@@ -95,9 +74,9 @@ int main(int argc, char** argv) {
           : fs::path(Environment("BUILD_WORKSPACE_DIRECTORY"));
 
   seg::ReproduceOptions options;
-  const std::string paper = fs::path(rest[1]).filename().string().empty()
-                                ? fs::path(rest[1]).parent_path().string()
-                                : rest[1];
+  const std::string paper = fs::path(named).filename().string().empty()
+                                ? fs::path(named).parent_path().string()
+                                : named;
   options.repository = sources.string();
   options.paper_dir = (sources / paper).string();
   if (!fs::exists(options.paper_dir + "/protocol.yaml")) {
@@ -134,15 +113,9 @@ int main(int argc, char** argv) {
   options.allow_dirty = absl::GetFlag(FLAGS_allow_dirty);
   options.only =
       absl::StrSplit(absl::GetFlag(FLAGS_only), ',', absl::SkipWhitespace());
-  const std::vector<std::string> seeds =
-      absl::StrSplit(absl::GetFlag(FLAGS_seeds), ',', absl::SkipWhitespace());
-  for (const std::string& text : seeds) {
-    int64_t seed = 0;
-    if (!absl::SimpleAtoi(text, &seed) || seed < 0) {
-      return Usage("--seeds: expected numbers by commas, got '" + text + "'");
-    }
-    options.seeds.push_back(seed);
-  }
+  const auto seeds = seg::ParseSeeds(absl::GetFlag(FLAGS_seeds));
+  if (!seeds.ok()) return seg::Fail(seeds.status());
+  options.seeds = *seeds;
 
   const std::vector<std::string> merge =
       absl::StrSplit(absl::GetFlag(FLAGS_merge), ',', absl::SkipWhitespace());
@@ -152,9 +125,5 @@ int main(int argc, char** argv) {
 
   seg::ForwardSignals();
   const absl::Status status = seg::Reproduce(options);
-  if (status.ok()) return 0;
-  std::fprintf(stderr, "reproduce: %s\n",
-               seg::Printable(status.message()).c_str());
-  if (absl::IsInvalidArgument(status)) return kExitUsage;
-  return absl::IsCancelled(status) ? kExitInterrupted : 1;
+  return status.ok() ? seg::kExitDone : seg::Fail(status);
 }

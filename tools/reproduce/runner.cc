@@ -88,6 +88,8 @@ class Runner {
                                                  int64_t seed);
   absl::Status Evaluate(const Experiment& e, int64_t seed,
                         const TrainState& trained);
+  // Of results whose weights come from what is trained anew.
+  void WarnOfReplacedWeights() const;
   std::vector<std::string> CommonFlags() const;
   absl::StatusOr<ProcessEnd> Launch(const std::vector<std::string>& argv,
                                     const std::string& stdout_path) const;
@@ -279,6 +281,14 @@ absl::Status Runner::Evaluate(const Experiment& e, int64_t seed,
     return absl::InternalError(
         absl::StrCat(who, "--json must print the \"device\" that it ran on"));
   }
+  SEG_ASSIGN_OR_RETURN(const std::string now,
+                       record_.TrainFingerprint(record_.Source(e), seed));
+  if (now != trained.fingerprint) {
+    return absl::InternalError(absl::StrCat(
+        e.name, " seed ", seed,
+        ": its configuration was changed while it was measured; the same "
+        "command measures it again"));
+  }
   run.seed = seed;
   run.train_seconds = e.eval_of.empty() ? trained.seconds : 0;
   run.eval_seconds = end.seconds;
@@ -310,6 +320,22 @@ absl::Status Runner::RunOne(const Experiment& e, int64_t seed) {
   fs::remove(pending, error);
   forced_.erase({e.name, seed});
   return absl::OkStatus();
+}
+
+void Runner::WarnOfReplacedWeights() const {
+  std::set<std::string> replaced;
+  for (const auto& [name, seed] : forced_) replaced.insert(name);
+  for (const Experiment& e : record_.protocol().experiments) {
+    if (replaced.count(e.name) > 0) continue;
+    for (const std::string& parent : e.Parents()) {
+      if (replaced.count(parent) == 0) continue;
+      LogWarning(absl::StrCat(e.name,
+                              ": what is on record stands on weights of ",
+                              parent, " that are trained anew; repeat it too"));
+      replaced.insert(e.name);
+      break;
+    }
+  }
 }
 
 absl::Status Runner::RunAll() {
@@ -372,6 +398,8 @@ absl::Status Runner::RunAll() {
     if (fs::exists(pending, error)) forced_.insert({e->name, seed});
   }
 
+  WarnOfReplacedWeights();
+
   std::vector<std::string> failures;
   std::set<std::pair<std::string, int64_t>> failed;
   size_t at = 0;
@@ -402,7 +430,8 @@ absl::Status Runner::RunAll() {
     const absl::Status status = RunOne(*e, seed);
     if (absl::IsCancelled(status)) {
       return absl::CancelledError(absl::StrCat(
-          "interrupted at ", label, "; the same command goes on from there"));
+          "interrupted at ", label, "; the same command",
+          options_.force ? " without --force" : "", " goes on from there"));
     }
     if (!status.ok()) {
       LogWarning(std::string(status.message()));

@@ -13,6 +13,8 @@ namespace {
 
 using nlohmann::json;
 
+constexpr char kProbabilities[] = "probabilities";
+constexpr char kProposals[] = "proposals";
 constexpr char kNameLetters[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
 
 void CheckOverrides(const char* key, const std::vector<std::string>& overrides,
@@ -52,8 +54,9 @@ absl::StatusOr<Refiner> ParseRefiner(const json& node, std::string where,
                                          "' stands before it"));
     } else {
       refiner.paper = run->paper;
+      refiner.proposals = run->proposals;
     }
-    for (const char* key : {"paper", "config"}) {
+    for (const char* key : {"paper", "config", "input"}) {
       if (fields.Has(key)) {
         fields.Fail(key, "has no meaning with run_of; remove one of them");
       }
@@ -61,6 +64,14 @@ absl::StatusOr<Refiner> ParseRefiner(const json& node, std::string where,
   } else {
     refiner.paper = fields.String("paper");
     refiner.config = fields.String("config");
+    if (fields.Has("input")) {
+      const std::string input = fields.String("input");
+      refiner.proposals = input == kProposals;
+      if (!refiner.proposals && input != kProbabilities) {
+        fields.Fail("input", absl::StrCat("expected ", kProbabilities, " or ",
+                                          kProposals, ", got '", input, "'"));
+      }
+    }
   }
   if (fields.Has("overrides")) refiner.overrides = fields.Strings("overrides");
   CheckOverrides("overrides", refiner.overrides, &fields);

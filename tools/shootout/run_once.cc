@@ -1,11 +1,13 @@
 #include "tools/shootout/run_once.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/base/hash.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
 #include "common/io/file.h"
@@ -20,7 +22,27 @@ using nlohmann::json;
 constexpr int kExitUsage = 2;
 constexpr int kExitInterrupted = 130;
 
+std::string Describe(const fs::path& file) {
+  std::error_code error;
+  return absl::StrCat(
+      file.string(), " ", fs::file_size(file, error), " ",
+      fs::last_write_time(file, error).time_since_epoch().count());
+}
+
 }  // namespace
+
+std::string Contents(const std::string& path) {
+  std::vector<std::string> files;
+  std::error_code error;
+  for (fs::recursive_directory_iterator it(path, error), end; it != end;
+       it.increment(error)) {
+    if (it->is_regular_file(error)) files.push_back(Describe(it->path()));
+  }
+  if (fs::is_regular_file(path, error)) files.push_back(Describe(path));
+  if (files.empty()) return "";
+  std::sort(files.begin(), files.end());
+  return HashTexts(files);
+}
 
 absl::StatusOr<ProcessEnd> RunOnce(const std::vector<std::string>& argv,
                                    const std::string& runfiles_dir,

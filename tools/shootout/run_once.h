@@ -10,6 +10,10 @@
 
 namespace seg {
 
+// A text that changes where a file below `path` (a folder, or a file) is
+// written anew: names, sizes, times. Empty where there is nothing.
+std::string Contents(const std::string& path);
+
 // Runs `argv` unless OUTPUT.done says that the same command ended well before,
 // on the same `input`; then that run's end is returned. What is at `output` (a
 // file or a folder) goes first.

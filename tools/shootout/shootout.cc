@@ -23,9 +23,14 @@ class Runner {
 
   absl::StatusOr<std::vector<Shot>> Run() {
     std::vector<Shot> shots;
+    std::vector<Refiner> refiners;
     for (const Refiner& refiner : options_.refiners) {
-      LogInfo(absl::StrCat("[", shots.size() + 1, "/", options_.refiners.size(),
-                           "] ", refiner.name));
+      if (refiner.proposals && options_.proposals.empty()) continue;
+      refiners.push_back(refiner);
+    }
+    for (const Refiner& refiner : refiners) {
+      LogInfo(absl::StrCat("[", shots.size() + 1, "/", refiners.size(), "] ",
+                           refiner.name));
       SEG_ASSIGN_OR_RETURN(Shot shot, RunOne(refiner));
       shots.push_back(std::move(shot));
     }
@@ -47,12 +52,18 @@ class Runner {
     PassDataRoot(&argv);
     if (!options_.device.empty()) argv.push_back("--device=" + options_.device);
     argv.insert(argv.end(), options_.data.begin(), options_.data.end());
-    argv.push_back("data.probabilities=" + options_.probabilities);
+    if (!refiner.proposals) {
+      argv.push_back("data.probabilities=" + options_.probabilities);
+    }
     argv.push_back(absl::StrCat("train.steps=", options_.steps));
     argv.insert(argv.end(), overrides.begin(), overrides.end());
+    const std::string input = absl::StrCat(
+        refiner.proposals ? "" : Contents(options_.probabilities), "\n",
+        ReadFile(absl::StrCat(options_.configs_dir, "/", refiner.config))
+            .value_or(""));
     SEG_ASSIGN_OR_RETURN(
         const ProcessEnd end,
-        RunOnce(argv, options_.runfiles_dir, run, run + ".train.txt"));
+        RunOnce(argv, options_.runfiles_dir, run, run + ".train.txt", input));
     return end.seconds;
   }
 
@@ -67,6 +78,9 @@ class Runner {
                                      "--split=" + split,
                                      absl::StrCat("--threads=", threads)};
     PassDataRoot(&argv);
+    if (refiner.proposals) {
+      argv.push_back("proposals_folder=" + options_.proposals);
+    }
     argv.insert(argv.end(), overrides.begin(), overrides.end());
     SEG_ASSIGN_OR_RETURN(const std::string trained, ReadFile(run + ".done"));
     SEG_ASSIGN_OR_RETURN(

@@ -6,8 +6,9 @@
 //   WORK_DIR/NAME/*.json            what `eval` printed
 //   WORK_DIR/shootout.json, report.html, accuracy.svg, table.md
 //
-// A step whose command ended well before is not repeated, so the same call goes
-// on after an interruption.
+// A step whose command ended well before, on the same probabilities and
+// configuration, is not repeated, so the same call goes on after an
+// interruption.
 #ifndef TOOLS_SHOOTOUT_SHOOTOUT_H_
 #define TOOLS_SHOOTOUT_SHOOTOUT_H_
 
@@ -31,6 +32,7 @@ struct ShootoutOptions {
   std::function<std::string(const std::string&, const std::string&)> program;
   std::string runfiles_dir;   // given to them as RUNFILES_DIR; may be empty
   std::string probabilities;  // folder: common/datasets/probabilities.h
+  std::string proposals;      // for the refiners of proposals; "": none
   std::string work_dir;       // exists
   // key.path=value for each `train`: the data.
   std::vector<std::string> data;
@@ -54,7 +56,8 @@ struct Shot {
   double train_seconds = 0;  // first seed, the chosen setting
 };
 
-// Shots in the order of the refiners. Errors: kInvalidArgument where a program
+// Shots in the order of the refiners; without proposals those that need them
+// are left out. Errors: kInvalidArgument where a program
 // calls its usage wrong, kCancelled when interrupted, else what failed.
 absl::StatusOr<std::vector<Shot>> RunShootout(const ShootoutOptions& options);
 

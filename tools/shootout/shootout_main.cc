@@ -7,7 +7,6 @@
 
 #include "absl/flags/flag.h"
 #include "absl/status/status.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
@@ -29,6 +28,9 @@ ABSL_FLAG(std::string, probabilities, "",
           "data, of any system");
 ABSL_FLAG(std::string, checkpoint, "",
           "a run of one of the papers, whose probabilities are refined");
+ABSL_FLAG(std::string, proposals, "",
+          "folder of proposals of any system, ID/*.png for each image that is "
+          "evaluated; re-ranking is compared too");
 ABSL_FLAG(std::string, data_root, "",
           "folder of data packs; default: the environment's SEG_DATA_ROOT");
 ABSL_FLAG(std::string, device, "",
@@ -89,7 +91,8 @@ absl::StatusOr<std::string> Predict(const std::string& run,
       "--out=" + out};
   if (!options.device.empty()) argv.push_back("--device=" + options.device);
   SEG_RETURN_IF_ERROR(
-      RunOnce(argv, options.runfiles_dir, out, out + ".txt").status());
+      RunOnce(argv, options.runfiles_dir, out, out + ".txt", Contents(run))
+          .status());
   return out;
 }
 
@@ -142,16 +145,7 @@ absl::Status Main(std::vector<std::string> data) {
   options.steps = absl::GetFlag(FLAGS_steps);
   options.metric = absl::GetFlag(FLAGS_metric);
   options.split = absl::GetFlag(FLAGS_split);
-  const std::vector<std::string> seeds =
-      absl::StrSplit(absl::GetFlag(FLAGS_seeds), ',', absl::SkipWhitespace());
-  for (const std::string& text : seeds) {
-    int64_t seed = 0;
-    if (!absl::SimpleAtoi(text, &seed) || seed < 0) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "--seeds: expected numbers by commas, got '", text, "'"));
-    }
-    options.seeds.push_back(seed);
-  }
+  SEG_ASSIGN_OR_RETURN(options.seeds, ParseSeeds(absl::GetFlag(FLAGS_seeds)));
   if (options.seeds.empty() || options.steps < 1) {
     return absl::InvalidArgumentError(
         "--seeds: name one at least; --steps must be >= 1");
@@ -174,6 +168,16 @@ absl::Status Main(std::vector<std::string> data) {
         options.probabilities,
         Predict(fs::absolute(ExpandHome(checkpoint)), options));
   }
+  const std::string proposals = absl::GetFlag(FLAGS_proposals);
+  if (!proposals.empty()) {
+    options.proposals = fs::absolute(ExpandHome(proposals));
+  } else if (!absl::GetFlag(FLAGS_only).empty()) {
+    for (const Refiner& refiner : options.refiners) {
+      if (!refiner.proposals) continue;
+      return absl::InvalidArgumentError(absl::StrCat(
+          "--only: ", refiner.name, " needs --proposals, a folder of them"));
+    }
+  }
   SEG_ASSIGN_OR_RETURN(const std::vector<Shot> shots, RunShootout(options));
   SEG_ASSIGN_OR_RETURN(const Hardware hardware, ReadHardware(options.work_dir));
   const nlohmann::json environment = {{"cpu", hardware.cpu},
@@ -192,8 +196,8 @@ absl::Status Main(std::vector<std::string> data) {
 int main(int argc, char** argv) {
   const auto args = seg::ParseToolFlags(
       argc, argv,
-      {"probabilities", "checkpoint", "data_root", "device", "work_dir", "only",
-       "refiners", "seeds", "steps", "metric", "split"},
+      {"probabilities", "checkpoint", "proposals", "data_root", "device",
+       "work_dir", "only", "refiners", "seeds", "steps", "metric", "split"},
       "shootout --probabilities=DIR|--checkpoint=RUN [flags] data.pack=NAME "
       "...\nTrains and tunes ways to refine these probabilities under one "
       "budget, and prints a table.");

@@ -56,6 +56,8 @@ TEST(RefinersTest, ErrorsNameFileAndRefiner) {
   refused("{name: b, title: B, run_of: a}", "no learned refiner 'a'");
   refused(a + ", {name: b, title: B, run_of: a, paper: p}",
           "has no meaning with run_of");
+  refused("{name: a, title: A, paper: p, config: c, input: masks}",
+          "expected probabilities or proposals, got 'masks'");
   refused("{name: a, title: A, paper: p, config: c, grid: [x=1]}",
           "two values");
   refused("{name: a, title: A, paper: p, config: c, overrides: [x]}",
@@ -180,6 +182,39 @@ TEST_F(ShootoutTest, GoesOnAfterAnInterruption) {
   EXPECT_OK(RunShootout(options_));
   // 4 trainings, 3 times val, 3 times test.
   EXPECT_EQ(Calls().size(), before + 7 + 10);
+}
+
+TEST_F(ShootoutTest, OtherProbabilitiesAreAnotherTraining) {
+  options_.refiners.resize(1);
+  options_.probabilities = root_ + "/probabilities";
+  fs::create_directories(options_.probabilities);
+  ASSERT_OK(WriteFileAtomically(options_.probabilities + "/a.npy", "one"));
+  ASSERT_OK(RunShootout(options_).status());
+  const size_t once = Calls().size();
+  ASSERT_OK(RunShootout(options_).status());
+  EXPECT_EQ(Calls().size(), once);
+  ASSERT_OK(WriteFileAtomically(options_.probabilities + "/a.npy", "other"));
+  ASSERT_OK(RunShootout(options_).status());
+  EXPECT_EQ(Calls().size(), 2 * once);
+}
+
+TEST_F(ShootoutTest, ProposalsTakeThePlaceOfProbabilities) {
+  ASSERT_OK_AND_ASSIGN(
+      options_.refiners,
+      ParseRefiners("refiners: [{name: picks, title: Picks, paper: p, config: "
+                    "c.yaml, input: proposals, overrides: [x=3]}, {name: first,"
+                    " title: First, run_of: picks, overrides: [x=2]}]",
+                    "r.yaml"));
+  ASSERT_OK_AND_ASSIGN(std::vector<Shot> shots, RunShootout(options_));
+  EXPECT_TRUE(shots.empty());
+  options_.proposals = "theirs";
+  ASSERT_OK_AND_ASSIGN(shots, RunShootout(options_));
+  ASSERT_EQ(shots.size(), 2u);
+  EXPECT_EQ(shots[0].eval[0]["metrics"]["mean_iou"], 0.31);
+  for (const std::string& call : Calls()) {
+    EXPECT_THAT(call, Not(HasSubstr("data.probabilities")));
+    if (call[0] == 'e') EXPECT_THAT(call, HasSubstr("proposals_folder=theirs"));
+  }
 }
 
 TEST_F(ShootoutTest, AMetricThatIsNotThere) {
