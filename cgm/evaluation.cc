@@ -155,13 +155,13 @@ LogWeights DrawLogWeights(Model& model, const at::Tensor& x,
   const c10::InferenceMode inference;
   const at::Tensor a = model->RunCnn(x).full;
   return DrawLogWeights(model, x, a, model->Prior(x, a), target, samples,
-                        generator);
+                        samples, generator);
 }
 
 LogWeights DrawLogWeights(Model& model, const at::Tensor& x,
                           const at::Tensor& a, const DiagonalGaussian& prior,
                           const at::Tensor& target, int64_t samples,
-                          at::Generator& generator) {
+                          int64_t kept, at::Generator& generator) {
   TORCH_CHECK(samples > 0, "DrawLogWeights: samples must be at least 1, got ",
               samples);
   TORCH_CHECK(x.size(0) == 1, "DrawLogWeights: expected one image, got ",
@@ -176,9 +176,10 @@ LogWeights DrawLogWeights(Model& model, const at::Tensor& x,
   for (int64_t done = 0; done < samples; done += kDecodedAtOnce) {
     const int64_t n = std::min(kDecodedAtOnce, samples - done);
     const DiagonalGaussian p = Rows(weights.prior, n);
-    posteriors.push_back(at::softmax(
-        a + model->Generate(SampleGaussian(p, Noise(p.mean, generator))), 1));
-    monte_carlo.push_back(LabelLogLikelihood(posteriors.back(), target));
+    const at::Tensor posterior = at::softmax(
+        a + model->Generate(SampleGaussian(p, Noise(p.mean, generator))), 1);
+    monte_carlo.push_back(LabelLogLikelihood(posterior, target));
+    if (done < kept) posteriors.push_back(posterior);
     if (!model->has_recognition()) continue;
     const DiagonalGaussian q = Rows(weights.recognition, n);
     const at::Tensor z = SampleGaussian(q, Noise(q.mean, generator));
@@ -293,7 +294,7 @@ absl::Status GenerativeMeasure::Add(const Scored& image) {
     const LogWeights weights =
         DrawLogWeights(model, row(system_.images()), row(paths.a),
                        {row(paths.prior.mean), row(paths.prior.log_variance)},
-                       target, samples, noise);
+                       target, samples, evaluation_.energy_samples, noise);
     const auto used = [&](const at::Tensor& w) {
       return w.narrow(0, 0, evaluation_.likelihood_samples);
     };

@@ -74,18 +74,20 @@ at::Tensor LabelLogLikelihood(const at::Tensor& probabilities,
 // samples and both distributions come with them. Gradients off.
 struct LogWeights {
   at::Tensor monte_carlo, importance;  // undefined where there is none
-  at::Tensor posteriors;               // [S,C,H,W], of z ~ p(z|x)
+  at::Tensor posteriors;  // of z ~ p(z|x): [S,C,H,W], or of the first alone
   DiagonalGaussian prior;
   DiagonalGaussian recognition;  // undefined where there is none
 };
 LogWeights DrawLogWeights(Model& model, const at::Tensor& x,
                           const at::Tensor& target, int64_t samples,
                           at::Generator& generator);
-// The same from what Deterministic gives of x: a [1,C,H,W] and p(z|x).
+// The same from what Deterministic gives of x: a [1,C,H,W] and p(z|x). Keeps
+// the posteriors of at least the first `kept` samples (>= 1), and not of many
+// more.
 LogWeights DrawLogWeights(Model& model, const at::Tensor& x,
                           const at::Tensor& a, const DiagonalGaussian& prior,
                           const at::Tensor& target, int64_t samples,
-                          at::Generator& generator);
+                          int64_t kept, at::Generator& generator);
 
 // Accuracies and IoU by path. Finds, with the prefix "PATH/" for every output
 // and without one for the first, pixel_accuracy, class_accuracy, image_iou and

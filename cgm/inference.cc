@@ -45,30 +45,49 @@ Paths Deterministic(Model& model, const at::Tensor& x) {
   return paths;
 }
 
-at::Tensor SamplePosteriors(Model& model, const at::Tensor& x, int64_t samples,
-                            at::Generator& generator) {
-  const at::Tensor a = model->RunCnn(x).full;
-  return SamplePosteriors(model, a, model->Prior(x, a), samples, generator);
-}
+namespace {
 
-at::Tensor SamplePosteriors(Model& model, const at::Tensor& a,
-                            const DiagonalGaussian& prior, int64_t samples,
-                            at::Generator& generator) {
+// Calls f with the posteriors [n,C,H,W] of a few samples after another.
+template <typename F>
+void ForEachPosterior(Model& model, const at::Tensor& a,
+                      const DiagonalGaussian& prior, int64_t samples,
+                      at::Generator& generator, const F& f) {
   TORCH_CHECK(model->samples(), "SamplePosteriors: type ",
               EnumName(model->config().type), " does not sample");
   TORCH_CHECK(samples > 0, "SamplePosteriors: samples must be at least 1, got ",
               samples);
   TORCH_CHECK(a.size(0) == 1, "SamplePosteriors: expected one image, got ",
               a.size(0));
-  std::vector<at::Tensor> posteriors;
   for (int64_t done = 0; done < samples; done += kDecodedAtOnce) {
     const DiagonalGaussian rows =
         Rows(prior, std::min(kDecodedAtOnce, samples - done));
-    posteriors.push_back(at::softmax(
+    f(at::softmax(
         a + model->Generate(SampleGaussian(rows, Noise(rows.mean, generator))),
         1));
   }
+}
+
+}  // namespace
+
+at::Tensor SamplePosteriors(Model& model, const at::Tensor& x, int64_t samples,
+                            at::Generator& generator) {
+  const at::Tensor a = model->RunCnn(x).full;
+  std::vector<at::Tensor> posteriors;
+  ForEachPosterior(model, a, model->Prior(x, a), samples, generator,
+                   [&](at::Tensor p) { posteriors.push_back(std::move(p)); });
   return at::cat(posteriors);
+}
+
+at::Tensor MeanPosterior(Model& model, const at::Tensor& a,
+                         const DiagonalGaussian& prior, int64_t samples,
+                         at::Generator& generator) {
+  at::Tensor sum;
+  ForEachPosterior(model, a, prior, samples, generator,
+                   [&](const at::Tensor& p) {
+                     const at::Tensor some = p.sum(0, /*keepdim=*/true);
+                     sum = sum.defined() ? sum + some : some;
+                   });
+  return sum / static_cast<double>(samples);
 }
 
 Uncertainty Summarize(const at::Tensor& posteriors) {
@@ -115,9 +134,8 @@ Prediction System::Predict(const Batch& batch) {
           const DiagonalGaussian prior = {
               paths.prior.mean.narrow(0, n, 1),
               paths.prior.log_variance.narrow(0, n, 1)};
-          means.push_back(SamplePosteriors(model, paths.a.narrow(0, n, 1),
-                                           prior, config_.samples, generator)
-                              .mean(0, /*keepdim=*/true));
+          means.push_back(MeanPosterior(model, paths.a.narrow(0, n, 1), prior,
+                                        config_.samples, generator));
         }
         value = at::cat(means);
       }

@@ -49,10 +49,11 @@ Paths Deterministic(Model& model, const at::Tensor& x);
 // gives it -> class probabilities [S,C,H,W]. For models with samples(), S > 0.
 at::Tensor SamplePosteriors(Model& model, const at::Tensor& x, int64_t samples,
                             at::Generator& generator);
-// The same from what Deterministic gives of x: a [1,C,H,W] and p(z|x).
-at::Tensor SamplePosteriors(Model& model, const at::Tensor& a,
-                            const DiagonalGaussian& prior, int64_t samples,
-                            at::Generator& generator);
+// The mean of them, [1,C,H,W], from what Deterministic gives of x: a [1,C,H,W]
+// and p(z|x). Its memory does not grow with the samples.
+at::Tensor MeanPosterior(Model& model, const at::Tensor& a,
+                         const DiagonalGaussian& prior, int64_t samples,
+                         at::Generator& generator);
 
 // Of class probabilities [S,C,H,W] of one image: entropy in nats of their mean,
 // and the variance over S summed over classes (at most 1/2 for two classes, 1

@@ -89,7 +89,9 @@ TilingOptions Paper::Tiling(const Config& /*config*/) {
 
 Measures Paper::MakeMeasures(const Config& config, System& system,
                              const DatasetInfo& info, Moment moment) {
-  const EvaluationConfig& evaluation = config.evaluation;
+  Config asked = config;
+  EvaluationConfig& evaluation = asked.evaluation;
+  if (moment != Moment::kEval) evaluation.omission_block = 0;
   auto scores = std::make_unique<SegmentationScores>(
       info, system.Names(), ScoresAt(moment, config.report_pictures));
   auto paths =
@@ -97,10 +99,10 @@ Measures Paper::MakeMeasures(const Config& config, System& system,
   Measures measures;
   measures.push_back(std::move(scores));
   measures.push_back(std::move(paths));
-  const bool omits = moment == Moment::kEval && evaluation.omission_block > 0;
-  if (moment != Moment::kValidation && (evaluation.generative || omits)) {
+  if (moment != Moment::kValidation &&
+      (evaluation.generative || evaluation.omission_block > 0)) {
     measures.push_back(
-        std::make_unique<GenerativeMeasure>(info, config, &system));
+        std::make_unique<GenerativeMeasure>(info, asked, &system));
   }
   return measures;
 }

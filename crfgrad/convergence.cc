@@ -83,7 +83,7 @@ absl::Status Convergence::Add(const Scored& image) {
     }
   }
   const double fall = energy.front() - energy.back();
-  if (fall == 0) return absl::OkStatus();
+  if (!(fall > 0)) return absl::OkStatus();  // no share of a fall
   ++shares_;
   for (size_t t = 0; t < steps; ++t) {
     energy_share_[t] += (energy.front() - energy[t]) / fall;

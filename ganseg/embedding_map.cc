@@ -81,9 +81,9 @@ absl::Status TsneMap::Finish(Findings* findings) {
   const at::Tensor vectors = embeddings.flatten(0, 1);
   const at::Tensor labels = at::arange(kinds).repeat({samples});
   TsneOptions tsne = options_;
-  // A point has no more neighbours than there are.
-  tsne.perplexity =
-      std::min(tsne.perplexity, static_cast<double>(vectors.size(0) - 1) / 3);
+  // A point has no more neighbours than there are, and one at least.
+  tsne.perplexity = std::clamp(static_cast<double>(vectors.size(0) - 1) / 3,
+                               1.0, tsne.perplexity);
   const at::Tensor positions = Tsne(vectors, tsne);
   const double map = Silhouette(positions, labels);
   const double raw = Silhouette(vectors, labels);

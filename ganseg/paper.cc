@@ -66,11 +66,21 @@ absl::Status CheckTraining(const Config& config, const DatasetInfo& info,
                            const MainArgs& args) {
   const std::string& fitted = config.eval.landmark_split;
   if (!fitted.empty() && info.has_points) {
-    const absl::Status opened =
-        OpenFilledDataset(config.data, args.data_root, fitted, false).status();
+    const auto opened =
+        OpenFilledDataset(config.data, args.data_root, fitted, false);
     if (!opened.ok()) {
-      return absl::Status(opened.code(), absl::StrCat("eval.landmark_split: ",
-                                                      opened.message()));
+      return absl::Status(
+          opened.status().code(),
+          absl::StrCat("eval.landmark_split: ", opened.status().message()));
+    }
+    SEG_ASSIGN_OR_RETURN(const Sample sample, (*opened)->Get(0));
+    const int64_t landmarks =
+        sample.points.defined() ? sample.points.size(0) : 0;
+    for (const int64_t eye : config.eval.eyes) {
+      if (eye < landmarks) continue;
+      return absl::InvalidArgumentError(
+          absl::StrCat("eval.eyes: there is no row ", eye, " of ", landmarks,
+                       " landmarks in ", info.name));
     }
   }
   if (config.stage == Stage::kSegmenter && !args.resume) {
@@ -186,6 +196,7 @@ Measures Paper::MakeMeasures(const Config& config, System& system,
     landmarks.first = config.eval.eyes[0];
     landmarks.second = config.eval.eyes[1];
     landmarks.absolute_frame = config.eval.landmark_frame;
+    landmarks.swap = config.eval.landmark_frame == 0;  // a body turns round
     LandmarkSource training;
     if (system.landmark_images()) {
       training = [&system, landmarks, device = system.model()->device()]()

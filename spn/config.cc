@@ -40,10 +40,6 @@ SEG_DEFINE_CONFIG(PredictConfig, max_pixels, tile, overlap, affinity, gates)
 SEG_DEFINE_CONFIG(Config, SEG_PAPER_KEYS, coarse, refine, dense_crf, patch,
                   loss, groups, eval, predict)
 
-std::string Config::CpuOnly() const {
-  return refine.type == RefineType::kDenseCrf ? "the dense CRF" : "";
-}
-
 std::vector<KeyRule> Config::Rules() {
   std::vector<std::string> parsers = FcnBackboneNames();
   parsers.insert(parsers.begin(), "unet");

@@ -126,8 +126,6 @@ struct Config : PaperConfig, SystemConfig {
   EvalConfig eval;
   PredictConfig predict;
 
-  // The operator of this configuration that has no CUDA kernel, "" for none.
-  std::string CpuOnly() const;
   static std::vector<KeyRule> Rules();
 };
 

@@ -6,7 +6,9 @@
 //   landmark/taichi_train_gt.csv        lines NAME,x,y,x,y,.. of 18 landmarks,
 //   landmark/taichi_test_gt.csv         -1,-1 where one is missing (points.h)
 //   taichi-test-masks/NAME      person 255; other values than 255 are
-//   background
+//                               background, before the mask is resized (the
+//                               released code looks afterwards, so that its
+//                               outlines are thinner by a part of a pixel)
 // The landmarks come as a pickled table of file_name and value; README.md says
 // how to write it as lines.
 #ifndef COMMON_DATASETS_TAICHI_H_

@@ -110,7 +110,7 @@ absl::Status LandmarkError::Add(const Scored& image) {
   const double second = landmarks[options_.second][1].item<double>();
   const bool both = visible[options_.first].item<bool>() &&
                     visible[options_.second].item<bool>();
-  if (both && first > second) {
+  if (options_.swap && both && first > second) {
     std::vector<int64_t> order(points.size(0));
     for (size_t i = 0; i < order.size(); ++i) {
       order[i] = static_cast<int64_t>(i);

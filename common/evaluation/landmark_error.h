@@ -30,10 +30,12 @@ using LandmarkSource =
 
 struct LandmarkErrorOptions {
   // Rows of Sample::points whose distance is the unit of the error: the eyes,
-  // the left one first as the viewer sees them. They are swapped on images
-  // where the first lies right of the second: some data have such faces.
+  // the left one first as the viewer sees them.
   int64_t first = 0;
   int64_t second = 1;
+  // They are swapped on images where the first lies right of the second: some
+  // data have such faces. false for landmarks that may stand either way.
+  bool swap = true;
   // > 0: finds the measure of Taichi too, in pixels of a frame as wide as this
   // whatever the size of the images (256 in the paper).
   double absolute_frame = 0.0;

@@ -59,7 +59,9 @@ void CheckLabels(const at::Tensor& labels, int64_t classes,
 // -log p above the floor, its tangent below.
 at::Tensor NegativeLog(const at::Tensor& p, double epsilon) {
   const at::Tensor above = -p.clamp_min(epsilon).log();  // flat below
-  return above + (epsilon - p).clamp_min(0.0) * (1.0 / epsilon);
+  // Not clamp_min, whose gradient at the floor itself is added to that of
+  // `above`.
+  return above + (epsilon - p).relu() * (1.0 / epsilon);
 }
 
 constexpr const char* kInputs[] = {"scores", "log_probabilities",

@@ -4,7 +4,7 @@
 //           said by CrossEntropyOptions::input.
 //   target: [N, ...] int64 or uint8, the later axes of input; values in 0..C-1
 //           or ignore_label. A valid pixel with another value is an error that
-//           names the value.
+//           names the value (on a CPU; a GPU is not asked).
 //   returns a scalar of the type of input:
 //     sum:  sum over valid pixels of -log p_t
 //     mean: that sum / the number of valid pixels

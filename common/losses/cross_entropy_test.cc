@@ -86,7 +86,7 @@ TEST(CrossEntropyTest, KindsOfInputAgree) {
 TEST(CrossEntropyTest, FloorOfProbabilities) {
   const double epsilon = 0.1;
   const at::Tensor target = at::zeros({1, 1}, at::kLong);
-  for (double p : {-0.5, 0.0, 0.05, 0.2}) {
+  for (double p : {-0.5, 0.0, 0.05, epsilon, 0.2}) {
     CrossEntropyOptions options = Options(Input::kProbabilities);
     options.epsilon = epsilon;
     const at::Tensor x = at::tensor({p, 1.0 - p}, at::kDouble).view({1, 2, 1});

@@ -19,10 +19,11 @@ std::string RenderClaims(const Ledger& ledger,
 
 // How many verdicts there are of each kind, by hand and from results together:
 // "held 10, not held 1, undecided 1"; and the data they are on, in the order of
-// the table.
+// the table. A claim counts once for each data set, and not at all where its
+// source begins with "ours".
 struct ClaimCounts {
   int held = 0, not_held = 0, undecided = 0;
-  int open = 0;  // claims without any verdict
+  int open = 0;  // claims of the paper without any verdict
   std::vector<std::string> data;
 
   std::string Text() const;

@@ -71,6 +71,9 @@ TEST(CountClaimsTest, CountsVerdictsByHandAndFromResults) {
   EXPECT_EQ(counts.Text(), "held 1, not held 1, undecided 1");
   EXPECT_EQ(counts.open, 0);
   EXPECT_THAT(counts.data, ElementsAre("set (split of ours)", "else"));
+  paper.ledger.claims[0].source = "ours, beside Table 1";
+  EXPECT_EQ(CountClaims(paper.ledger, paper.verdicts).Text(),
+            "held 0, not held 0, undecided 1");
 }
 
 }  // namespace

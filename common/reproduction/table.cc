@@ -98,8 +98,8 @@ std::string RenderSummary(const PaperRecord& record) {
   }
   if (!record.ledger.claims.empty()) {
     const ClaimCounts counts = CountClaims(record.ledger, record.verdicts);
-    absl::StrAppend(&out, "Claims of the paper: [", counts.Text(),
-                    "](RESULTS.md#claims)");
+    absl::StrAppend(&out, "Claims of the paper, once for each data set: [",
+                    counts.Text(), "](RESULTS.md#claims)");
     if (!counts.data.empty()) {
       absl::StrAppend(&out, " on ", Escape(JoinWords(counts.data)));
     }

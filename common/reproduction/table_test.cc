@@ -64,8 +64,9 @@ TEST(RenderSummaryTest, GivesTheWholeText) {
       "\n"
       "Our values are mean ± standard deviation over n seeds.\n"
       "\n"
-      "Claims of the paper: [held 1, not held 0, undecided "
-      "0](RESULTS.md#claims) on set (split of ours); without a verdict "
+      "Claims of the paper, once for each data set: [held 1, not held 0, "
+      "undecided 0](RESULTS.md#claims) on set (split of ours); without a "
+      "verdict "
       "1.\n"
       "\n"
       "Every reported number and experiment: [RESULTS.md](RESULTS.md).\n");
@@ -77,8 +78,8 @@ TEST(RenderSummaryTest, WithoutATableAndVerdictsThereIsStillALine) {
   paper.verdicts.clear();
   EXPECT_EQ(
       RenderSummary(paper),
-      "Claims of the paper: [held 0, not held 0, undecided "
-      "0](RESULTS.md#claims); without a verdict 2.\n"
+      "Claims of the paper, once for each data set: [held 0, not held 0, "
+      "undecided 0](RESULTS.md#claims); without a verdict 2.\n"
       "\n"
       "Every reported number and experiment: [RESULTS.md](RESULTS.md).\n");
 }

@@ -175,8 +175,12 @@ absl::Status RemoveCheckpointsAfter(const std::string& run, int64_t step) {
   for (const int64_t found : Steps(checkpoints)) {
     if (found <= step) continue;
     const fs::path folder = checkpoints / absl::StrCat("step-", found);
-    fs::remove_all(folder, error);
-    if (error) return FileError(folder, "cannot be removed", error);
+    RemoveUnheldFolder(folder);
+    if (fs::exists(folder, error)) {
+      return absl::UnavailableError(absl::StrCat(
+          folder.string(),
+          ": cannot be removed; another program may be reading it"));
+    }
   }
   return absl::OkStatus();
 }

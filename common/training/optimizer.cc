@@ -105,7 +105,7 @@ void Optimizer::Step(double lr, const at::Tensor& skip) {
                       /*maximize=*/false, /*is_first_step=*/false,
                       /*grad_scale=*/{}, skip);
     } else {
-      at::_foreach_add_(steps, 1.0);
+      at::_foreach_add_(steps, 1 - skip);
       at::_fused_adam_(parameters, gradients, first, second,
                        /*max_exp_avg_sqs=*/{}, steps, rate, config_.beta1,
                        config_.beta2, decay, config_.epsilon,

@@ -79,8 +79,9 @@ absl::Status RemoveFailedStart(const std::string& run) {
   for (const auto& entry : fs::directory_iterator(run, error)) {
     const std::string name = entry.path().filename().string();
     bool own = absl::StartsWith(name, "events.out.tfevents.");
-    for (const char* file : {"checkpoints", "classes.json", "config.yaml",
-                             "env.json", "log.txt", "metrics.jsonl"}) {
+    for (const char* file :
+         {"checkpoints", "classes.json", "config.yaml", "env.json", "log.txt",
+          "metrics.jsonl", "pictures"}) {
       own = own || name == file;
     }
     if (own) files.push_back(entry.path());

@@ -126,6 +126,7 @@ TEST_F(RunFolderTest, WhatNeverSavedACheckpointDoesNotHoldItsFolder) {
                                   Environment(options_).dump()));
   }
   fs::create_directories("mine/checkpoints/.tmp-step-3");
+  fs::create_directories("mine/pictures/step-3");
   ASSERT_OK(WriteFileAtomically("mine/notes.txt", "of the user"));
   ASSERT_OK(CheckRunFolderIsFree(options_));
   ASSERT_OK(OpenRunFolder(options_));

@@ -195,6 +195,8 @@ at::Tensor Filter(const at::Tensor& values, const at::Tensor& filter,
   const at::Tensor in = Flatten(values);
   std::vector<int64_t> sizes = values.sizes().vec();
   sizes[1] = filter.size(0);
+  // Without a lattice nothing says which device it is.
+  if (in.size(0) == 0) return at::empty(sizes, values.options());
   if (OnDevice(context.lattices)) {
     return permutohedral::DeviceTaps(DeviceFilterOf(context), in, filter)
         .view(sizes);

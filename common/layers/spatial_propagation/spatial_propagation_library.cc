@@ -46,9 +46,17 @@ SpatialPropagationOptions Options(bool three_way, c10::string_view rule,
               rule);
 }
 
+// The layout of the result on every device, so that a traced graph is right.
+at::MemoryFormat LayoutOf(const at::Tensor& x, const at::Tensor& gates) {
+  const bool channels_last = gates.sym_stride(1) == 1 && x.sym_size(1) >= 4;
+  return channels_last && x.sym_numel() > 0 ? at::MemoryFormat::ChannelsLast
+                                            : at::MemoryFormat::Contiguous;
+}
+
 at::Tensor Run(const at::Tensor& x, const at::Tensor& gates, bool three_way,
                c10::string_view rule, bool sum_all_gates) {
-  return SpatialPropagation(x, gates, Options(three_way, rule, sum_all_gates));
+  return SpatialPropagation(x, gates, Options(three_way, rule, sum_all_gates))
+      .contiguous(LayoutOf(x, gates));
 }
 
 at::Tensor RunMeta(const at::Tensor& x, const at::Tensor& gates, bool three_way,
@@ -57,11 +65,7 @@ at::Tensor RunMeta(const at::Tensor& x, const at::Tensor& gates, bool three_way,
   TORCH_CHECK(x.dim() == 4 && gates.dim() == 4,
               "SpatialPropagation: x and gates must have four dimensions, got ",
               x.sym_sizes(), " and ", gates.sym_sizes());
-  const bool channels_last = gates.sym_stride(1) == 1 && x.sym_size(1) >= 4;
-  return at::empty_symint(x.sym_sizes(), x.options(),
-                          channels_last && x.sym_numel() > 0
-                              ? at::MemoryFormat::ChannelsLast
-                              : at::MemoryFormat::Contiguous);
+  return at::empty_symint(x.sym_sizes(), x.options(), LayoutOf(x, gates));
 }
 
 // Gradients of x and gates, by a second run.
