@@ -41,7 +41,8 @@ expect 2 "nowhere.h5: " "$train" --work_dir=other "${small[@]}" \
 expect 2 "rank.c: must not be empty" \
   "$train" --work_dir=other "${small[@]}" rank.c=[]
 expect 2 "data.augment: a frozen trunk's features are kept" \
-  "$train" --work_dir=other "${small[@]}" data.augment.brightness=0.4
+  "$train" --work_dir=other "${small[@]}" data.augment.brightness=0.4 \
+  segnet.trunk=efficientnet_lite0 segnet.weights=imagenet
 expect 2 "folds: 3, but there are 2 training images" \
   "$train" --work_dir=other "${small[@]}" folds=3
 rm -rf other

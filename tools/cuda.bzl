@@ -4,9 +4,10 @@ load("@bazel_tools//tools/cpp:toolchain_utils.bzl", "find_cpp_toolchain")
 load("@cuda_toolkit//:defs.bzl", "CUDA_HOME")
 load("//tools:seg.bzl", "SEG_COPTS", "seg_cc_test")
 
-# One binary for Hopper, and PTX from Ampere on.
+# One binary for Hopper, and PTX for what comes before it (from Ampere on) and
+# after it, which has clusters too.
 _ARCHITECTURES = [
-    "-gencode=arch=compute_90,code=sm_90",
+    "-gencode=arch=compute_90,code=[sm_90,compute_90]",
     "-gencode=arch=compute_80,code=compute_80",
 ]
 

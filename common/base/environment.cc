@@ -32,6 +32,7 @@ fs::path GitFolder(const std::string& folder) {
     // A linked worktree or a submodule: a file that says where the folder is.
     const std::string elsewhere = After("gitdir: ", FirstLine(git));
     if (!elsewhere.empty()) return tree / elsewhere;
+    if (fs::exists(git, error)) return {};  // broken: not for a folder above
     if (!tree.has_relative_path()) break;
   }
   return {};

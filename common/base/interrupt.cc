@@ -7,9 +7,11 @@ namespace {
 
 volatile std::sig_atomic_t is_interrupted = 0;
 
-void OnSignal(int signal) {
+void OnSignal(int) {
   NoteInterrupt();
-  std::signal(signal, SIG_DFL);
+  // The second, whichever of the two it is, ends the process.
+  std::signal(SIGINT, SIG_DFL);
+  std::signal(SIGTERM, SIG_DFL);
 }
 
 }  // namespace

@@ -13,7 +13,9 @@ std::string Runfile(const std::string& path, const std::string& repository) {
   fs::path root;
   for (const char* variable : {"TEST_SRCDIR", "RUNFILES_DIR"}) {
     const char* value = std::getenv(variable);
-    if (root.empty() && value != nullptr) root = value;
+    if (root.empty() && value != nullptr && fs::is_directory(value, error)) {
+      root = value;
+    }
   }
   if (root.empty()) {
     root = fs::read_symlink("/proc/self/exe", error).string() + ".runfiles";

@@ -143,7 +143,10 @@ absl::StatusOr<OverrideValue> ParseOverrideValue(const std::string& text,
     return out;
   }
   out.written = plain;
-  if (out.value.is_string() || out.value.is_null()) out.value = plain;
+  if (out.value.is_string() || out.value.is_null() ||
+      plain.find(" #") != std::string::npos) {
+    out.value = plain;
+  }
   return out;
 }
 

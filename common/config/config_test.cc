@@ -144,6 +144,10 @@ TEST(ParseConfigTest, AStringThatReadsAsANumberStaysAsItIsWritten) {
       ParseConfig("", "f", {"names=[1, 2]"}, &config),
       StatusIs(kInvalid, AllOf(HasSubstr("names"),
                                HasSubstr("quote what reads as a number"))));
+  // What would be a comment is not dropped from other values either.
+  EXPECT_THAT(Parse("", {"steps=5 #9"}),
+              StatusIs(kInvalid, HasSubstr("expected an integer")));
+  EXPECT_FALSE(Parse("", {"flip=true #x"}).ok());
   // A choice stays one.
   EXPECT_THAT(Parse("mode: 1"),
               StatusIs(kInvalid, HasSubstr("mode: must be one of fast, slow; "

@@ -6,6 +6,7 @@
 #include <cuda_runtime.h>
 
 #include <cstddef>
+#include <mutex>
 #include <utility>
 
 #define SEG_SHARED(type, name, count) __shared__ __align__(16) type name[count]
@@ -13,19 +14,31 @@
 namespace seg {
 namespace cuda {
 
+// Lets a kernel have so much dynamic shared memory, which without leave is 48
+// KB less its static arrays. Never lowers what it may have: another thread may
+// be about to launch it with more.
+inline cudaError_t AllowShared(const void* kernel, int bytes) {
+  static std::mutex mutex;
+  const std::lock_guard<std::mutex> lock(mutex);
+  cudaFuncAttributes attributes;
+  const cudaError_t error = cudaFuncGetAttributes(&attributes, kernel);
+  if (error != cudaSuccess || bytes <= attributes.maxDynamicSharedSizeBytes) {
+    return error;
+  }
+  return cudaFuncSetAttribute(
+      kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
+}
+
 template <typename... Parameters, typename... Arguments>
 cudaError_t LaunchCluster(void (*kernel)(Parameters...), dim3 grid, dim3 block,
                           int cluster, size_t shared_bytes, cudaStream_t stream,
                           Arguments&&... arguments) {
-  constexpr size_t kAlwaysAllowed = 48 << 10;
   constexpr int kPortableCluster = 8;
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return cudaSuccess;
   cudaError_t error = cudaSuccess;
   const void* function = reinterpret_cast<const void*>(kernel);
-  if (shared_bytes > kAlwaysAllowed) {
-    error = cudaFuncSetAttribute(function,
-                                 cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                 static_cast<int>(shared_bytes));
+  if (shared_bytes > 0) {
+    error = AllowShared(function, static_cast<int>(shared_bytes));
   }
   if (error == cudaSuccess && cluster > kPortableCluster) {
     error = cudaFuncSetAttribute(

@@ -12,7 +12,9 @@ namespace cuda {
 
 // x as MmaTf32 takes it, rounded to 10 bits of mantissa (ties away from zero).
 __device__ inline uint32_t ToTf32(float x) {
-  return __float_as_uint(x) + 0x1000u;  // the rest is cut off by the product
+  const uint32_t bits = __float_as_uint(x);
+  // The rest is cut off by the product. A NaN of all ones would become a zero.
+  return x != x ? bits : bits + 0x1000u;
 }
 
 // d += A B for A 16 x 8, B 8 x 8, products in TF32, sums in float; all lanes

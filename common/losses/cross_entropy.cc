@@ -61,7 +61,7 @@ at::Tensor NegativeLog(const at::Tensor& p, double epsilon) {
   const at::Tensor above = -p.clamp_min(epsilon).log();  // flat below
   // Not clamp_min, whose gradient at the floor itself is added to that of
   // `above`.
-  return above + (epsilon - p).relu() * (1.0 / epsilon);
+  return above + at::threshold(epsilon - p, 0, 0) * (1.0 / epsilon);
 }
 
 constexpr const char* kInputs[] = {"scores", "log_probabilities",

@@ -137,8 +137,9 @@ at::Tensor SideBySide(const std::vector<at::Tensor>& images, int64_t gap) {
   for (const at::Tensor& image : images) {
     CheckedImage(image, "SideBySide");
     height = std::max(height, image.size(1));
-    width += image.size(2) + (width > 0 ? gap : 0);
+    width += image.size(2);
   }
+  width += gap * std::max<int64_t>(0, static_cast<int64_t>(images.size()) - 1);
   at::Tensor out = at::full({3, height, width}, 255, at::kByte);
   int64_t left = 0;
   for (const at::Tensor& image : images) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <map>
 #include <set>
 #include <utility>
@@ -24,11 +25,12 @@ using nlohmann::json;
 int Decimals(const json& value) {
   if (!value.is_number_float()) return 0;
   const std::string text = value.dump();
-  const size_t point = text.find('.');
-  if (point == std::string::npos || text.find('e') != std::string::npos) {
-    return 0;
-  }
-  return static_cast<int>(text.size() - point - 1);
+  const size_t exponent = std::min(text.find('e'), text.size());
+  const size_t point = std::min(text.find('.'), exponent);
+  const int digits =
+      exponent > point ? static_cast<int>(exponent - point - 1) : 0;
+  if (exponent == text.size()) return digits;
+  return std::max(0, digits - std::atoi(text.c_str() + exponent + 1));
 }
 
 bool IsId(const std::string& id) {

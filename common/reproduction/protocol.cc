@@ -312,6 +312,25 @@ absl::StatusOr<ExperimentTable> ParseSummary(const json& node,
   return table;
 }
 
+// The experiments that the ledger's claims compare by name.
+absl::Status CheckClaims(const Ledger& ledger, const Protocol& protocol) {
+  for (const Claim& claim : ledger.claims) {
+    std::vector<std::string> names;
+    if (const auto* pair = std::get_if<ExperimentPair>(&claim.comparison)) {
+      names = {pair->better, pair->worse};
+    } else if (const auto* s = std::get_if<Statistic>(&claim.comparison)) {
+      names = s->experiments;
+    }
+    for (const std::string& name : names) {
+      if (protocol.Find(name) != nullptr) continue;
+      return absl::InvalidArgumentError(
+          absl::StrCat(ledger.file, ": claim ", claim.id,
+                       ": protocol.yaml has no experiment '", name, "'"));
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 const Experiment* Protocol::Find(const std::string& name) const {
@@ -377,6 +396,7 @@ absl::StatusOr<Protocol> ParseProtocol(const std::string& yaml,
                    protocol));
     protocol.tables.push_back(std::move(table));
   }
+  SEG_RETURN_IF_ERROR(CheckClaims(ledger, protocol));
   return protocol;
 }
 

@@ -250,5 +250,26 @@ TEST(ProtocolTest, TableOfExperiments) {
               StatusIs(code, HasSubstr("no experiment 'fill'")));
 }
 
+TEST(ProtocolTest, ClaimsNameExperimentsThatThereAre) {
+  const auto parse = [](const std::string& comparison) {
+    const auto ledger = ParseLedger(
+        std::string(kLedger) + "claims:\n  - {id: c, text: C., source: T, " +
+            comparison + "}\n",
+        "r.yaml");
+    EXPECT_TRUE(ledger.ok()) << ledger.status();
+    return ParseProtocol(kProtocol, "p.yaml", *ledger).status();
+  };
+  const auto code = absl::StatusCode::kInvalidArgument;
+  const std::string rest = "metric: /a, direction: higher";
+  EXPECT_OK(parse("better_experiment: full, worse_experiment: base, " + rest));
+  EXPECT_THAT(
+      parse("better_experiment: full, worse_experiment: bass, " + rest),
+      StatusIs(code,
+               HasSubstr("claim c: protocol.yaml has no experiment 'bass'")));
+  EXPECT_THAT(parse("statistic: {experiments: [base, tyop], metric: /a, "
+                    "above: 0}"),
+              StatusIs(code, HasSubstr("no experiment 'tyop'")));
+}
+
 }  // namespace
 }  // namespace seg

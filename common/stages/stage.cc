@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <set>
 #include <system_error>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -71,18 +73,31 @@ absl::StatusOr<std::vector<std::string>> ListFiles(const std::string& folder) {
   return files;
 }
 
+// A file as done.json names it: JSON has UTF-8 alone.
+std::string MarkerName(const std::string& file) {
+  try {
+    json(file).dump();
+    return file;
+  } catch (const json::type_error&) {
+    return absl::CHexEscape(file);
+  }
+}
+
 // What done.json says of a file or link.
 absl::StatusOr<json> Describe(const std::string& path) {
   std::error_code error;
   if (fs::is_symlink(path, error)) {
-    return json{{"link", fs::read_symlink(path, error).string()}};
+    return json{{"link", MarkerName(fs::read_symlink(path, error).string())}};
   }
   SEG_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path));
   return json{{"bytes", bytes.size()}, {"hash", HashText(Fnv1a(bytes))}};
 }
 
+// As it is read back: JSON has no infinite numbers.
 json MarkerHead(const StageKey& key) {
-  return {{"stage", key.name}, {"config", key.config}, {"inputs", key.inputs}};
+  return json::parse(
+      json{{"stage", key.name}, {"config", key.config}, {"inputs", key.inputs}}
+          .dump());
 }
 
 absl::Status WriteMarker(const std::string& folder, const StageKey& key) {
@@ -94,7 +109,8 @@ absl::Status WriteMarker(const std::string& folder, const StageKey& key) {
       SEG_RETURN_IF_ERROR(Remove(folder + "/" + file));
       continue;
     }
-    SEG_ASSIGN_OR_RETURN(marker["files"][file], Describe(folder + "/" + file));
+    SEG_ASSIGN_OR_RETURN(marker["files"][MarkerName(file)],
+                         Describe(folder + "/" + file));
   }
   return WriteFileAtomically(absl::StrCat(folder, "/", kMarker),
                              marker.dump(1) + "\n");
@@ -139,19 +155,22 @@ absl::StatusOr<Damage> FindDamage(const std::string& folder,
   };
   for (const std::string& file : there) {
     if (file == kMarker) continue;
-    if (!files.contains(file)) {
+    const auto known = files.find(MarkerName(file));
+    if (known == files.end()) {
       add(file, "does not belong there");
       continue;
     }
     const absl::StatusOr<json> now = Describe(folder + "/" + file);
     if (!now.ok()) {
       add(file, "cannot be read");
-    } else if (*now != files[file]) {
+    } else if (*now != *known) {
       add(file, "has changed");
     }
   }
+  std::set<std::string> names;
+  for (const std::string& file : there) names.insert(MarkerName(file));
   for (auto it = files.begin(); it != files.end(); ++it) {
-    if (!std::binary_search(there.begin(), there.end(), it.key())) {
+    if (names.count(it.key()) == 0) {
       damage.texts.push_back(absl::StrCat(it.key(), " is missing"));
     }
   }

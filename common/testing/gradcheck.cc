@@ -207,6 +207,11 @@ std::vector<at::Tensor> Gradients(const GradCheckFunction& fn,
            << (mismatches > kMaxReported ? "\n  ..." : "");
   }
 
+  if (checked == 0) {
+    return ::testing::AssertionFailure()
+           << "GradCheck: no input is float64: there is nothing to compare";
+  }
+
   if (first.numel() > 1) {
     std::vector<int64_t> reversed(first.dim());
     for (int64_t d = 0; d < first.dim(); ++d) reversed[d] = first.dim() - 1 - d;

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Context.h>
+#include <c10/core/DeviceGuard.h>
 #include <c10/core/GradMode.h>
 #include <c10/util/Exception.h>
 #include <torch/utils.h>
@@ -515,6 +516,9 @@ absl::Status Trainer::Loop::Finish() {
 }
 
 absl::Status Trainer::Loop::Run() {
+  // Streams and graphs are those of the current device.
+  c10::OptionalDeviceGuard device;
+  if (run_options_.device.is_cuda()) device.reset_device(run_options_.device);
   SetProducts(config_.precision, run_options_.device);
   task_.module().to(run_options_.device);
   state_.seed = run_options_.seed;

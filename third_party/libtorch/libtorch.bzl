@@ -106,6 +106,6 @@ libtorch = repository_rule(
             allow_single_file = True,
         ),
     },
-    environ = ["SEG_LIBTORCH"],
+    environ = ["SEG_LIBTORCH", "CUDA_HOME"],
     doc = "LibTorch for the CPU, from the wheel or from SEG_LIBTORCH.",
 )

@@ -1,4 +1,5 @@
 #!/bin/bash
 # The example builds, runs, and improves the labels (its exit code says so).
 set -eu
-tools/example/refine_mask | grep -q 'pixel accuracy .* before, .* after'
+said=$(tools/example/refine_mask)
+grep -q 'pixel accuracy .* before, .* after' <<<"$said"

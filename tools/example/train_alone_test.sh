@@ -2,5 +2,6 @@
 # The example trains into the folder that it is given.
 set -eu
 run=$TEST_TMPDIR/run
-tools/example/train_alone "$run" | grep -q "^report: $run/report.html"
+said=$(tools/example/train_alone "$run")
+grep -q "^report: $run/report.html" <<<"$said"
 [[ -e $run/checkpoints/last/model.safetensors && -s $run/metrics.jsonl ]]

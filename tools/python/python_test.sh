@@ -6,7 +6,15 @@ set -u
 python=${SEG_PYTHON:-python3}
 version=$("$python" -c 'import torch; print(torch.__version__)' 2>/dev/null)
 if [[ $version != 2.11.* ]]; then
-  echo "SKIPPED: $python has no torch 2.11 (found ${version:-none}). Set SEG_PYTHON."
+  why="$python has no torch 2.11 (found ${version:-none}). Set SEG_PYTHON."
+  echo "SKIPPED: $why"
+  if [[ -n ${XML_OUTPUT_FILE:-} ]]; then
+    cat >"$XML_OUTPUT_FILE" <<END
+<testsuites><testsuite name="python_test" tests="1"><testcase
+name="python_test" classname="tools"><skipped message="$why"/></testcase>
+</testsuite></testsuites>
+END
+  fi
   exit 0
 fi
 wheel=$1

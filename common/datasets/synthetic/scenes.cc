@@ -27,14 +27,10 @@ class Painter {
 
   void Background() {
     // Sky above, ground below, either of any hue once in three.
-    sky_ = rng_.OneIn(3)
-               ? AnyColour()
-               : FromHsv(rng_.Between(780, 1020), rng_.Between(30, 140),
-                         rng_.Between(150, 240));
-    ground_ = rng_.OneIn(3)
-                  ? AnyColour()
-                  : FromHsv(rng_.Between(60, 480), rng_.Between(40, 150),
-                            rng_.Between(70, 180));
+    sky_ = rng_.OneIn(3) ? AnyColour()
+                         : ColourOf({780, 1020}, {30, 140}, {150, 240});
+    ground_ =
+        rng_.OneIn(3) ? AnyColour() : ColourOf({60, 480}, {40, 150}, {70, 180});
     horizon_ = height_ * rng_.Between(35, 65) / 100;
     const int64_t tilt = rng_.Between(-20, 20);  // percent
     const int32_t sky_clouds = static_cast<int32_t>(rng_.Between(4, 20));
@@ -188,10 +184,18 @@ class Painter {
   Rng& rng() { return rng_; }
 
  private:
-  Colour AnyColour() {
-    return FromHsv(rng_.Below(kHues), rng_.Between(20, 200),
-                   rng_.Between(60, 230));
+  struct Range {
+    int64_t from, to;
+  };
+
+  // One draw a statement, as the order of arguments is the compiler's choice.
+  Colour ColourOf(Range hues, Range saturations, Range values) {
+    const int64_t value = rng_.Between(values.from, values.to);
+    const int64_t saturation = rng_.Between(saturations.from, saturations.to);
+    return FromHsv(rng_.Between(hues.from, hues.to), saturation, value);
   }
+
+  Colour AnyColour() { return ColourOf({0, kHues - 1}, {20, 200}, {60, 230}); }
 
   // Stones, bushes, boxes and twigs: background with edges of its own.
   void Clutter() {
@@ -225,12 +229,13 @@ class Painter {
             {{c.x - rx, c.y + ry}, {c.x, c.y - 2 * ry}, {c.x + rx, c.y + ry}},
             paint, kBackground);
         break;
-      default:
-        canvas_.Line(c,
-                     {c.x + unit_ * rng_.Between(-30, 30),
-                      c.y - unit_ * rng_.Between(5, 30)},
-                     std::max(kUnit / 2, unit_ * rng_.Between(6, 14) / 10),
-                     paint, kBackground);
+      default: {
+        const int64_t width =
+            std::max(kUnit / 2, unit_ * rng_.Between(6, 14) / 10);
+        const Point to = {c.x + unit_ * rng_.Between(-30, 30),
+                          c.y - unit_ * rng_.Between(5, 30)};
+        canvas_.Line(c, to, width, paint, kBackground);
+      }
     }
   }
 
@@ -240,8 +245,7 @@ class Painter {
     Paint paint;
     for (int attempt = 0; attempt < 20; ++attempt) {
       paint.base = rng_.Below(5) < 3
-                       ? FromHsv(hue + rng_.Between(-230, 230),
-                                 rng_.Between(60, 220), rng_.Between(60, 235))
+                       ? ColourOf({hue - 230, hue + 230}, {60, 220}, {60, 235})
                        : AnyColour();
       if (Distance(paint.base, sky_) > 130 &&
           Distance(paint.base, ground_) > 130) {

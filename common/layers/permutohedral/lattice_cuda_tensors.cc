@@ -87,6 +87,11 @@ std::vector<at::Tensor> BuildKernel(const at::Tensor& features) {
               "PermutohedralLattice: N P (d+1) must be below 2^31, got "
               "features of ",
               features.sizes());
+  // Filters give each image a block of the grid's z.
+  constexpr int64_t kMostImages = 65535;
+  TORCH_CHECK(features.size(0) <= kMostImages, "PermutohedralLattice: at most ",
+              kMostImages, " images in a batch on a device, got ",
+              features.size(0));
   const c10::DeviceGuard guard(features.device());
   std::vector<at::Tensor> parts;
   cuda::LatticeState state;
@@ -242,7 +247,10 @@ cuda::LatticeTapFilterArguments<T> TapArguments(
   a.in = Planes<T>(values);
   a.before = Factor<T>(before);
   a.after = Factor<T>(after);
-  a.tf32 = at::globalContext().allowTF32CuBLAS();
+  // (The older allowTF32CuBLAS throws where the newer interface was used.)
+  a.tf32 = at::globalContext().float32Precision(at::Float32Backend::CUDA,
+                                                at::Float32Op::MATMUL) ==
+           at::Float32Precision::TF32;
   *scratch = Scratch(values, cuda::LatticeTapFilterScratchBytes(a));
   a.scratch = scratch->mutable_data_ptr();
   return a;

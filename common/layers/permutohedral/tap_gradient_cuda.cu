@@ -140,8 +140,9 @@ __global__ void __launch_bounds__(kThreads) AddProducts(const Task<T> t) {
   }
   WaitForCopies<0>();
   flush();
-  // The warps' sums in turn.
-  SEG_SHARED(double, all, kSide* kSide);
+  // The warps' sums in turn, where the rows were.
+  double* all = reinterpret_cast<double*>(DynamicShared<T>());
+  static_assert(4 * kVertices * sizeof(T) >= kSide * sizeof(double));
   for (int w = 0; w < kWarps; ++w) {
     __syncthreads();
     if (w != warp) continue;

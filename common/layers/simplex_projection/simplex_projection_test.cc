@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "common/testing/autocast.h"
+#include "common/testing/counting_allocator.h"
 #include "common/testing/gradcheck.h"
 #include "common/testing/instruction_sets.h"
 #include "common/testing/test_tensors.h"
@@ -351,10 +352,16 @@ TEST(SimplexProjectionTest, SecondDerivativeOfANanPixelIsNan) {
 }
 
 TEST(SimplexProjectionTest, StepSkipsTheGradientNobodyNeeds) {
-  const at::Tensor q = Random({1, 3, 4}).set_requires_grad(true);
-  const at::Tensor g = Random({1, 3, 4}, 2);
-  const at::Tensor y = SimplexProjectionStep(q, g, 0.5);
-  EXPECT_TRUE(torch::autograd::grad({y}, {q}, {at::ones_like(y)})[0].defined());
+  const at::Tensor q = Random({1, 3, 4000}).set_requires_grad(true);
+  const at::Tensor g = Random({1, 3, 4000}, 2).set_requires_grad(true);
+  const at::Tensor ones = at::ones_like(q);
+  const auto bytes = [&](const std::vector<at::Tensor>& wanted) {
+    const at::Tensor y = SimplexProjectionStep(q, g, 0.5);
+    return CountAllocations([&] { torch::autograd::grad({y}, wanted, {ones}); })
+        .bytes;
+  };
+  const int64_t one = 3 * 4000 * sizeof(double);
+  EXPECT_LE(bytes({q}) + one, bytes({q, g}));
 }
 
 TEST(SimplexProjectionTest, FloatAgreesWithDouble) {

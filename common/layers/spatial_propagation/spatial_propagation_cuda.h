@@ -67,7 +67,8 @@ struct SpatialPropagationTuning {
 // Steps of a tile: from checkpoint to checkpoint.
 constexpr int kSpatialPropagationTile = 8;
 
-// What kAuto stands for; where it is kSteps, the launch needs its scratch.
+// What kAuto stands for on the current device; where it is kSteps, the launch
+// needs its scratch.
 SpatialPropagationTuning ChooseSpatialPropagationTuning(
     const SpatialPropagationShape& shape, size_t element_bytes, bool training,
     bool backward);

@@ -82,6 +82,27 @@ namespace {
 using spatial_propagation_cuda::CeilDiv;
 using spatial_propagation_cuda::MakeLayout;
 
+// What the current device offers; where there is none, what sm_90 does.
+struct DeviceLimits {
+  int64_t block_shared = kBlockShared;
+  bool clusters = true;
+};
+DeviceLimits CurrentLimits() {
+  DeviceLimits limits;
+  int device = 0, major = 0, shared = 0;
+  if (cudaGetDevice(&device) == cudaSuccess &&
+      cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor,
+                             device) == cudaSuccess &&
+      cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin,
+                             device) == cudaSuccess) {
+    limits.block_shared = shared;
+    limits.clusters = major >= 9;
+  } else {
+    cudaGetLastError();  // not for others to find
+  }
+  return limits;
+}
+
 // Loads on their way that were fastest on one H100, three-way with float32
 // gates (README.md). Lines of one window are so short that more of them pay,
 // but for the forward pass of training, whose shared memory holds winners too.
@@ -102,8 +123,14 @@ SpatialPropagationTuning ChooseSpatialPropagationTuning(
   constexpr int64_t kManyPlanes = 100;
   const int64_t planes = shape.planes();
   SpatialPropagationTuning tuning;
+  const DeviceLimits limits = CurrentLimits();
   const auto fits = [&] {
-    return MakeLayout(shape, tuning, element_bytes, training, backward).fits;
+    const bool cluster =
+        tuning.design == Design::kDirections || tuning.cluster > 1;
+    const spatial_propagation_cuda::Layout layout =
+        MakeLayout(shape, tuning, element_bytes, training, backward);
+    return layout.fits && layout.shared_bytes <= limits.block_shared &&
+           (limits.clusters || !cluster);
   };
   const auto choose = [&] {
     if (shape.directions == 4 && element_bytes == 4) {
