@@ -138,14 +138,16 @@ StageRun StagesOf(const Config& config, const RunOptions& run) {
 }  // namespace
 
 absl::Status Paper::Check(const Config& config, const DatasetInfo& info,
-                          const MainArgs& /*args*/,
-                          const Command& /*command*/) {
+                          const MainArgs& /*args*/, const Command& command) {
   if (info.num_classes() < 2) {
     return absl::InvalidArgumentError(absl::StrCat(
         info.name, ": has ", info.num_classes(),
         " classes; expected a background and at least one of objects"));
   }
   SEG_RETURN_IF_ERROR(CheckGenerator(config));
+  if (command == Command::kTrain) {
+    SEG_RETURN_IF_ERROR(CheckAugmentation(config));
+  }
   if (config.rank.c.empty()) {
     return absl::InvalidArgumentError("rank.c: must not be empty");
   }
@@ -172,7 +174,6 @@ absl::Status Paper::LoadPretrained(const Config& /*config*/, Model& model) {
 absl::StatusOr<bool> Paper::Prepare(const Config& config,
                                     const TrainingSets& sets,
                                     const RunOptions& run, Model& model) {
-  SEG_RETURN_IF_ERROR(CheckAugmentation(config));
   if (!run.init_from.empty()) return config.stage == Stage::kAll;
   const Dataset& train = *sets.train;
   if (config.stage == Stage::kAll && train.size() < config.train.batch_size) {
