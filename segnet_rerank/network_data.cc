@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 
 #include <memory>
-#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -12,21 +11,11 @@
 #include "common/base/random.h"
 #include "common/base/status_macros.h"
 #include "common/datasets/loader.h"
+#include "common/datasets/transforms.h"
 #include "segnet_rerank/stage_keys.h"
 
 namespace seg {
 namespace segnet_rerank {
-namespace {
-
-// The class that each becomes in a mirrored image: int64 [C].
-at::Tensor MirroredClasses(const DatasetInfo& info) {
-  std::vector<int64_t> classes(info.num_classes());
-  std::iota(classes.begin(), classes.end(), 0);
-  for (const auto& [a, b] : info.flip_pairs) std::swap(classes[a], classes[b]);
-  return at::tensor(classes, at::kLong);
-}
-
-}  // namespace
 
 absl::StatusOr<TrainingData> NetworkData(const Config& config,
                                          const ImageItems& images, int64_t fold,
@@ -51,9 +40,11 @@ absl::StatusOr<TrainingData> NetworkData(const Config& config,
   }
   const int64_t epoch_steps = count / size;
   const bool flip = config.data.augment.flip;
-  const at::Tensor mirrored_classes = MirroredClasses(images.data()->info());
+  const DatasetInfo& info = images.data()->info();
+  const at::Tensor mirrored_classes =
+      FlippedClasses(info.num_classes(), info.flip_pairs);
   return FromFunction(
-      images.data()->info(), epoch_steps,
+      info, epoch_steps,
       [=](int64_t seed, int64_t step) -> absl::StatusOr<Batch> {
         const uint64_t key = static_cast<uint64_t>(seed);
         const int64_t epoch = step / epoch_steps;

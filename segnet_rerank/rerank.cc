@@ -1,9 +1,9 @@
 // Picks one of the proposals that another system made: see README.md.
 #include <filesystem>
 #include <string>
-#include <system_error>
 
 #include "absl/status/status.h"
+#include "common/app/inputs.h"
 #include "common/app/main.h"
 #include "common/app/predict.h"
 #include "common/app/restore.h"
@@ -21,18 +21,9 @@ constexpr Command kRerank = {
 // "photos_proposals" for --input=photos, photos/a.jpg or photos/*.jpg, by its
 // whole path.
 std::string ProposalsBeside(const std::string& input) {
-  std::error_code error;
-  std::filesystem::path folder = std::filesystem::absolute(ExpandHome(input));
-  if (!std::filesystem::is_directory(folder, error)) {
-    folder = folder.parent_path();
-    // A pattern names a folder down to its first wildcard.
-    const size_t wildcard = folder.string().find_first_of("*?[");
-    if (wildcard != std::string::npos) {
-      folder = std::filesystem::path(folder.string().substr(0, wildcard))
-                   .parent_path();
-    }
-  }
-  folder = folder.lexically_normal();
+  std::filesystem::path folder =
+      (std::filesystem::current_path() / InputFolder(ExpandHome(input)))
+          .lexically_normal();
   if (!folder.has_filename()) folder = folder.parent_path();
   return folder.string() + "_proposals";
 }

@@ -81,9 +81,7 @@ class Lister {
 };
 
 absl::Status AddGlob(const std::string& pattern, Lister* lister) {
-  // The folders before the first one with a wildcard.
-  const std::string plain = pattern.substr(0, pattern.find_first_of("*?["));
-  const fs::path root = fs::path(plain.substr(0, plain.rfind('/') + 1));
+  const fs::path root = InputFolder(pattern);
   absl::Status status;
   glob_t found = {};
   if (glob(pattern.c_str(), 0, nullptr, &found) == 0) {
@@ -103,6 +101,14 @@ absl::Status AddGlob(const std::string& pattern, Lister* lister) {
 }
 
 }  // namespace
+
+fs::path InputFolder(const std::string& input) {
+  std::error_code error;
+  if (fs::is_directory(input, error)) return input;
+  if (fs::exists(input, error)) return fs::path(input).parent_path();
+  const std::string plain = input.substr(0, input.find_first_of("*?["));
+  return plain.substr(0, plain.rfind('/') + 1);
+}
 
 absl::StatusOr<std::vector<InputFile>> ListInputs(const std::string& input,
                                                   const std::string& out) {

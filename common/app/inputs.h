@@ -2,6 +2,7 @@
 #ifndef COMMON_APP_INPUTS_H_
 #define COMMON_APP_INPUTS_H_
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,10 @@ struct InputFile {
 // NotFound names the input; Unavailable a folder that cannot be read.
 absl::StatusOr<std::vector<InputFile>> ListInputs(const std::string& input,
                                                   const std::string& out);
+
+// The folder that --input means: itself, that of the file, or of a glob the
+// last one before a wildcard. "": the working directory.
+std::filesystem::path InputFolder(const std::string& input);
 
 // InvalidArgument when two of the files OUT/NAME+ENDING, for all inputs and
 // all `endings`, are the same one, or one of them is an input: names both, and

@@ -360,10 +360,8 @@ Sample Augment(const Sample& sample, const DatasetInfo& info,
   if (sample.probabilities.defined()) {
     at::Tensor maps = sample.probabilities.contiguous();
     if (d.flip) {
-      const std::array<uint8_t, 256> table = FlipTable(info.flip_pairs);
-      std::vector<int64_t> order;
-      for (int64_t c = 0; c < maps.size(0); ++c) order.push_back(table[c]);
-      maps = maps.index_select(0, at::tensor(order));
+      maps =
+          maps.index_select(0, FlippedClasses(maps.size(0), info.flip_pairs));
     }
     out.probabilities = WarpProbabilities(maps, affine, target, nearest);
   }

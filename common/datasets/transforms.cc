@@ -232,6 +232,13 @@ std::array<uint8_t, 256> FlipTable(
   return table;
 }
 
+at::Tensor FlippedClasses(
+    int64_t classes,
+    const std::vector<std::pair<int64_t, int64_t>>& flip_pairs) {
+  const std::array<uint8_t, 256> table = FlipTable(flip_pairs);
+  return at::tensor(at::ArrayRef<uint8_t>(table).slice(0, classes), at::kLong);
+}
+
 Sample FlipSample(
     const Sample& sample,
     const std::vector<std::pair<int64_t, int64_t>>& flip_pairs,
@@ -252,12 +259,8 @@ Sample FlipSample(
     for (int64_t i = 0; i < out.mask.numel(); ++i) p[i] = table[p[i]];
   }
   if (sample.probabilities.defined()) {
-    out.probabilities = sample.probabilities.flip({2});
-    for (const auto& [a, b] : flip_pairs) {
-      const at::Tensor kept = out.probabilities[a].clone();
-      out.probabilities[a].copy_(out.probabilities[b]);
-      out.probabilities[b].copy_(kept);
-    }
+    out.probabilities = sample.probabilities.flip({2}).index_select(
+        0, FlippedClasses(sample.probabilities.size(0), flip_pairs));
   }
   return out;
 }

@@ -56,6 +56,11 @@ Sample FlipSample(
     const std::vector<std::pair<int64_t, int64_t>>& flip_pairs,
     const std::vector<std::pair<int64_t, int64_t>>& point_flip_pairs = {});
 
+// int64 [classes]: the class whose map each has after a horizontal flip.
+at::Tensor FlippedClasses(
+    int64_t classes,
+    const std::vector<std::pair<int64_t, int64_t>>& flip_pairs);
+
 // For each of the 256 labels, the label after a horizontal flip.
 std::array<uint8_t, 256> FlipTable(
     const std::vector<std::pair<int64_t, int64_t>>& flip_pairs);

@@ -17,6 +17,7 @@
 #include "common/base/status_macros.h"
 #include "common/io/file.h"
 #include "common/io/folder_lock.h"
+#include "common/io/utf8.h"
 
 namespace seg {
 namespace {
@@ -75,12 +76,7 @@ absl::StatusOr<std::vector<std::string>> ListFiles(const std::string& folder) {
 
 // A file as done.json names it: JSON has UTF-8 alone.
 std::string MarkerName(const std::string& file) {
-  try {
-    json(file).dump();
-    return file;
-  } catch (const json::type_error&) {
-    return absl::CHexEscape(file);
-  }
+  return IsUtf8(file) ? file : absl::CHexEscape(file);
 }
 
 // What done.json says of a file or link.
