@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <utility>
 #include <vector>
@@ -120,10 +121,20 @@ at::Tensor FitRegionScorer(const at::Tensor& rows, const at::Tensor& overlap,
 at::Tensor FitImageScorer(const at::Tensor& features, const at::Tensor& areas,
                           const at::Tensor& thresholds, double c,
                           uint64_t seed) {
-  return Scorer(TrainLinearClassifier(features.contiguous(),
-                                      ImageTargets(areas, thresholds), {},
-                                      SvmOptions(c, seed)),
-                "image classifiers");
+  // One scale for all, into the weights afterwards: C then means the same for
+  // features of any length. Those of EfficientNet-Lite0 are 28 long, and with
+  // them as they are C = 1 hardly bounds the weights: the solver does not
+  // converge, and unseen images are told apart less well.
+  const double length = std::sqrt(
+      features.square().sum(1, false, at::kDouble).mean().item<double>());
+  const double scale = length > 0 ? 1 / length : 1;
+  const at::Tensor scorer =
+      Scorer(TrainLinearClassifier(features.mul(scale).contiguous(),
+                                   ImageTargets(areas, thresholds), {},
+                                   SvmOptions(c, seed)),
+             "image classifiers");
+  scorer.narrow(1, 0, features.size(1)).mul_(scale);
+  return scorer;
 }
 
 at::Tensor FitRanker(const std::string& name, const at::Tensor& rows,

@@ -30,6 +30,7 @@ at::Tensor FitRegionScorer(const at::Tensor& rows, const at::Tensor& overlap,
 // A linear classifier for each of ImageTargets.
 //   features: float32 [N,B]; areas: float64 [N,O]; thresholds: float64
 //     [O,4], of the O classes that have image scores
+//   c: of features whose root mean square length is 1, whatever it is
 //   returns: float32 [5 O,B+1] for ScoreImage
 at::Tensor FitImageScorer(const at::Tensor& features, const at::Tensor& areas,
                           const at::Tensor& thresholds, double c,

@@ -74,6 +74,23 @@ TEST(FitImageScorerTest, TellsClassesAndSizes) {
   }
 }
 
+TEST(FitImageScorerTest, CMeansTheSameForFeaturesOfAnyLength) {
+  at::manual_seed(4);
+  const at::Tensor features = at::randn({60, 5});
+  const at::Tensor areas =
+      at::rand({60, 2}, at::kDouble) * (at::rand({60, 2}) > 0.5);
+  const at::Tensor thresholds = AreaThresholds(areas);
+  const at::Tensor scorer = FitImageScorer(features, areas, thresholds, 1, 0);
+  const at::Tensor longer =
+      FitImageScorer(features * 32, areas, thresholds, 1, 0);
+  // 32 is a power of two: the same bits.
+  EXPECT_TRUE(at::equal(LinearScores(features, scorer),
+                        LinearScores(features * 32, longer)));
+  const at::Tensor none =
+      FitImageScorer(at::zeros({60, 5}), areas, thresholds, 1, 0);
+  EXPECT_TRUE(at::isfinite(none).all().item<bool>());
+}
+
 // Three proposals an image; the second feature is their accuracy, the first is
 // noise.
 // By feature 0 alone, which is what a tiny C learns of the best item against

@@ -148,7 +148,9 @@ StageKey StageKeys::ImageFeatures() const {
 
 StageKey StageKeys::ImageScorer(int64_t fold) const {
   return {"image_scorer",
-          {{"c", config_.rank.classifier_c}, {"fold", Fold(fold)}},
+          {{"c", config_.rank.classifier_c},
+           {"length", 1},  // of the features, as FitImageScorer scales them
+           {"fold", Fold(fold)}},
           {Fingerprint(ImageFeatures()), Fingerprint(Regions())}};
 }
 
