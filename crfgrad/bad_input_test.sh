@@ -29,6 +29,8 @@ binary_masks
 expect 2 "unknown key 'crf.iteration'; did you mean 'crf.iterations'?" \
   "$eval" --checkpoint=run crf.iteration=3
 expect 2 "model.backbone: must be one of tiny, " "$train" model.backbone=tyni
+expect 2 "eval.mean_classes: p has no class 'thign'; did you mean " \
+  "$eval" "${on_pack[@]}" eval.mean_classes=[thign]
 expect 2 "figures: needs model.inference=crfgrad" \
   "$figures" "${on_pack[@]}" model.inference=fcn
 expect 2 "no such split; the pack has test, train, val" \

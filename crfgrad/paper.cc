@@ -1,9 +1,12 @@
 #include "crfgrad/paper.h"
 
+#include <utility>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/backbones/pretrained.h"
 #include "common/base/status_macros.h"
+#include "common/evaluation/segmentation_scores.h"
 #include "crfgrad/convergence.h"
 #include "crfgrad/states.h"
 #include "crfgrad/task.h"
@@ -43,9 +46,10 @@ absl::Status CheckUnary(const Config& config, const Command& command) {
 
 }  // namespace
 
-absl::Status Paper::Check(const Config& config, const DatasetInfo& /*info*/,
+absl::Status Paper::Check(const Config& config, const DatasetInfo& info,
                           const MainArgs& /*args*/, const Command& command) {
   SEG_RETURN_IF_ERROR(CheckUnary(config, command));
+  SEG_RETURN_IF_ERROR(ChosenClasses(config.eval.mean_classes, info).status());
   const bool has_crf = config.model.inference == Inference::kCrfGrad;
   if (command == Command::kEval && config.eval.convergence && !has_crf) {
     return absl::InvalidArgumentError(
@@ -106,7 +110,11 @@ TilingOptions Paper::Tiling(const Config& config) {
 
 Measures Paper::MakeMeasures(const Config& config, System& system,
                              const DatasetInfo& info, Moment moment) {
-  Measures measures = PaperDefaults::MakeMeasures(config, system, info, moment);
+  SegmentationScoresOptions scores = ScoresAt(moment, config.report_pictures);
+  scores.chosen = ChosenClasses(config.eval.mean_classes, info).value();
+  Measures measures;
+  measures.push_back(std::make_unique<SegmentationScores>(info, system.Names(),
+                                                          std::move(scores)));
   if (moment == Moment::kEval && config.eval.convergence) {
     measures.push_back(
         std::make_unique<Convergence>(info, config.eval.speck_area, &system));

@@ -10,7 +10,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/backbones/image_features.h"
-#include "common/base/nearest.h"
 #include "common/base/status_macros.h"
 #include "common/base/usage_error.h"
 #include "common/evaluation/segmentation_scores.h"
@@ -152,13 +151,7 @@ absl::Status Paper::Check(const Config& config, const DatasetInfo& info,
     return absl::InvalidArgumentError("rank.c: must not be empty");
   }
   SEG_RETURN_IF_ERROR(ContourNetwork::Load(config.regions).status());
-  for (const std::string& name : config.eval.mean_classes) {
-    const std::vector<std::string>& names = info.class_names;
-    if (std::find(names.begin(), names.end(), name) != names.end()) continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat("eval.mean_classes: ", info.name, " has no class '", name,
-                     "'; did you mean '", NearestKey(name, names), "'?"));
-  }
+  SEG_RETURN_IF_ERROR(ChosenClasses(config.eval.mean_classes, info).status());
   return CheckConfig(config.segnet);
 }
 
@@ -236,13 +229,7 @@ Measures Paper::MakeMeasures(const Config& config, System& system,
   Measures measures;
   SegmentationScoresOptions scores = ScoresAt(moment, config.report_pictures);
   ProposalScoresOptions options;
-  for (int64_t c = 0; c < info.num_classes(); ++c) {
-    const std::vector<std::string>& chosen = config.eval.mean_classes;
-    if (std::find(chosen.begin(), chosen.end(), info.class_names[c]) !=
-        chosen.end()) {
-      scores.chosen.push_back(c);
-    }
-  }
+  scores.chosen = ChosenClasses(config.eval.mean_classes, info).value();
   options.chosen = scores.chosen;
   options.background = config.background;
   measures.push_back(std::make_unique<SegmentationScores>(info, system.Names(),

@@ -208,6 +208,21 @@ TEST(EvaluateTest, MeanOverChosenClasses) {
   }
 }
 
+TEST(EvaluateTest, ClassesAreChosenByName) {
+  DatasetInfo info;
+  info.name = "zoo";
+  info.class_names = {"cat", "cow", "dog"};
+  ASSERT_OK_AND_ASSIGN(const std::vector<int64_t> chosen,
+                       ChosenClasses({"dog", "cat", "dog"}, info));
+  EXPECT_THAT(chosen, testing::ElementsAre(0, 2));
+  ASSERT_OK_AND_ASSIGN(const std::vector<int64_t> none,
+                       ChosenClasses({}, info));
+  EXPECT_THAT(none, testing::IsEmpty());
+  EXPECT_THAT(ChosenClasses({"dgo"}, info).status().message(),
+              HasSubstr("eval.mean_classes: zoo has no class 'dgo'; did you "
+                        "mean 'dog'?"));
+}
+
 TEST(EvaluateTest, JsonHasTheMainOutputWithoutPrefix) {
   ASSERT_OK_AND_ASSIGN(const Findings findings, Score(ToyDataset(1)));
   const nlohmann::json tree = ToJson(findings);

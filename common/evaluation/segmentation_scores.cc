@@ -1,9 +1,13 @@
 #include "common/evaluation/segmentation_scores.h"
 
+#include <algorithm>
+#include <set>
 #include <utility>
 
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/base/nearest.h"
 #include "common/datasets/label_census.h"
 #include "common/evaluation/percent.h"
 
@@ -35,6 +39,22 @@ std::vector<std::string> JudgeMasks(const DatasetInfo& info, int64_t masks,
 }
 
 }  // namespace
+
+absl::StatusOr<std::vector<int64_t>> ChosenClasses(
+    const std::vector<std::string>& names, const DatasetInfo& info) {
+  const std::vector<std::string>& known = info.class_names;
+  std::set<int64_t> chosen;
+  for (const std::string& name : names) {
+    const auto found = std::find(known.begin(), known.end(), name);
+    if (found == known.end()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "eval.mean_classes: ", info.name, " has no class '", name,
+          "'; did you mean '", NearestKey(name, known), "'?"));
+    }
+    chosen.insert(found - known.begin());
+  }
+  return std::vector<int64_t>(chosen.begin(), chosen.end());
+}
 
 SegmentationScoresOptions ScoresAt(Moment moment, int64_t pictures) {
   SegmentationScoresOptions options;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "common/datasets/dataset.h"
 #include "common/evaluation/measure.h"
 #include "common/evaluation/picture_book.h"
@@ -27,6 +28,11 @@ struct SegmentationScoresOptions {
   // Keeps the counts of each image, for measures that pick or pair outputs.
   bool by_image = false;
 };
+
+// `chosen` by the classes' names, ascending. An error says that the key
+// eval.mean_classes names a class that the data does not have.
+absl::StatusOr<std::vector<int64_t>> ChosenClasses(
+    const std::vector<std::string>& names, const DatasetInfo& info);
 
 // Those of a moment: boundaries and pictures at the end of training and in
 // eval, by image never.
