@@ -45,7 +45,7 @@ cudaError_t Forward(const SpatialPropagationForwardArguments<T>& a,
     return RunForwardSteps(p, a.shape, a.scratch, stream);
   }
   if (!layout.fits) return cudaErrorInvalidValue;
-  return RunForward(p, layout, a.shape, tuning.design, stream);
+  return RunForward(p, layout, a.shape, stream);
 }
 
 template <typename T, typename G>
@@ -74,7 +74,7 @@ cudaError_t Backward(const SpatialPropagationBackwardArguments<T>& a,
     return RunBackwardSteps(p, a.shape, a.scratch, stream);
   }
   if (!layout.fits) return cudaErrorInvalidValue;
-  return RunBackward(p, layout, a.shape, tuning.design, stream);
+  return RunBackward(p, layout, a.shape, stream);
 }
 
 }  // namespace

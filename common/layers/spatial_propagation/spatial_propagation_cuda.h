@@ -60,8 +60,7 @@ enum class SpatialPropagationDesign {
 struct SpatialPropagationTuning {
   SpatialPropagationDesign design = SpatialPropagationDesign::kAuto;
   int cluster = 1;  // of kGlobal: 1, 2, 4 or 8
-  int stages = 2;   // loads in shared memory a direction: 2, 3 or 4
-  int pack = 1;     // tiles a load: 1 or 2
+  int stages = 2;   // tiles in shared memory a direction: 2, 3 or 4
 };
 
 // Steps of a tile: from checkpoint to checkpoint.

@@ -79,9 +79,7 @@ struct BackwardBody {
                                         Load load) const {
     // The last of the forward scan come first.
     const int forward_index = line.tiles - 1 - index;
-    load.flipped = !line.reverse;
-    load.tile = line.Tile(line.reverse ? forward_index
-                                       : forward_index - load.count + 1);
+    load.tile = line.Tile(forward_index);
     const int64_t offset = block.offset;
     const Slot s = SlotAt(slot);
     const G* gates = p.gates + block.Gates(direction);
@@ -91,24 +89,22 @@ struct BackwardBody {
       for (int k = 0; k < K; ++k) planes[k] = gates + k * block.gate_stride;
       planes[K] = p.x + offset;
       planes[K + 1] = p.gradient + offset;
-      LoadTiles<kHorizontal, 16>(p, planes, s.gates, load, block.thread);
+      LoadTile<kHorizontal, 16>(p, planes, s.gates, load, block.thread);
     } else {
       const G* planes[K];
 #pragma unroll
       for (int k = 0; k < K; ++k) planes[k] = gates + k * block.gate_stride;
-      LoadTiles<kHorizontal, 16>(p, planes, s.gates, load, block.thread);
+      LoadTile<kHorizontal, 16>(p, planes, s.gates, load, block.thread);
       const T* states[2] = {p.x + offset, p.gradient + offset};
-      LoadTiles<kHorizontal, 16>(p, states, s.x, load, block.thread);
+      LoadTile<kHorizontal, 16>(p, states, s.x, load, block.thread);
     }
     const uint8_t* winner[1] = {p.winner_in + offset};
-    LoadTiles<kHorizontal, 4>(p, winner, s.winner, load, block.thread);
+    LoadTile<kHorizontal, 4>(p, winner, s.winner, load, block.thread);
     const T* states = p.checkpoints_in + block.Checkpoints(direction) +
                       int64_t{forward_index} * line.lanes + load.begin;
-    for (int t = 0; t < load.count && t < forward_index; ++t) {
-      T* const to = SlotAt(slot + t * p.slot_bytes).states;
-      for (int i = block.thread; i < load.lanes; i += p.warps * kWarp) {
-        cuda::CopyAsync<sizeof(T)>(to + i, states - t * line.lanes + i);
-      }
+    if (forward_index == 0) return;
+    for (int i = block.thread; i < load.lanes; i += p.warps * kWarp) {
+      cuda::CopyAsync<sizeof(T)>(s.states + i, states + i);
     }
   }
 
@@ -116,7 +112,6 @@ struct BackwardBody {
   __device__ __forceinline__ void Run(const unsigned char* slot_data,
                                       const Line& line, const Window& window,
                                       int direction, int pair, int index) {
-    constexpr bool kInShared = kForm != kFormGlobal;
     constexpr int kGroups = kTile / kGroup;
     const int forward_index = line.tiles - 1 - index;
     const int tile = line.Tile(forward_index);
@@ -161,10 +156,10 @@ struct BackwardBody {
       }
     }
 
-    const bool replace = kForm == kFormDirections ||
+    const bool replace = block.form() == kFormDirections ||
                          (pair == 0 && block.FirstOfPair(line, index));
-    const bool last = kForm != kFormDirections && pair == block.pairs - 1 &&
-                      block.LastOfPair(line, index);
+    const bool last = block.form() != kFormDirections &&
+                      pair == block.pairs - 1 && block.LastOfPair(line, index);
     T* x_gradient = p.x_gradient + block.offset;
 #pragma unroll
     for (int half = kGroups - 1; half >= 0; --half) {
@@ -185,7 +180,7 @@ struct BackwardBody {
         for (int i = 0; i < kRun; ++i) dx[u][i] = T(0);
       }
       if (owned && !replace) {
-        if constexpr (kInShared) {
+        if (block.in_shared()) {
           place.Read(block.merged, true, in_shared, dx);
         } else {
           place.Read(x_gradient, p.vectors, in_memory, dx);
@@ -222,7 +217,7 @@ struct BackwardBody {
                  states[half * kGroup + u], u, x, gradient, gates, dx);
       }
       if (owned) {
-        if (kInShared && !last) {
+        if (block.in_shared() && !last) {
           place.Write(block.merged, true, in_shared, dx);
         } else {
           place.Write(x_gradient, p.vectors, in_memory, dx);
@@ -407,73 +402,87 @@ namespace {
 template <class P, typename T, typename G, int K, Form kForm, bool kDivideRule>
 __global__ void __launch_bounds__(kMaxBackwardWarps* kWarp, 1)
     BackwardKernel(const P p) {
-  const Block<P, T, K, kForm> block(p);
-  BackwardBody<P, T, G, K, kForm, kDivideRule> body(block);
-  block.ForEachTile(body);
-  if (kForm == kFormDirections) {
-    cuda::ClusterSync();
-    body.MergeDirections();
+  if constexpr (kCompiled<kDivideRule>) {
+    const Block<P, T, K, kForm> block(p);
+    BackwardBody<P, T, G, K, kForm, kDivideRule> body(block);
+    block.ForEachTile(body);
+    if (block.form() == kFormDirections) {
+      cuda::ClusterSync();
+      body.MergeDirections();
+    }
+    // Others may still read the shared memory of this block.
+    if (block.form() != kFormShared && p.cluster > 1) cuda::ClusterSync();
   }
-  // Others may still read the shared memory of this block.
-  if (kForm != kFormShared && p.cluster > 1) cuda::ClusterSync();
 }
 
 }  // namespace
 
-template <class P, int K, Form kForm, bool kDivideRule, typename T, typename G>
-cudaError_t RunBackwardOf(const Problem<T, G>& problem, const Layout& layout,
-                          const SpatialPropagationShape& shape,
-                          cudaStream_t stream) {
-  return LaunchBlocks(&BackwardKernel<P, T, G, K, kForm, kDivideRule>,
-                      P(problem), layout, shape.planes(), stream);
+// Three-way, kDivide.
+template <class P, Form kForm, typename T, typename G>
+cudaError_t RunBackwardDivide(const Problem<T, G>& problem,
+                              const Layout& layout, int64_t planes,
+                              cudaStream_t stream) {
+  return LaunchBlocks(&BackwardKernel<P, T, G, 3, kForm, true>, P(problem),
+                      layout, planes, stream);
+}
+
+// Any number of connections and rule.
+template <int K, typename T, typename G>
+cudaError_t RunBackwardAny(const Problem<T, G>& problem, const Layout& layout,
+                           int64_t planes, cudaStream_t stream) {
+  constexpr Form kForm = sizeof(T) == 4 ? kFormAny : kFormGlobal;
+  return LaunchBlocks(&BackwardKernel<Problem<T, G>, T, G, K, kForm, false>,
+                      problem, layout, planes, stream);
 }
 
 template <Form kForm, typename T, typename G>
 cudaError_t RunBackwardForm(const Problem<T, G>& problem, const Layout& layout,
-                            const SpatialPropagationShape& shape,
-                            cudaStream_t stream) {
-  using Any = Problem<T, G>;
-  if (shape.connections == 1) {
-    return RunBackwardOf<Any, 1, kForm, false>(problem, layout, shape, stream);
-  }
-  if (!IsDivideRule(shape)) {
-    return RunBackwardOf<Any, 3, kForm, false>(problem, layout, shape, stream);
-  }
-  if constexpr (sizeof(T) == 4) {
-    // Where these are left out, they would spill registers.
-    if constexpr (kForm != kFormGlobal) {
-      if (IsFixed(problem, 1, kWindow)) {
-        return RunBackwardOf<FixedProblem<T, G, 1, kWindow>, 3, kForm, true>(
-            problem, layout, shape, stream);
-      }
-    }
-    if constexpr (kForm != kFormGlobal || std::is_same_v<T, G>) {
-      if (IsFixed(problem, 3, FixedLanes(kForm))) {
-        return RunBackwardOf<FixedProblem<T, G, 3, FixedLanes(kForm)>, 3, kForm,
-                             true>(problem, layout, shape, stream);
-      }
+                            int64_t planes, cudaStream_t stream) {
+  // kGlobal takes planes that are larger.
+  if constexpr (kForm != kFormGlobal) {
+    if (IsFixed(problem, 1, kWindow)) {
+      return RunBackwardDivide<FixedProblem<T, G, 1, kWindow>, kForm>(
+          problem, layout, planes, stream);
     }
   }
-  return RunBackwardOf<Any, 3, kForm, true>(problem, layout, shape, stream);
+  // Else it would spill registers.
+  if constexpr (kForm != kFormGlobal || std::is_same_v<T, G>) {
+    if (IsFixed(problem, 3, FixedLanes(kForm))) {
+      return RunBackwardDivide<FixedProblem<T, G, 3, FixedLanes(kForm)>, kForm>(
+          problem, layout, planes, stream);
+    }
+  }
+  if constexpr (std::is_same_v<T, G>) {
+    return RunBackwardDivide<Problem<T, G>, kForm>(problem, layout, planes,
+                                                   stream);
+  } else {
+    return RunBackwardAny<3>(problem, layout, planes, stream);
+  }
 }
 
 template <typename T, typename G>
 cudaError_t RunBackward(const Problem<T, G>& problem, const Layout& layout,
                         const SpatialPropagationShape& shape,
-                        SpatialPropagationDesign design, cudaStream_t stream) {
-  using Design = SpatialPropagationDesign;
-  if (design == Design::kGlobal) {
-    return RunBackwardForm<kFormGlobal>(problem, layout, shape, stream);
-  }
+                        cudaStream_t stream) {
+  const int64_t planes = shape.planes();
   if constexpr (sizeof(T) == 4) {
-    if (design == Design::kShared) {
-      return RunBackwardForm<kFormShared>(problem, layout, shape, stream);
+    if (HasKernelsOfItsOwn(shape)) {
+      switch (problem.form) {
+        case kFormShared:
+          return RunBackwardForm<kFormShared>(problem, layout, planes, stream);
+        case kFormDirections:
+          return RunBackwardForm<kFormDirections>(problem, layout, planes,
+                                                  stream);
+        default:
+          return RunBackwardForm<kFormGlobal>(problem, layout, planes, stream);
+      }
     }
-    if (design == Design::kDirections) {
-      return RunBackwardForm<kFormDirections>(problem, layout, shape, stream);
-    }
+  } else if (problem.form != kFormGlobal) {
+    return cudaErrorInvalidValue;
   }
-  return cudaErrorInvalidValue;
+  return shape.connections == 1
+             ? RunBackwardAny<1>(problem, layout, planes, stream)
+             : RunBackwardAny<3>(problem, layout, planes, stream);
 }
 
 }  // namespace spatial_propagation_cuda

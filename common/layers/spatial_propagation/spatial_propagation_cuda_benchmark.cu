@@ -254,14 +254,11 @@ const char* Name(Design design) {
 
 std::vector<Tuning> Tunings() {
   std::vector<Tuning> all;
-  for (int pack : {1, 2}) {
-    for (int stages : {2, 3, 4}) {
-      if (pack == 2 && stages == 4) continue;
-      all.push_back({Design::kShared, 1, stages, pack});
-      all.push_back({Design::kDirections, 1, stages, pack});
-      for (int cluster : {1, 2, 4, 8}) {
-        all.push_back({Design::kGlobal, cluster, stages, pack});
-      }
+  for (int stages : {2, 3, 4}) {
+    all.push_back({Design::kShared, 1, stages});
+    all.push_back({Design::kDirections, 1, stages});
+    for (int cluster : {1, 2, 4, 8}) {
+      all.push_back({Design::kGlobal, cluster, stages});
     }
   }
   return all;
@@ -395,9 +392,8 @@ class Report {
   Report(const char* path, double copy, const char* device) : copy_(copy) {
     if (path != nullptr) file_ = std::fopen(path, "w");
     std::printf("%s, copy %.0f GB/s\n", device, copy / 1e9);
-    std::printf("%-16s %-9s %-5s %-11s %3s %3s %3s %9s %7s %7s\n", "size",
-                "pass", "gates", "design", "cl", "st", "pk", "us", "of copy",
-                "x steps");
+    std::printf("%-16s %-9s %-5s %-11s %3s %3s %9s %7s %7s\n", "size", "pass",
+                "gates", "design", "cl", "st", "us", "of copy", "x steps");
     if (file_ != nullptr) {
       std::fprintf(file_,
                    "{\"device\": \"%s\", \"copy_gb_s\": %.1f, \"rows\": [",
@@ -417,20 +413,18 @@ class Report {
                   static_cast<int>(s.images), static_cast<int>(s.channels),
                   static_cast<int>(s.height), static_cast<int>(s.width));
     const char* gates = s.bfloat16_gates ? "bf16" : "fp32";
-    std::printf("%-16s %-9s %-5s %-11s %3d %3d %3d %9.1f %6.1f%% %7.1f %s\n",
-                size, pass, gates, Name(tuning.design), tuning.cluster,
-                tuning.stages, tuning.pack, us, 100 * share, steps_us / us,
-                mark);
+    std::printf("%-16s %-9s %-5s %-11s %3d %3d %9.1f %6.1f%% %7.1f %s\n", size,
+                pass, gates, Name(tuning.design), tuning.cluster, tuning.stages,
+                us, 100 * share, steps_us / us, mark);
     if (file_ == nullptr) return;
-    std::fprintf(
-        file_,
-        "%s\n{\"size\": \"%s\", \"pass\": \"%s\", \"gates\": \"%s\", "
-        "\"design\": \"%s\", \"cluster\": %d, \"stages\": %d, \"pack\": %d, "
-        "\"us\": %.2f, \"of_copy\": %.4f, \"times_steps\": %.2f, "
-        "\"chosen\": %s}",
-        rows_++ == 0 ? "" : ",", size, pass, gates, Name(tuning.design),
-        tuning.cluster, tuning.stages, tuning.pack, us, share, steps_us / us,
-        mark[0] != 0 ? "true" : "false");
+    std::fprintf(file_,
+                 "%s\n{\"size\": \"%s\", \"pass\": \"%s\", \"gates\": \"%s\", "
+                 "\"design\": \"%s\", \"cluster\": %d, \"stages\": %d, "
+                 "\"us\": %.2f, \"of_copy\": %.4f, \"times_steps\": %.2f, "
+                 "\"chosen\": %s}",
+                 rows_++ == 0 ? "" : ",", size, pass, gates,
+                 Name(tuning.design), tuning.cluster, tuning.stages, us, share,
+                 steps_us / us, mark[0] != 0 ? "true" : "false");
   }
 
  private:
@@ -440,8 +434,7 @@ class Report {
 };
 
 bool Same(const Tuning& a, const Tuning& b) {
-  return a.design == b.design && a.cluster == b.cluster &&
-         a.stages == b.stages && a.pack == b.pack;
+  return a.design == b.design && a.cluster == b.cluster && a.stages == b.stages;
 }
 
 // All designs that take the shape. `every`: else the one that is chosen.

@@ -32,21 +32,24 @@ struct Block {
   unsigned char* after_merged;
 
   __device__ __forceinline__ explicit Block(const P& problem) : p(problem) {
-    rank = kForm != kFormShared && p.cluster > 1 ? cuda::ClusterRank() : 0;
+    rank = form() != kFormShared && p.cluster > 1 ? cuda::ClusterRank() : 0;
     plane = static_cast<int64_t>(blockIdx.x) / p.cluster;
     offset = plane * pixels();
     const int team_threads = p.warps * kWarp;
-    team = threadIdx.x / team_threads;
-    thread = threadIdx.x % team_threads;
-    warp = thread / kWarp;
-    pairs = kForm == kFormDirections || p.directions == 1 ? 1 : 2;
+    // Of lane 0, so that the compiler knows them for the same in all lanes.
+    const int number =
+        __shfl_sync(kAllLanes, static_cast<int>(threadIdx.x) / kWarp, 0);
+    team = number / p.warps;
+    warp = number % p.warps;
+    thread = warp * kWarp + threadIdx.x % kWarp;
+    pairs = form() == kFormDirections || p.directions == 1 ? 1 : 2;
     const int64_t n = plane / p.channels, c = plane % p.channels;
     gate_stride = p.channels * pixels();
     first_gate = n * p.directions * K * gate_stride + c * pixels() -
                  p.first_direction * K * gate_stride;
     unsigned char* shared = cuda::DynamicShared<unsigned char>();
-    ring = shared + team * p.stages * p.pack * p.slot_bytes;
-    shared += p.teams * p.stages * p.pack * p.slot_bytes;
+    ring = shared + team * p.stages * p.slot_bytes;
+    shared += p.teams * p.stages * p.slot_bytes;
     rims.rims = reinterpret_cast<T*>(shared);
     rims.warps = p.teams * p.warps;
     rims.first_warp = team * p.warps;
@@ -57,8 +60,14 @@ struct Block {
     after_merged = p.merges ? winner : shared;
   }
 
+  __device__ __forceinline__ Form form() const {
+    return kForm == kFormAny ? p.form : kForm;
+  }
+  __device__ __forceinline__ bool in_shared() const {
+    return form() != kFormGlobal;
+  }
   __device__ __forceinline__ int Direction(int pair) const {
-    if (kForm == kFormDirections) return rank;
+    if (form() == kFormDirections) return rank;
     return p.directions == 1 ? p.first_direction : pair * 2 + team;
   }
   __device__ __forceinline__ int64_t pixels() const {
@@ -82,14 +91,14 @@ struct Block {
     return plane * 2 * (horizontal + vertical) + before;
   }
   __device__ __forceinline__ int FirstWindow() const {
-    return kForm == kFormGlobal ? rank * p.warps : 0;
+    return form() == kFormGlobal ? rank * p.warps : 0;
   }
   __device__ __forceinline__ Window WindowOf(const Line& line) const {
     return MakeWindow(p, line, FirstWindow(), warp);
   }
 
   __device__ __forceinline__ void Barrier() const {
-    if (kForm == kFormGlobal && p.cluster > 1) {
+    if (form() == kFormGlobal && p.cluster > 1) {
       cuda::ClusterSync();
     } else {
       __syncthreads();
@@ -124,93 +133,85 @@ struct Block {
     if (p.whole_tiles) return;
     Pack<float, 4> zeros = {};
     unsigned char* const all = cuda::DynamicShared<unsigned char>();
-    const int bytes = p.teams * p.stages * p.pack * p.slot_bytes;
+    const int bytes = p.teams * p.stages * p.slot_bytes;
     for (int i = threadIdx.x * 16; i < bytes; i += blockDim.x * 16) {
       *reinterpret_cast<Pack<float, 4>*>(all + i) = zeros;
     }
     __syncthreads();
   }
 
-  __device__ __forceinline__ int Loads(const Line& line) const {
-    return (line.tiles + p.pack - 1) / p.pack;
-  }
-
   // Calls body.Fetch<kHorizontal>(...) ahead and body.Run<kHorizontal,
-  // kReverse>(...) for each tile in turn.
+  // kReverse>(...) for each tile in turn. Each stands here once: what is
+  // inlined twice is compiled twice.
   template <class Body>
   __device__ __forceinline__ void ForEachTile(Body& body) const {
-    const int first_loads = Loads(MakeLine(p, Direction(0)));
+    const int first_tiles = MakeLine(p, Direction(0)).tiles;
     const int total =
-        first_loads + (pairs == 2 ? Loads(MakeLine(p, Direction(1))) : 0);
-    int load_slot = 0, load_next = 0;
-    const auto load = [&] {
-      if (load_next < total) {
-        const bool in_first = load_next < first_loads;
-        const int pair = in_first ? 0 : 1;
-        const int index =
-            (in_first ? load_next : load_next - first_loads) * p.pack;
-        const Line line = MakeLine(p, Direction(pair));
-        unsigned char* slot = ring + load_slot * p.pack * p.slot_bytes;
+        first_tiles + (pairs == 2 ? MakeLine(p, Direction(1)).tiles : 0);
+    const auto load = [&](int number, unsigned char* slot) {
+      if (number < total) {
+        const bool in_first = number < first_tiles;
+        const int direction = Direction(in_first ? 0 : 1);
+        const int index = in_first ? number : number - first_tiles;
+        const Line line = MakeLine(p, direction);
         Load what;
-        what.count = min(p.pack, line.tiles - index);
         what.begin = FirstWindow() * p.stride;
         what.lanes = min(line.lanes - what.begin, p.tile_lanes);
         if (line.horizontal) {
-          body.template Fetch<true>(slot, line, Direction(pair), index, what);
+          body.template Fetch<true>(slot, line, direction, index, what);
         } else {
-          body.template Fetch<false>(slot, line, Direction(pair), index, what);
+          body.template Fetch<false>(slot, line, direction, index, what);
         }
       }
       cuda::CommitCopies();
-      ++load_next;
-      if (++load_slot == p.stages) load_slot = 0;
     };
     ClearTiles();
-    for (int s = 0; s + 1 < p.stages; ++s) load();
-    int slot_index = 0, parity = 0;
-    for (int pair = 0; pair < pairs; ++pair) {
+    int slot_index = 0;
+    // Before the first tile all stages but one are filled.
+#pragma unroll 1
+    for (int tick = 1 - p.stages; tick < total; ++tick) {
+      // All made again for each tile: kept, they would cost registers.
+      const int pair = tick < first_tiles ? 0 : 1;
+      const int index = tick - pair * first_tiles;
       const int direction = Direction(pair);
       const Line line = MakeLine(p, direction);
       const Window window = WindowOf(line);
-      body.Start();
-      for (int index = 0; index < line.tiles; ++index) {
-        const int in_load = index % p.pack;
-        if (in_load == 0) WaitForStage();
+      if (tick >= 0) {
+        if (index == 0) body.Start();
+        WaitForStage();
         Barrier();
         if (index > 0 && window.active()) {
           Rims<T> all = rims;
-          all.Fetch(parity ^ 1, warp, p.stride, p.warps, window, body.carried);
+          all.Fetch(~tick & 1, warp, p.stride, p.warps, window, body.carried);
         }
-        if (in_load == 0) load();
-        const unsigned char* slot =
-            ring + (slot_index * p.pack + in_load) * p.slot_bytes;
-        const bool turns = p.teams == 2 && line.tiles - 1 - index == index;
-        for (int turn = 0; turn < (turns ? 2 : 1); ++turn) {
-          if (turn == 1) __syncthreads();
-          if ((turns && turn != team) || !window.active()) continue;
-          if (line.horizontal) {
-            if (line.reverse) {
-              body.template Run<true, true>(slot, line, window, direction, pair,
-                                            index);
-            } else {
-              body.template Run<true, false>(slot, line, window, direction,
-                                             pair, index);
-            }
-          } else if (line.reverse) {
-            body.template Run<false, true>(slot, line, window, direction, pair,
-                                           index);
+      }
+      load(tick + p.stages - 1, ring + slot_index * p.slot_bytes);
+      if (++slot_index == p.stages) slot_index = 0;
+      if (tick < 0) continue;
+      // The one that is loaded next is the one that came first.
+      const unsigned char* slot = ring + slot_index * p.slot_bytes;
+      const bool turns = p.teams == 2 && line.tiles - 1 - index == index;
+      for (int turn = 0; turn < (turns ? 2 : 1); ++turn) {
+        if (turn == 1) __syncthreads();
+        if ((turns && turn != team) || !window.active()) continue;
+        if (line.horizontal) {
+          if (line.reverse) {
+            body.template Run<true, true>(slot, line, window, direction, pair,
+                                          index);
           } else {
-            body.template Run<false, false>(slot, line, window, direction, pair,
-                                            index);
+            body.template Run<true, false>(slot, line, window, direction, pair,
+                                           index);
           }
+        } else if (line.reverse) {
+          body.template Run<false, true>(slot, line, window, direction, pair,
+                                         index);
+        } else {
+          body.template Run<false, false>(slot, line, window, direction, pair,
+                                          index);
         }
-        if (window.active() && (window.below || window.above)) {
-          rims.Publish(parity, warp, p.stride, body.carried);
-        }
-        parity ^= 1;
-        if (in_load + 1 == p.pack || index + 1 == line.tiles) {
-          if (++slot_index == p.stages) slot_index = 0;
-        }
+      }
+      if (window.active() && (window.below || window.above)) {
+        rims.Publish(tick & 1, warp, p.stride, body.carried);
       }
     }
   }

@@ -31,6 +31,11 @@ struct ForwardBody {
   const P& p;
   T carried[kRun];  // h
 
+  // Whether they are kept: with kDivideRule known to the compiler.
+  __device__ __forceinline__ bool winners() const {
+    return kWinners && (kDivideRule || p.winner != nullptr);
+  }
+
   __device__ __forceinline__ explicit ForwardBody(
       const Block<P, T, K, kForm>& b)
       : block(b), p(b.p) {
@@ -46,8 +51,7 @@ struct ForwardBody {
   __device__ __forceinline__ void Fetch(unsigned char* slot, const Line& line,
                                         int direction, int index,
                                         Load load) const {
-    load.flipped = line.reverse;
-    load.tile = line.Tile(line.reverse ? index + load.count - 1 : index);
+    load.tile = line.Tile(index);
     const G* gates = p.gates + block.Gates(direction);
     const T* x = p.x + block.offset;
     if constexpr (std::is_same_v<T, G>) {
@@ -55,16 +59,16 @@ struct ForwardBody {
 #pragma unroll
       for (int k = 0; k < K; ++k) planes[k] = gates + k * block.gate_stride;
       planes[K] = x;
-      LoadTiles<kHorizontal, 16>(p, planes, reinterpret_cast<T*>(slot), load,
-                                 block.thread);
+      LoadTile<kHorizontal, 16>(p, planes, reinterpret_cast<T*>(slot), load,
+                                block.thread);
     } else {
       const G* planes[K];
 #pragma unroll
       for (int k = 0; k < K; ++k) planes[k] = gates + k * block.gate_stride;
       G* to = reinterpret_cast<G*>(slot);
-      LoadTiles<kHorizontal, 16>(p, planes, to, load, block.thread);
+      LoadTile<kHorizontal, 16>(p, planes, to, load, block.thread);
       const T* states[1] = {x};
-      LoadTiles<kHorizontal, 16>(
+      LoadTile<kHorizontal, 16>(
           p, states, reinterpret_cast<T*>(to + K * p.tile_lanes * kTile), load,
           block.thread);
     }
@@ -74,7 +78,6 @@ struct ForwardBody {
   __device__ __forceinline__ void Run(const unsigned char* slot,
                                       const Line& line, const Window& window,
                                       int direction, int pair, int index) {
-    constexpr bool kInShared = kForm != kFormGlobal;
     const int elements = p.tile_lanes * kTile;
     const G* gates_tile = reinterpret_cast<const G*>(slot);
     const T* x_tile = reinterpret_cast<const T*>(gates_tile + K * elements);
@@ -84,7 +87,7 @@ struct ForwardBody {
     const Ends ends(lane, line.lanes, P::whole);
     const bool owned = lane >= window.own_begin && lane < window.own_end;
     const int64_t offset = block.offset;
-    if (kWinners && index > 0 && owned) {
+    if (winners() && index > 0 && owned) {
       T* to = p.checkpoints + block.Checkpoints(direction) +
               int64_t{index} * line.lanes + lane;
 #pragma unroll
@@ -92,10 +95,10 @@ struct ForwardBody {
         if (lane + i < line.lanes) to[i] = carried[i];
       }
     }
-    const bool replace = kForm == kFormDirections ||
+    const bool replace = block.form() == kFormDirections ||
                          (pair == 0 && block.FirstOfPair(line, index));
-    const bool last = kForm != kFormDirections && pair == block.pairs - 1 &&
-                      block.LastOfPair(line, index);
+    const bool last = block.form() != kFormDirections &&
+                      pair == block.pairs - 1 && block.LastOfPair(line, index);
 #pragma unroll 1
     for (int half = 0; half < kTile / kGroup; ++half) {
       const int s = kReverse ? kTile - kGroup * (half + 1) : kGroup * half;
@@ -121,12 +124,12 @@ struct ForwardBody {
         }
       }
       if (owned && !replace) {
-        if constexpr (kInShared) {
+        if (block.in_shared()) {
           place.Read(block.merged, true, in_shared, best);
-          if (kWinners) place.Read(block.winner, true, in_shared, winner);
+          if (winners()) place.Read(block.winner, true, in_shared, winner);
         } else {
           place.Read(p.out + offset, p.vectors, in_memory, best);
-          if (kWinners) {
+          if (winners()) {
             place.Read(p.winner + offset, p.vectors, in_memory, winner);
           }
         }
@@ -149,25 +152,25 @@ struct ForwardBody {
         Step<K>(gates, x, u, first_step, ends, carried);
 #pragma unroll
         for (int i = 0; i < kRun; ++i) {
+          const T larger = Larger(carried[i], best[u][i]);
           if constexpr (kWinners) {
             if (Takes(carried[i], direction, best[u][i], winner[u][i])) {
               best[u][i] = carried[i];
               winner[u][i] = direction;
             }
-          } else {
-            best[u][i] = Larger(carried[i], best[u][i]);
           }
+          if (!winners()) best[u][i] = larger;
         }
       }
       if (!owned) continue;
-      if (kInShared && !last) {
+      if (block.in_shared() && !last) {
         place.Write(block.merged, true, in_shared, best);
-        if (kWinners && kForm == kFormShared) {
+        if (winners() && block.form() == kFormShared) {
           place.Write(block.winner, true, in_shared, winner);
         }
       } else {
         place.Write(p.out + offset, p.vectors, in_memory, best);
-        if (kWinners) {
+        if (winners()) {
           place.Write(p.winner + offset, p.vectors, in_memory, winner);
         }
       }
@@ -211,7 +214,7 @@ struct ForwardBody {
       }
       const int64_t to = offset + int64_t{row} * p.width + column;
       AsPack<kPart>(p.out + to) = h[0];
-      if (kWinners) AsPack<kPart>(p.winner + to) = winner;
+      if (winners()) AsPack<kPart>(p.winner + to) = winner;
     }
   }
 };
@@ -222,71 +225,86 @@ template <class P, typename T, typename G, int K, Form kForm, bool kDivideRule,
           bool kWinners>
 __global__ void __launch_bounds__(kMaxForwardWarps* kWarp, 1)
     ForwardKernel(const P p) {
-  const Block<P, T, K, kForm> block(p);
-  ForwardBody<P, T, G, K, kForm, kDivideRule, kWinners> body(block);
-  block.ForEachTile(body);
-  if (kForm == kFormDirections) {
-    cuda::ClusterSync();
-    body.MergeDirections();
+  if constexpr (kCompiled<kDivideRule>) {
+    const Block<P, T, K, kForm> block(p);
+    ForwardBody<P, T, G, K, kForm, kDivideRule, kWinners> body(block);
+    block.ForEachTile(body);
+    if (block.form() == kFormDirections) {
+      cuda::ClusterSync();
+      body.MergeDirections();
+    }
+    // Others may still read the shared memory of this block.
+    if (block.form() != kFormShared && p.cluster > 1) cuda::ClusterSync();
   }
-  // Others may still read the shared memory of this block.
-  if (kForm != kFormShared && p.cluster > 1) cuda::ClusterSync();
 }
 
 }  // namespace
 
-template <class P, int K, Form kForm, bool kDivideRule, typename T, typename G>
-cudaError_t RunForwardOf(const Problem<T, G>& problem, const Layout& layout,
-                         const SpatialPropagationShape& shape,
-                         cudaStream_t stream) {
+// Three-way, kDivide.
+template <class P, Form kForm, typename T, typename G>
+cudaError_t RunForwardDivide(const Problem<T, G>& problem, const Layout& layout,
+                             int64_t planes, cudaStream_t stream) {
+  return LaunchBlocks(problem.winner == nullptr
+                          ? &ForwardKernel<P, T, G, 3, kForm, true, false>
+                          : &ForwardKernel<P, T, G, 3, kForm, true, true>,
+                      P(problem), layout, planes, stream);
+}
+
+// Any number of connections and rule.
+template <int K, typename T, typename G>
+cudaError_t RunForwardAny(const Problem<T, G>& problem, const Layout& layout,
+                          int64_t planes, cudaStream_t stream) {
+  constexpr Form kForm = sizeof(T) == 4 ? kFormAny : kFormGlobal;
   return LaunchBlocks(
-      problem.winner == nullptr
-          ? &ForwardKernel<P, T, G, K, kForm, kDivideRule, false>
-          : &ForwardKernel<P, T, G, K, kForm, kDivideRule, true>,
-      P(problem), layout, shape.planes(), stream);
+      &ForwardKernel<Problem<T, G>, T, G, K, kForm, false, true>, problem,
+      layout, planes, stream);
 }
 
 template <Form kForm, typename T, typename G>
 cudaError_t RunForwardForm(const Problem<T, G>& problem, const Layout& layout,
-                           const SpatialPropagationShape& shape,
-                           cudaStream_t stream) {
-  using Any = Problem<T, G>;
-  if (shape.connections == 1) {
-    return RunForwardOf<Any, 1, kForm, false>(problem, layout, shape, stream);
-  }
-  if (!IsDivideRule(shape)) {
-    return RunForwardOf<Any, 3, kForm, false>(problem, layout, shape, stream);
-  }
-  if constexpr (sizeof(T) == 4) {
+                           int64_t planes, cudaStream_t stream) {
+  // kGlobal takes planes that are larger.
+  if constexpr (kForm != kFormGlobal) {
     if (IsFixed(problem, 1, kWindow)) {
-      return RunForwardOf<FixedProblem<T, G, 1, kWindow>, 3, kForm, true>(
-          problem, layout, shape, stream);
-    }
-    if (IsFixed(problem, 3, FixedLanes(kForm))) {
-      return RunForwardOf<FixedProblem<T, G, 3, FixedLanes(kForm)>, 3, kForm,
-                          true>(problem, layout, shape, stream);
+      return RunForwardDivide<FixedProblem<T, G, 1, kWindow>, kForm>(
+          problem, layout, planes, stream);
     }
   }
-  return RunForwardOf<Any, 3, kForm, true>(problem, layout, shape, stream);
+  if (IsFixed(problem, 3, FixedLanes(kForm))) {
+    return RunForwardDivide<FixedProblem<T, G, 3, FixedLanes(kForm)>, kForm>(
+        problem, layout, planes, stream);
+  }
+  if constexpr (std::is_same_v<T, G>) {
+    return RunForwardDivide<Problem<T, G>, kForm>(problem, layout, planes,
+                                                  stream);
+  } else {
+    return RunForwardAny<3>(problem, layout, planes, stream);
+  }
 }
 
 template <typename T, typename G>
 cudaError_t RunForward(const Problem<T, G>& problem, const Layout& layout,
                        const SpatialPropagationShape& shape,
-                       SpatialPropagationDesign design, cudaStream_t stream) {
-  using Design = SpatialPropagationDesign;
-  if (design == Design::kGlobal) {
-    return RunForwardForm<kFormGlobal>(problem, layout, shape, stream);
-  }
+                       cudaStream_t stream) {
+  const int64_t planes = shape.planes();
   if constexpr (sizeof(T) == 4) {
-    if (design == Design::kShared) {
-      return RunForwardForm<kFormShared>(problem, layout, shape, stream);
+    if (HasKernelsOfItsOwn(shape)) {
+      switch (problem.form) {
+        case kFormShared:
+          return RunForwardForm<kFormShared>(problem, layout, planes, stream);
+        case kFormDirections:
+          return RunForwardForm<kFormDirections>(problem, layout, planes,
+                                                 stream);
+        default:
+          return RunForwardForm<kFormGlobal>(problem, layout, planes, stream);
+      }
     }
-    if (design == Design::kDirections) {
-      return RunForwardForm<kFormDirections>(problem, layout, shape, stream);
-    }
+  } else if (problem.form != kFormGlobal) {
+    return cudaErrorInvalidValue;
   }
-  return cudaErrorInvalidValue;
+  return shape.connections == 1
+             ? RunForwardAny<1>(problem, layout, planes, stream)
+             : RunForwardAny<3>(problem, layout, planes, stream);
 }
 
 }  // namespace spatial_propagation_cuda

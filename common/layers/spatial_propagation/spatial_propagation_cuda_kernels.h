@@ -16,11 +16,11 @@ namespace spatial_propagation_cuda {
 template <typename T, typename G>
 cudaError_t RunForward(const Problem<T, G>& problem, const Layout& layout,
                        const SpatialPropagationShape& shape,
-                       SpatialPropagationDesign design, cudaStream_t stream);
+                       cudaStream_t stream);
 template <typename T, typename G>
 cudaError_t RunBackward(const Problem<T, G>& problem, const Layout& layout,
                         const SpatialPropagationShape& shape,
-                        SpatialPropagationDesign design, cudaStream_t stream);
+                        cudaStream_t stream);
 
 // kSteps.
 template <typename T, typename G>

@@ -34,6 +34,12 @@ bool Vectors(const SpatialPropagationShape& shape,
   return true;
 }
 
+inline Form FormOf(SpatialPropagationDesign design) {
+  return design == SpatialPropagationDesign::kShared       ? kFormShared
+         : design == SpatialPropagationDesign::kDirections ? kFormDirections
+                                                           : kFormGlobal;
+}
+
 // All but the pointers.
 template <typename T, typename G>
 Problem<T, G> MakeProblem(const SpatialPropagationShape& shape,
@@ -51,11 +57,11 @@ Problem<T, G> MakeProblem(const SpatialPropagationShape& shape,
           &plus);
   p.floor = static_cast<T>(floor);
   p.plus = static_cast<T>(plus);
+  p.form = FormOf(tuning.design);
   p.teams = static_cast<int>(layout.teams);
   p.warps = static_cast<int>(layout.warps);
   p.stride = static_cast<int>(layout.stride);
   p.stages = tuning.stages;
-  p.pack = tuning.pack;
   p.cluster = tuning.design == SpatialPropagationDesign::kDirections ? 4
               : tuning.design == SpatialPropagationDesign::kGlobal
                   ? tuning.cluster
@@ -77,16 +83,27 @@ inline bool Sensible(const SpatialPropagationShape& shape,
               : shape.directions == 1 && shape.first_direction >= 0 &&
                     shape.first_direction < 4) &&
          shape.pixels() <= INT32_MAX && tuning.stages >= 2 &&
-         tuning.stages <= 4 && (tuning.pack == 1 || tuning.pack == 2) &&
+         tuning.stages <= 4 &&
          (tuning.cluster == 1 || tuning.cluster == 2 || tuning.cluster == 4 ||
           tuning.cluster == 8);
 }
 
-// What has kernels of its own.
-inline bool IsDivideRule(const SpatialPropagationShape& shape) {
-  return shape.normalization == GateNormalization::kDivide &&
-         !shape.sum_all_gates;
+// Three-way by kDivide has kernels of its own, by design and whether states are
+// kept; with bfloat16 gates only where FixedProblem takes the size. All else
+// goes through one kernel that is told all this, and so does everything on a
+// card before sm_90, for which only that one is compiled.
+inline bool HasKernelsOfItsOwn(const SpatialPropagationShape& shape) {
+  return shape.connections == 3 &&
+         shape.normalization == GateNormalization::kDivide &&
+         !shape.sum_all_gates && DeviceHasClusters();
 }
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
+template <bool kDivideRule>
+constexpr bool kCompiled = !kDivideRule;
+#else
+template <bool kDivideRule>
+constexpr bool kCompiled = true;
+#endif
 
 // Whether the kernels of FixedProblem<T, G, warps, lanes> are for this problem.
 template <typename T, typename G>

@@ -17,9 +17,32 @@ int64_t LongestLine(const SpatialPropagationShape& shape) {
   return shape.first_direction < 2 ? shape.height : shape.width;
 }
 
+// What the current device offers; where there is none, what sm_90 does.
+struct DeviceLimits {
+  int64_t block_shared = kBlockShared;
+  bool clusters = true;
+};
+DeviceLimits CurrentLimits() {
+  DeviceLimits limits;
+  int device = 0, major = 0, shared = 0;
+  if (cudaGetDevice(&device) == cudaSuccess &&
+      cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor,
+                             device) == cudaSuccess &&
+      cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin,
+                             device) == cudaSuccess) {
+    limits.block_shared = shared;
+    limits.clusters = major >= 9;
+  } else {
+    cudaGetLastError();  // not for others to find
+  }
+  return limits;
+}
+
 }  // namespace
 
 namespace spatial_propagation_cuda {
+
+bool DeviceHasClusters() { return CurrentLimits().clusters; }
 
 Layout MakeLayout(const SpatialPropagationShape& shape,
                   const SpatialPropagationTuning& tuning, size_t element_bytes,
@@ -49,9 +72,8 @@ Layout MakeLayout(const SpatialPropagationShape& shape,
   if (backward) layout.slot_bytes += layout.tile_lanes * element;
   layout.plane_pitch = CeilDiv(shape.width, 32) * 32;
   const int64_t warps = layout.teams * layout.warps;
-  layout.shared_bytes =
-      layout.teams * tuning.stages * tuning.pack * layout.slot_bytes +
-      2 * warps * 2 * kHalo * element;
+  layout.shared_bytes = layout.teams * tuning.stages * layout.slot_bytes +
+                        2 * warps * 2 * kHalo * element;
   layout.merges =
       directions || (tuning.design == SpatialPropagationDesign::kShared &&
                      shape.directions > 1);
@@ -81,27 +103,6 @@ namespace {
 
 using spatial_propagation_cuda::CeilDiv;
 using spatial_propagation_cuda::MakeLayout;
-
-// What the current device offers; where there is none, what sm_90 does.
-struct DeviceLimits {
-  int64_t block_shared = kBlockShared;
-  bool clusters = true;
-};
-DeviceLimits CurrentLimits() {
-  DeviceLimits limits;
-  int device = 0, major = 0, shared = 0;
-  if (cudaGetDevice(&device) == cudaSuccess &&
-      cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor,
-                             device) == cudaSuccess &&
-      cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin,
-                             device) == cudaSuccess) {
-    limits.block_shared = shared;
-    limits.clusters = major >= 9;
-  } else {
-    cudaGetLastError();  // not for others to find
-  }
-  return limits;
-}
 
 // Loads on their way that were fastest on one H100, three-way with float32
 // gates (README.md). Lines of one window are so short that more of them pay,

@@ -28,8 +28,8 @@ constexpr int kMaxStride = kWindow - 2 * kHalo;
 constexpr int kMaxForwardWarps = 10;
 constexpr int kMaxBackwardWarps = 8;
 
-// Where blocks merge, a template argument.
-enum Form { kFormShared, kFormGlobal, kFormDirections };
+// Where blocks merge, a template argument. kFormAny: where the problem says.
+enum Form { kFormShared, kFormGlobal, kFormDirections, kFormAny };
 
 template <typename T, typename G>
 struct Problem {
@@ -56,11 +56,11 @@ struct Problem {
   // Known to the compiler in FixedProblem.
   static constexpr bool whole = false;
 
+  Form form;
   int teams;   // of warps in a block, a direction each
   int warps;   // a team
   int stride;  // lanes from window to window
-  int stages;  // loads in shared memory a team
-  int pack;    // tiles a load: in memory beside each other
+  int stages;  // tiles in shared memory a team
   int cluster;
   bool vectors;      // rows are whole vectors, addresses aligned
   bool merges;       // a plane is in shared memory
@@ -119,6 +119,9 @@ struct Layout {
   bool staged = false;
   bool fits = false;
 };
+// Whether the current device is of sm_90 or later, or there is none.
+bool DeviceHasClusters();
+
 Layout MakeLayout(const SpatialPropagationShape& shape,
                   const SpatialPropagationTuning& tuning, size_t element_bytes,
                   bool training, bool backward);

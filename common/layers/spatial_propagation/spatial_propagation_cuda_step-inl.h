@@ -113,13 +113,19 @@ __device__ __forceinline__ void TakeRaw(const P& p, const Ends& ends,
   }
   if constexpr (!kDivideRule) {
     if (!p.tanh) return;
+      // A step at a time, all moving up by one: registers have no index, and
+      // the code of tanh is long.
+#pragma unroll 1
+    for (int turn = 0; turn < kGroup; ++turn) {
 #pragma unroll
-    for (int k = 0; k < K; ++k) {
-#pragma unroll
-      for (int u = 0; u < kGroup; ++u) {
+      for (int k = 0; k < K; ++k) {
 #pragma unroll
         for (int i = 0; i < kRun; ++i) {
-          gates[k][u][i] = Tanh(gates[k][u][i]);
+          const T bounded = Tanh(gates[k][0][i]);
+#pragma unroll
+          for (int u = 0; u + 1 < kGroup; ++u)
+            gates[k][u][i] = gates[k][u + 1][i];
+          gates[k][kGroup - 1][i] = bounded;
         }
       }
     }

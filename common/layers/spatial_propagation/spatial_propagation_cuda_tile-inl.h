@@ -122,28 +122,22 @@ __device__ __forceinline__ int TileOffset(int lane, int s, int tile_lanes) {
   return HorizontalPart<E>(lane / kRun, lane % kRun * kTile + s);
 }
 
-// Tiles beside each other that are loaded together, and the lanes of them.
+// A tile that is loaded, and its lanes.
 struct Load {
-  int tile;      // the one of the lowest position
-  int count;     // 1 or 2
-  bool flipped;  // two: that one is the second of the scan
+  int tile;
   int begin, lanes;
 };
 
-// Copies kTiles tiles of kArrays planes of E into shared memory, arrays
-// tile_lanes * kTile elements apart, tiles slot_bytes. kBytes: asynchronously,
-// so many at a time; 0: element by element. Without a division: it runs once a
-// load.
-template <bool kHorizontal, int kBytes, int kTiles, int kArrays, class P,
-          typename E>
-__device__ __forceinline__ void CopyTiles(const P& p,
-                                          const E* const (&planes)[kArrays],
-                                          E* to, const Load& load, int thread) {
+// Copies a tile of kArrays planes of E into shared memory, arrays tile_lanes *
+// kTile elements apart. kBytes: asynchronously, so many at a time; 0: element
+// by element. Without a division: it runs once a tile.
+template <bool kHorizontal, int kBytes, int kArrays, class P, typename E>
+__device__ __forceinline__ void CopyTile(const P& p,
+                                         const E* const (&planes)[kArrays],
+                                         E* to, const Load& load, int thread) {
   constexpr int kPart = kBytes == 0 ? 1 : kBytes / static_cast<int>(sizeof(E));
   // Parts of a row: all columns of a lane, or eight parts of a step at a time.
-  constexpr int kTileParts = kTile / kPart;
-  constexpr int kRowParts = kTiles * kTileParts;
-  constexpr int kRows = kTiles * kTile;
+  constexpr int kRowParts = kTile / kPart;
   constexpr int kColumns = 8 * kPart;
   const int threads = p.warps * kWarp;
   const int first = load.tile * kTile;
@@ -151,28 +145,23 @@ __device__ __forceinline__ void CopyTiles(const P& p,
       kHorizontal ? load.begin * p.width + first : first * p.width + load.begin;
   const int items = kHorizontal
                         ? p.tile_lanes * kRowParts
-                        : (p.tile_lanes + kColumns - 1) / kColumns * 8 * kRows;
+                        : (p.tile_lanes + kColumns - 1) / kColumns * 8 * kTile;
   const int steps =
-      P::whole ? kRows : min(kRows, (kHorizontal ? p.width : p.height) - first);
-#pragma unroll(kTiles == 1 ? 4 : 2)
+      P::whole ? kTile : min(kTile, (kHorizontal ? p.width : p.height) - first);
+#pragma unroll 4
   for (int i = 0; i < items; i += threads) {
     const int item = i + thread;
-    const int row = kHorizontal ? item / kRowParts : item / 8 % kRows;
+    const int row = kHorizontal ? item / kRowParts : item / 8 % kTile;
     const int column =
         kPart *
-        (kHorizontal ? item % kRowParts : item % 8 + item / (8 * kRows) * 8);
+        (kHorizontal ? item % kRowParts : item % 8 + item / (8 * kTile) * 8);
     if ((kHorizontal ? row : column) >= load.lanes) continue;
     const int step = kHorizontal ? column : row;
     if (!P::whole && step >= steps) continue;
     const int source = from + row * p.width + column;
     E* target =
-        to + (kHorizontal
-                  ? TileOffset<true, E>(row, column % kTile, p.tile_lanes)
-                  : TileOffset<false, E>(column, row % kTile, p.tile_lanes));
-    if (kTiles > 1 && (step >= kTile) != load.flipped) {
-      target = reinterpret_cast<E*>(reinterpret_cast<unsigned char*>(target) +
-                                    p.slot_bytes);
-    }
+        to + (kHorizontal ? TileOffset<true, E>(row, column, p.tile_lanes)
+                          : TileOffset<false, E>(column, row, p.tile_lanes));
 #pragma unroll
     for (int a = 0; a < kArrays; ++a) {
       if constexpr (kBytes == 0) {
@@ -186,19 +175,13 @@ __device__ __forceinline__ void CopyTiles(const P& p,
 }
 
 template <bool kHorizontal, int kBytes, int kArrays, class P, typename E>
-__device__ __forceinline__ void LoadTiles(const P& p,
-                                          const E* const (&planes)[kArrays],
-                                          E* to, const Load& load, int thread) {
-  if (!p.vectors) {
-    if (load.count == 1) {
-      CopyTiles<kHorizontal, 0, 1>(p, planes, to, load, thread);
-    } else {
-      CopyTiles<kHorizontal, 0, 2>(p, planes, to, load, thread);
-    }
-  } else if (load.count == 1) {
-    CopyTiles<kHorizontal, kBytes, 1>(p, planes, to, load, thread);
+__device__ __forceinline__ void LoadTile(const P& p,
+                                         const E* const (&planes)[kArrays],
+                                         E* to, const Load& load, int thread) {
+  if (p.vectors) {
+    CopyTile<kHorizontal, kBytes>(p, planes, to, load, thread);
   } else {
-    CopyTiles<kHorizontal, kBytes, 2>(p, planes, to, load, thread);
+    CopyTile<kHorizontal, 0>(p, planes, to, load, thread);
   }
 }
 

@@ -1,3 +1,4 @@
+#include "common/layers/spatial_propagation/spatial_propagation_cuda_backward-inl.h"
 #include "common/layers/spatial_propagation/spatial_propagation_cuda_forward-inl.h"
 
 namespace seg {
@@ -5,7 +6,10 @@ namespace spatial_propagation_cuda {
 
 template cudaError_t RunForward(const Problem<float, __nv_bfloat16>&,
                                 const Layout&, const SpatialPropagationShape&,
-                                SpatialPropagationDesign, cudaStream_t);
+                                cudaStream_t);
+template cudaError_t RunBackward(const Problem<float, __nv_bfloat16>&,
+                                 const Layout&, const SpatialPropagationShape&,
+                                 cudaStream_t);
 
 }  // namespace spatial_propagation_cuda
 }  // namespace seg
