@@ -21,8 +21,9 @@ using cuda::emulator::DeviceArray;
 using cuda::emulator::ExpectSameInAllSchedules;
 using cuda::emulator::LastError;
 
-// Planes [N, L, P], channels last, or every second element of planes.
-enum class Layout { kPlanes, kChannelsLast, kSparse };
+// Planes [N, L, P], planes with a gap of two elements after each, channels
+// last, or every second element of planes.
+enum class Layout { kPlanes, kGaps, kChannelsLast, kSparse };
 
 template <typename T>
 SimplexView<T> View(const SimplexSizes& sizes, Layout layout, T* data) {
@@ -30,6 +31,8 @@ SimplexView<T> View(const SimplexSizes& sizes, Layout layout, T* data) {
   switch (layout) {
     case Layout::kPlanes:
       return {data, image, sizes.pixels, 1};
+    case Layout::kGaps:
+      return {data, image + 2 * sizes.labels, sizes.pixels + 2, 1};
     case Layout::kChannelsLast:
       return {data, image, 1, sizes.labels};
     case Layout::kSparse:
@@ -39,8 +42,15 @@ SimplexView<T> View(const SimplexSizes& sizes, Layout layout, T* data) {
 }
 
 int64_t Elements(const SimplexSizes& sizes, Layout layout) {
-  return (layout == Layout::kSparse ? 2 : 1) * sizes.images * sizes.labels *
-         sizes.pixels;
+  const int64_t planes = sizes.images * sizes.labels;
+  switch (layout) {
+    case Layout::kGaps:
+      return planes * (sizes.pixels + 2);
+    case Layout::kSparse:
+      return 2 * planes * sizes.pixels;
+    default:
+      return planes * sizes.pixels;
+  }
 }
 
 template <typename T>
@@ -85,7 +95,7 @@ struct Case {
 
   std::vector<T> Cuda() const {
     const DeviceArray<T> dx(x), slope(gradient), g(back);
-    // Between the elements of kSparse nothing is written.
+    // In gaps and between the elements of kSparse nothing is written.
     const DeviceArray<T> y(std::vector<T>(x.size(), T(0)));
     const DeviceArray<T> r(std::vector<T>(x.size(), T(0)));
     SimplexView<const T> slope_view;
@@ -162,6 +172,44 @@ TYPED_TEST(SimplexProjectionCudaTest, AnyLayoutAndSize) {
   }
 }
 
+// Pixels that can be moved together, by four (520 of them fill more than a
+// block) and by two, and those that cannot.
+TYPED_TEST(SimplexProjectionCudaTest, AdjacentPixels) {
+  using T = TypeParam;
+  for (int64_t labels : {1, 2, 3, 4, 6, 8, 11, 16}) {
+    for (int64_t pixels : {520, 8, 4, 6, 2, 7}) {
+      for (Layout layout : {Layout::kPlanes, Layout::kGaps}) {
+        const Case<T> plain({2, labels, pixels}, layout, T(0), false);
+        ExpectSame(plain.Cuda(), plain.Cpu(), /*exact=*/true);
+      }
+    }
+    const Case<T> step({2, labels, 12}, Layout::kPlanes, T(0.5), true);
+    ExpectSame(step.Cuda(), step.Cpu(), /*exact=*/false);
+  }
+}
+
+TYPED_TEST(SimplexProjectionCudaTest, DataAtAnyElement) {
+  using T = TypeParam;
+  const SimplexSizes sizes = {1, 2, 8};
+  for (int64_t at : {0, 1, 2}) {
+    std::vector<T> x = Random<T>(16 + at, 1);
+    const DeviceArray<T> from(x);
+    const DeviceArray<T> to(std::vector<T>(16 + at, T(0)));
+    EXPECT_EQ(
+        SimplexForwardCuda<T>(
+            sizes, View<const T>(sizes, Layout::kPlanes, from.data() + at), {},
+            T(0), T(0), View(sizes, Layout::kPlanes, to.data() + at), nullptr),
+        cudaSuccess)
+        << LastError();
+    std::vector<T> expected(16 + at);
+    SimplexForward<T>(
+        sizes, View<const T>(sizes, Layout::kPlanes, x.data() + at), {}, T(0),
+        T(0), View(sizes, Layout::kPlanes, expected.data() + at), 0,
+        SimplexBlocks(sizes));
+    ExpectSame(to.ToVector(), expected, /*exact=*/true);
+  }
+}
+
 TYPED_TEST(SimplexProjectionCudaTest, AllSchedulesGiveTheSameBits) {
   using T = TypeParam;
   for (int64_t labels : {2, 21, 40}) {
@@ -174,25 +222,29 @@ TYPED_TEST(SimplexProjectionCudaTest, NanAndInfinityStayInTheirPixel) {
   using T = TypeParam;
   constexpr T kInfinity = std::numeric_limits<T>::infinity();
   constexpr T kNan = std::numeric_limits<T>::quiet_NaN();
-  constexpr int64_t kPixels = 37;
-  for (int64_t labels : {1, 2, 3, 21, 40}) {
+  // 40 pixels are moved by four or two, and solved together.
+  const auto check = [&](int64_t labels, int64_t pixels) {
     for (T leak : {T(0), T(0.5)}) {
-      Case<T> bad({1, labels, kPixels}, Layout::kPlanes, leak, false);
-      bad.x[(labels - 1) * kPixels + 5] = kNan;
+      Case<T> bad({1, labels, pixels}, Layout::kPlanes, leak, false);
+      bad.x[(labels - 1) * pixels + 5] = kNan;
       bad.x[17] = kNan;
       bad.x[33] = kInfinity;
-      for (int64_t l = 0; l < labels; ++l) bad.x[l * kPixels + 36] = -kInfinity;
+      for (int64_t l = 0; l < labels; ++l) bad.x[l * pixels + 36] = -kInfinity;
       if (labels > 1) bad.x[8] = -kInfinity;  // one label that is ruled out
       const std::vector<T> actual = bad.Cuda();
       ExpectSame(actual, bad.Cpu(), /*exact=*/leak == T(0));
-      const int64_t y_size = labels * kPixels;
+      const int64_t y_size = labels * pixels;
       for (int64_t i = 0; i < 2 * y_size; ++i) {
-        const int64_t p = i % kPixels;
+        const int64_t p = i % pixels;
         EXPECT_EQ(std::isnan(actual[i]),
                   p == 5 || p == 17 || p == 33 || p == 36)
             << i;
       }
     }
+  };
+  for (int64_t labels : {1, 2, 3, 6, 21, 40}) {
+    check(labels, 37);
+    check(labels, 40);
   }
 }
 
@@ -213,7 +265,11 @@ TYPED_TEST(SimplexProjectionCudaTest, NothingToDo) {
   using T = TypeParam;
   EXPECT_EQ(SimplexForwardCuda<T>({0, 3, 4}, {}, {}, T(0), T(0), {}, nullptr),
             cudaSuccess);
+  EXPECT_EQ(SimplexForwardCuda<T>({2, 0, 4}, {}, {}, T(0), T(0), {}, nullptr),
+            cudaSuccess);
   EXPECT_EQ(SimplexBackwardCuda<T>({2, 3, 0}, {}, {}, T(0), {}, nullptr),
+            cudaSuccess);
+  EXPECT_EQ(SimplexBackwardCuda<T>({2, 0, 4}, {}, {}, T(0), {}, nullptr),
             cudaSuccess);
 }
 

@@ -175,6 +175,10 @@ inline T __ldcs(const T* from) {
   return *from;
 }
 template <typename T>
+inline void __stwb(T* to, T value) {
+  *to = value;
+}
+template <typename T>
 inline void __stcg(T* to, T value) {
   *to = value;
 }
