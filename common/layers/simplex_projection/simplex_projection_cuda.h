@@ -3,11 +3,11 @@
 // the CPU core, bit for bit where that has fused multiply-adds.
 //
 // One thread a pixel, up to 32 labels in registers, so memory bound there; more
-// labels are walked in memory (L1 and L2) once a round. Of few labels (float) a
-// thread has two or four adjacent pixels, where their number and the strides
-// are multiples of that. No shared memory, no atomic: deterministic. Pixels
-// should be adjacent (pixel_stride 1) or their labels; other strides are right
-// and slow.
+// labels are walked in memory (L1 and L2) once a round. A thread has two
+// adjacent pixels (float; four of few labels), where their number and the
+// strides are multiples of that. No shared memory, no atomic: deterministic.
+// Pixels should be adjacent (pixel_stride 1) or their labels; other strides are
+// right and slow.
 #ifndef COMMON_LAYERS_SIMPLEX_PROJECTION_SIMPLEX_PROJECTION_CUDA_H_
 #define COMMON_LAYERS_SIMPLEX_PROJECTION_SIMPLEX_PROJECTION_CUDA_H_
 
