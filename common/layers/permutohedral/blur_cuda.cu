@@ -1,9 +1,7 @@
-// The blurs along the axes. Between two arrays a group of threads takes a
-// vertex, and two axes at once: more reads, but half the launches, which is
-// what counts where the rows are few. In place it takes a chain of neighbours
-// along the axis from its first vertex on and keeps the values that were there:
-// each row is read and written once, in one array, which then fits a cache that
-// two do not. The results are the same bit for bit.
+// The blurs along the axes, from one array to another: a group of threads takes
+// a vertex, and two axes at once. That is more reads, but half the launches and
+// half the writes, and no read waits for another row. (In place, along chains
+// of neighbours, a row is read once an axis, but only after the one before it.)
 #include "common/cuda/kernel.h"
 #include "common/layers/permutohedral/filter_cuda.h"
 #include "common/layers/permutohedral/rows_cuda.h"
@@ -13,7 +11,6 @@ namespace cuda {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kChainThreads = 128;
 
 struct Axis {
   const int32_t* next = nullptr;
@@ -23,7 +20,7 @@ struct Axis {
 template <typename T>
 struct BlurTask {
   Axis axis;
-  Axis second;  // for BlurTwo
+  Axis second;  // where two are taken at once
   int64_t vertices = 0;
   int64_t vectors = 0;  // of a row
   const T* in = nullptr;
@@ -66,54 +63,6 @@ __global__ void __launch_bounds__(kThreads) BlurAxes(const BlurTask<T> t) {
   reinterpret_cast<V*>(t.out)[place.group * t.vectors + place.column] = x;
 }
 
-// A warp takes 32 vertices, and the chains that begin among them.
-template <typename T, int VECTOR, int GROUP>
-__global__ void __launch_bounds__(kChainThreads)
-    BlurChains(const BlurTask<T> t) {
-  using V = rows::Vector<T, VECTOR>;
-  constexpr int kGroups = 32 / GROUP;
-  SEG_SHARED(int, heads, kChainThreads);
-  const int lane = static_cast<int>(threadIdx.x % 32);
-  int* own = heads + threadIdx.x / 32 * 32;
-  const int64_t v =
-      static_cast<int64_t>(blockIdx.x) * kChainThreads + threadIdx.x;
-  const bool head = v < t.vertices && t.axis.previous[v] < 0;
-  const unsigned mask = __ballot_sync(~0u, head);
-  if (head) own[__popc(mask & ((1u << lane) - 1))] = static_cast<int>(v);
-  __syncwarp();
-  const int count = __popc(mask);
-  const int64_t column = blockIdx.y * GROUP + lane % GROUP;
-  if (column >= t.vectors) return;
-  V* rows = reinterpret_cast<V*>(t.out) + column;
-  for (int i = lane / GROUP; i < count; i += kGroups) {
-    int64_t at = own[i];
-    int64_t next = t.axis.next[at];
-    V before = rows::Zero<T, VECTOR>();
-    V here = rows[at * t.vectors];
-    while (true) {
-      V after = rows::Zero<T, VECTOR>();
-      int64_t beyond = -1;
-      if (next >= 0) {
-        after = rows[next * t.vectors];
-        beyond = t.axis.next[next];
-      }
-      V sum = before;
-      rows::Add(after, &sum);
-      V x = here;
-      rows::AddTimes(T(0.5), sum, &x);
-      rows[at * t.vectors] = x;
-      if (next < 0) break;
-      before = here;
-      here = after;
-      at = next;
-      next = beyond;
-    }
-  }
-}
-
-// Rows from here on are blurred in place.
-constexpr size_t kInPlaceBytes = size_t{8} << 20;
-
 template <typename T>
 Axis AxisOf(const LatticeParts<T>& lattice, bool reverse, int64_t k) {
   const int64_t axis = reverse ? lattice.dim - k : k;
@@ -121,20 +70,7 @@ Axis AxisOf(const LatticeParts<T>& lattice, bool reverse, int64_t k) {
           lattice.previous + axis * lattice.neighbor_stride};
 }
 
-// (Functions of this namespace: what their lambdas hold is of it too.)
-template <typename T>
-cudaError_t RunChains(BlurTask<T> task, int64_t row, cudaStream_t stream) {
-  return rows::ForRow<T>(row, [&](auto vector, auto group) {
-    constexpr int kVector = decltype(vector)::value;
-    constexpr int kGroup = decltype(group)::value;
-    task.vectors = row / kVector;
-    const dim3 grid(rows::Blocks(task.vertices, kChainThreads),
-                    rows::Chunks(row, kVector, kGroup));
-    return Launch(BlurChains<T, kVector, kGroup>, grid, kChainThreads, 0,
-                  stream, task);
-  });
-}
-
+// (A function of this namespace: what its lambda holds is of it too.)
 template <typename T>
 cudaError_t RunAxes(BlurTask<T> task, int64_t row, cudaStream_t stream) {
   return rows::ForRow<T>(row, [&](auto vector, auto group) {
@@ -155,34 +91,9 @@ cudaError_t RunAxes(BlurTask<T> task, int64_t row, cudaStream_t stream) {
 }  // namespace
 
 template <typename T>
-cudaError_t LatticeBlurInPlace(const LatticeParts<T>& lattice, int64_t row,
-                               bool reverse, T* x, cudaStream_t stream) {
-  for (int64_t k = 0; k <= lattice.dim; ++k) {
-    BlurTask<T> task;
-    task.axis = AxisOf(lattice, reverse, k);
-    task.vertices = lattice.vertices;
-    task.out = x;
-    const cudaError_t error = RunChains(task, row, stream);
-    if (error != cudaSuccess) return error;
-  }
-  return cudaSuccess;
-}
-
-template <typename T>
 cudaError_t LatticeBlur(const LatticeParts<T>& lattice, int64_t row,
                         bool reverse, T** current, T** other,
                         cudaStream_t stream) {
-  const size_t bytes = static_cast<size_t>(lattice.vertices * row) * sizeof(T);
-  if (bytes >= kInPlaceBytes) {
-    return LatticeBlurInPlace(lattice, row, reverse, *current, stream);
-  }
-  return LatticeBlurBetween(lattice, row, reverse, current, other, stream);
-}
-
-template <typename T>
-cudaError_t LatticeBlurBetween(const LatticeParts<T>& lattice, int64_t row,
-                               bool reverse, T** current, T** other,
-                               cudaStream_t stream) {
   for (int64_t k = 0; k <= lattice.dim; k += 2) {
     BlurTask<T> task;
     task.axis = AxisOf(lattice, reverse, k);
@@ -200,10 +111,6 @@ cudaError_t LatticeBlurBetween(const LatticeParts<T>& lattice, int64_t row,
 }
 
 #define SEG_INSTANTIATE(T)                                                     \
-  template cudaError_t LatticeBlurInPlace(const LatticeParts<T>&, int64_t,     \
-                                          bool, T*, cudaStream_t);             \
-  template cudaError_t LatticeBlurBetween(const LatticeParts<T>&, int64_t,     \
-                                          bool, T**, T**, cudaStream_t);       \
   template cudaError_t LatticeBlur(const LatticeParts<T>&, int64_t, bool, T**, \
                                    T**, cudaStream_t);
 SEG_INSTANTIATE(float)

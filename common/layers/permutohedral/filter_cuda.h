@@ -44,16 +44,9 @@ cudaError_t LatticeSplat(const LatticeParts<T>& lattice, const T* x,
                          int64_t row, T* out, void* scratch,
                          cudaStream_t stream);
 
-// The blurs [1/2 1 1/2] along all axes, or along them in reversed order:
-// in place (x [M][row]), between two arrays (the result is *current, which is
-// swapped with *other on the way), or as suits the size.
-template <typename T>
-cudaError_t LatticeBlurInPlace(const LatticeParts<T>& lattice, int64_t row,
-                               bool reverse, T* x, cudaStream_t stream);
-template <typename T>
-cudaError_t LatticeBlurBetween(const LatticeParts<T>& lattice, int64_t row,
-                               bool reverse, T** current, T** other,
-                               cudaStream_t stream);
+// The blurs [1/2 1 1/2] along all axes, or along them in reversed order, of
+// *current [M][row]. The result is *current, which is swapped with *other
+// [M][row] on the way.
 template <typename T>
 cudaError_t LatticeBlur(const LatticeParts<T>& lattice, int64_t row,
                         bool reverse, T** current, T** other,

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,6 +20,7 @@
 #include "common/layers/permutohedral/filter_cuda.h"
 #include "common/layers/permutohedral/lattice_cuda.h"
 #include "common/layers/permutohedral/reference_lattice.h"
+#include "common/layers/permutohedral/tap_fragments_cuda.h"
 #include "common/layers/permutohedral/taps_cuda.h"
 
 namespace seg {
@@ -26,6 +28,14 @@ namespace {
 
 using namespace seg::cuda;            // NOLINT: a program of its own
 using namespace seg::card_benchmark;  // NOLINT
+
+float RoundedToTf32(float x) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, sizeof(bits));
+  bits = (bits + 0x1000u) & ~0x1fffu;
+  std::memcpy(&x, &bits, sizeof(bits));
+  return x;
+}
 
 // Everything of one pair of thetas.
 class Bench {
@@ -198,12 +208,9 @@ class Bench {
       return LatticeSplat(parts_, points.get(), row, rows.get(), scratch.get(),
                           stream);
     });
-    Report(name + "- blur between two", 0, [&] {
+    Report(name + "- blur", 0, [&] {
       float *x = rows.get(), *y = other.get();
-      return LatticeBlurBetween(parts_, row, false, &x, &y, stream);
-    });
-    Report(name + "- blur in place", 0, [&] {
-      return LatticeBlurInPlace(parts_, row, false, rows.get(), stream);
+      return LatticeBlur(parts_, row, false, &x, &y, stream);
     });
     Report(name + "- slice", 0, [&] {
       return LatticeSlice(parts_, rows.get(), row, labels, 1.f, a.after, a.out,
@@ -230,8 +237,17 @@ class Bench {
         filter[i] = 0;
       }
     }
+    std::vector<float> fragments(kTaps * columns * columns, 0.f);
+    for (int tap = 0; tap < kTaps; ++tap) {
+      for (int m = 0; m < labels; ++m) {
+        for (int l = 0; l < labels; ++l) {
+          fragments[taps::FragmentPlace(columns, columns, tap, m, l)] =
+              RoundedToTf32(filter[(tap * row + m) * columns + l]);
+        }
+      }
+    }
     const Device<float> device_rows(rows), device_a(a), device_filter(filter),
-        out(vertices_ * row);
+        device_fragments(fragments), out(vertices_ * row);
     LatticeApplyTapsArguments<float> apply;
     apply.vertices = vertices_;
     apply.taps = kTaps;
@@ -262,7 +278,12 @@ class Bench {
     }
     Expect(worst < 1e-5,
            name_ + " taps (sample), relative error " + std::to_string(worst));
-    Check(LatticeApplyTapsTf32(apply, stream), "taps");
+    LatticeApplyTapsArguments<float> apply_tf32 = apply;
+    apply_tf32.filter = device_fragments.get();
+    const auto run_tf32 = [&] {
+      return LatticeApplyTapsTf32(apply_tf32, kLatticeManyVertices, stream);
+    };
+    Check(run_tf32(), "taps");
     const std::vector<float> rounded = out.Read();
     worst = 0;
     for (size_t i = 0; i < got.size(); ++i) {
@@ -310,8 +331,7 @@ class Bench {
                 static_cast<double>(pairs) / vertices_);
     Report(name + "taps", goal,
            [&] { return LatticeApplyTaps(apply, stream); });
-    Report(name + "taps in TF32", tf32_goal,
-           [&] { return LatticeApplyTapsTf32(apply, stream); });
+    Report(name + "taps in TF32", tf32_goal, run_tf32);
     Report(name + "gradient of taps", 0,
            [&] { return LatticeTapGradient(gradient, stream); });
   }

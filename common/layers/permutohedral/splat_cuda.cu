@@ -59,6 +59,60 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
+// The same for planes of neighbouring points and rows of more than four
+// numbers, which are whole vectors of 16 bytes: all reads of a thread are under
+// way at once, and rows are written in vectors.
+template <typename T, int POINTS, int LABELS>
+__global__ void __launch_bounds__(kThreads)
+    LoadWideRows(int64_t points, int64_t labels,
+                 const LatticePlanes<const T> in, const T* factor, int64_t row,
+                 T* out) {
+  constexpr int kPart = 16 / static_cast<int>(sizeof(T));
+  using V = rows::Vector<T, kPart>;
+  constexpr int kEach = POINTS * LABELS / kThreads;
+  static_assert(kEach * kThreads == POINTS * LABELS, "whole rounds");
+  static_assert(kThreads % POINTS == 0, "a thread has one point");
+  SEG_SHARED(T, tile, LABELS * (POINTS + 1));
+  const int64_t first = static_cast<int64_t>(blockIdx.x) * POINTS;
+  const int64_t label = static_cast<int64_t>(blockIdx.y) * LABELS;
+  const int64_t image = blockIdx.z;
+  const int thread = static_cast<int>(threadIdx.x);
+  const int p = thread % POINTS;
+  const int l = thread / POINTS;
+  const int count = static_cast<int>(min(points - first, int64_t{POINTS}));
+  const int width = static_cast<int>(min(row - label, int64_t{LABELS}));
+  const int filled = static_cast<int>(min(labels - label, int64_t{LABELS}));
+  const T* from = in.data + image * in.image_stride +
+                  (label + l) * in.label_stride + (first + p) * in.point_stride;
+  T value[kEach];
+#pragma unroll
+  for (int i = 0; i < kEach; ++i) {
+    const int at = i * (kThreads / POINTS);
+    value[i] = 0;
+    if (p < count && l + at < filled) value[i] = from[at * in.label_stride];
+  }
+  T by = 1;
+  if (factor != nullptr && p < count) by = factor[image * points + first + p];
+#pragma unroll
+  for (int i = 0; i < kEach; ++i) {
+    tile[(l + i * (kThreads / POINTS)) * (POINTS + 1) + p] = value[i] * by;
+  }
+  __syncthreads();
+  V* to = reinterpret_cast<V*>(out + (image * points + first) * row + label);
+  const int vectors = width / kPart;
+  const int step = static_cast<int>(row / kPart);
+  for (int i = thread; i < vectors * count; i += kThreads) {
+    const int q = i % vectors;
+    const int point = i / vectors;
+    V v;
+#pragma unroll
+    for (int j = 0; j < kPart; ++j) {
+      v.at[j] = tile[(q * kPart + j) * (POINTS + 1) + point];
+    }
+    to[static_cast<int64_t>(point) * step + q] = v;
+  }
+}
+
 template <typename T>
 struct SplatTask {
   const int32_t* begin;
@@ -209,8 +263,16 @@ cudaError_t LatticeLoadRows(int64_t images, int64_t points, int64_t labels,
     return LaunchLoadRows<T, 512, 4>(images, points, labels, planes, factor,
                                      row, out, stream);
   }
-  return LaunchLoadRows<T, 64, 32>(images, points, labels, planes, factor, row,
-                                   out, stream);
+  constexpr int kPoints = 64;
+  constexpr int kLabels = 32;
+  if (planes.point_stride > planes.label_stride) {
+    return LaunchLoadRows<T, kPoints, kLabels>(images, points, labels, planes,
+                                               factor, row, out, stream);
+  }
+  const dim3 grid(rows::Blocks(points, kPoints), rows::Blocks(row, kLabels),
+                  static_cast<unsigned>(images));
+  return Launch(LoadWideRows<T, kPoints, kLabels>, grid, kThreads, 0, stream,
+                points, labels, planes, factor, row, out);
 }
 
 template <typename T>

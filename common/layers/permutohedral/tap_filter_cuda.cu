@@ -1,8 +1,10 @@
 #include <algorithm>
 
 #include "common/cuda/kernel.h"
+#include "common/cuda/mma.h"
 #include "common/layers/permutohedral/rows_cuda.h"
 #include "common/layers/permutohedral/tap_filter_cuda.h"
+#include "common/layers/permutohedral/tap_fragments_cuda.h"
 #include "common/layers/permutohedral/taps_cuda.h"
 
 namespace seg {
@@ -12,7 +14,8 @@ namespace {
 constexpr int kThreads = 256;
 
 // packed[o][i][j] = filter[j stride_j + i stride_i + tap], zeros beyond the
-// labels; tap is o or its reflection.
+// labels; tap is o or its reflection. FRAGMENTS: rounded and laid out for
+// LatticeApplyTapsTf32.
 template <typename T>
 struct PackTask {
   const T* filter;
@@ -24,7 +27,7 @@ struct PackTask {
   T* packed;
 };
 
-template <typename T>
+template <typename T, bool FRAGMENTS>
 __global__ void __launch_bounds__(kThreads) PackFilter(const PackTask<T> t) {
   const int64_t at = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (at >= t.size) return;
@@ -36,7 +39,12 @@ __global__ void __launch_bounds__(kThreads) PackFilter(const PackTask<T> t) {
     const int64_t tap = t.reflection != nullptr ? t.reflection[o] : o;
     value = t.filter[j * t.stride_j + i * t.stride_i + tap];
   }
-  t.packed[at] = value;
+  if constexpr (FRAGMENTS) {
+    t.packed[taps::FragmentPlace(t.row, t.columns, o, i, j)] =
+        __uint_as_float(ToTf32(value));
+  } else {
+    t.packed[at] = value;
+  }
 }
 
 size_t RoundUp(size_t bytes) { return (bytes + 255) / 256 * 256; }
@@ -53,8 +61,9 @@ struct Scratch {
     const int64_t row_in = LatticeTapRow(a.labels_in);
     const int64_t row_out = LatticeTapRow(a.labels_out);
     const int64_t row = std::max(row_in, row_out);
-    packed = take(a.taps * std::max(row_in * LatticeTapColumns(a.labels_out),
-                                    row_out * LatticeTapColumns(a.labels_in)));
+    // (For the products in TF32; others need fewer rows.)
+    packed = take(a.taps * LatticeTapColumns(a.labels_in) *
+                  LatticeTapColumns(a.labels_out));
     points = take(a.lattice.images * a.lattice.points * row);
     first = take(a.lattice.vertices * row);
     second = take(a.lattice.vertices * row);
@@ -123,17 +132,25 @@ cudaError_t Apply(const LatticeTapFilterArguments<T>& a, bool transpose,
   pack.reflection = transpose ? reflection : nullptr;
   pack.labels_i = apply.labels_in;
   pack.labels_j = apply.labels_out;
-  pack.row = LatticeTapRow(apply.labels_in);
   pack.columns = LatticeTapColumns(apply.labels_out);
-  pack.size = a.taps * pack.row * pack.columns;
   pack.packed = scratch.packed;
-  const cudaError_t error =
-      Launch(PackFilter<T>, rows::Blocks(pack.size, kThreads), kThreads, 0,
-             stream, pack);
-  if (error != cudaSuccess) return error;
+  const auto run = [&](auto kernel, int64_t row) {
+    pack.row = row;
+    pack.size = a.taps * row * pack.columns;
+    return Launch(kernel, rows::Blocks(pack.size, kThreads), kThreads, 0,
+                  stream, pack);
+  };
   if constexpr (sizeof(T) == sizeof(float)) {
-    if (a.tf32) return LatticeApplyTapsTf32(apply, stream);
+    if (a.tf32) {
+      const cudaError_t error =
+          run(PackFilter<T, true>, LatticeTapColumns(apply.labels_in));
+      if (error != cudaSuccess) return error;
+      return LatticeApplyTapsTf32(apply, a.many_vertices, stream);
+    }
   }
+  const cudaError_t error =
+      run(PackFilter<T, false>, LatticeTapRow(apply.labels_in));
+  if (error != cudaSuccess) return error;
   return LatticeApplyTaps(apply, stream);
 }
 

@@ -9,6 +9,7 @@
 #include "common/cuda/runtime.h"
 #include "common/layers/permutohedral/filter_cuda.h"
 #include "common/layers/permutohedral/lattice_cuda.h"
+#include "common/layers/permutohedral/taps_cuda.h"
 
 namespace seg {
 namespace cuda {
@@ -28,7 +29,8 @@ struct LatticeTapFilterArguments {
   // Products with the taps in TF32 (LatticeApplyTapsTf32), for T = float; the
   // filter's gradient is never.
   bool tf32 = false;
-  void* scratch = nullptr;  // LatticeTapFilterScratchBytes
+  int64_t many_vertices = kLatticeManyVertices;  // tests lower it
+  void* scratch = nullptr;                       // LatticeTapFilterScratchBytes
 };
 
 // For both of the functions below.

@@ -20,6 +20,7 @@ using cuda::emulator::ExpectSameInAllSchedules;
 struct Case {
   int64_t images, points, dim, labels_in, labels_out;
   int64_t support = 1;
+  double spread = 0.8;  // of the points
 };
 
 // Output and gradients.
@@ -33,7 +34,8 @@ class TapFilter {
   explicit TapFilter(const Case& c, at::ScalarType type) : case_(c) {
     torch::manual_seed(static_cast<uint64_t>(c.points + c.labels_in));
     features_ =
-        (0.8 * torch::randn({c.images, c.points, c.dim}, at::kDouble)).to(type);
+        (c.spread * torch::randn({c.images, c.points, c.dim}, at::kDouble))
+            .to(type);
     const int64_t taps = PermutohedralTaps(c.dim, c.support);
     values_ = Random({c.images, c.labels_in, c.points});
     filter_ = Random({c.labels_out, c.labels_in, taps});
@@ -42,7 +44,10 @@ class TapFilter {
     after_ = torch::rand({c.images, 1, c.points}, features_.options()) + 0.5;
   }
 
-  Results Device(bool tf32 = false) const {
+  int64_t vertices() const { return EmulatedLattice<T>(features_).vertices(); }
+
+  Results Device(bool tf32 = false,
+                 int64_t many_vertices = cuda::kLatticeManyVertices) const {
     const EmulatedLattice<T> lattice(features_);
     const auto table = lattice.TapTable(case_.support);
     cuda::LatticeTapFilterArguments<T> a;
@@ -57,6 +62,7 @@ class TapFilter {
     a.before = before_.const_data_ptr<T>();
     a.after = after_.const_data_ptr<T>();
     a.tf32 = tf32;
+    a.many_vertices = many_vertices;
     const DeviceArray<char> scratch(cuda::LatticeTapFilterScratchBytes(a));
     a.scratch = scratch.data();
     Results r;
@@ -174,6 +180,23 @@ TEST(TapFilterCudaTest, RoundsToTf32) {
   const at::Tensor exact = filter.Device(false).out;
   const at::Tensor rounded = filter.Device(true).out;
   EXPECT_FALSE(torch::equal(exact, rounded));
+}
+
+TEST(TapFilterCudaTest, MultipliesManyVerticesAsFewInTf32) {
+  // Sums in the same order, bit for bit; the first case is two blocks of many.
+  const Case blocks = {1, 300, 2, 3, 2, 1, 8};
+  EXPECT_GT(TapFilter<float>(blocks, at::kFloat).vertices(), 384);
+  for (const Case& c :
+       {blocks, Case{1, 30, 2, 21, 21}, Case{1, 20, 2, 13, 30},
+        Case{1, 30, 2, 32, 7}, Case{1, 30, 2, 5, 21}, Case{1, 1, 2, 1, 1}}) {
+    SCOPED_TRACE(testing::Message()
+                 << c.points << " points, " << c.labels_in << " labels");
+    const TapFilter<float> filter(c, at::kFloat);
+    const Results few = filter.Device(true);
+    const Results many = filter.Device(true, 1);
+    EXPECT_TRUE(torch::equal(few.out, many.out));
+    EXPECT_TRUE(torch::equal(few.values, many.values));
+  }
 }
 
 TEST(TapFilterCudaTest, IsTheSameInEverySchedule) {

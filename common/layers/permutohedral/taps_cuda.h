@@ -40,10 +40,15 @@ template <typename T>
 cudaError_t LatticeApplyTaps(const LatticeApplyTapsArguments<T>& arguments,
                              cudaStream_t stream);
 
-// The same with products in TF32 on the tensor cores: each
-// factor is rounded to 2^-11.
+// The same with products in TF32 on the tensor cores: each factor is rounded to
+// 2^-11. `filter` has [taps] matrices of LatticeTapColumns(labels_in) x
+// LatticeTapColumns(labels_out), already rounded and each number where
+// tap_fragments_cuda.h says: as the lanes of a warp hold it. From
+// `many_vertices` on the work is cut into larger tiles.
+constexpr int64_t kLatticeManyVertices = 100000;
 cudaError_t LatticeApplyTapsTf32(
-    const LatticeApplyTapsArguments<float>& arguments, cudaStream_t stream);
+    const LatticeApplyTapsArguments<float>& arguments, int64_t many_vertices,
+    cudaStream_t stream);
 
 // gradient[l][m][o] = sum_v a[v,l] b[table[o][v],m], summed in double.
 template <typename T>
