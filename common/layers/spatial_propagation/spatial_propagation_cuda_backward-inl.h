@@ -42,6 +42,12 @@ struct BackwardBody {
   // Whether the gradient of the gates may go through shared memory: in float64
   // there are no registers left for it.
   static constexpr bool kStages = sizeof(T) == 4;
+  // Whether the states of a tile's steps lie in shared memory. In registers
+  // they have no index, so that the groups of a tile are written out and need
+  // more of them at a time. In kShared this is 7 to 11 % faster; kDirections
+  // would lose the second block of a multiprocessor, kGlobal loses 2 %. Where
+  // tiles are not whole, planes may fit only without.
+  static constexpr bool kStatesInShared = P::whole && kForm == kFormShared;
 
   __device__ __forceinline__ explicit BackwardBody(
       const Block<P, T, K, kForm>& b)
@@ -113,6 +119,7 @@ struct BackwardBody {
                                       const Line& line, const Window& window,
                                       int direction, int pair, int index) {
     constexpr int kGroups = kTile / kGroup;
+    constexpr int kWrittenOut = kStatesInShared ? 1 : kGroups;
     const int forward_index = line.tiles - 1 - index;
     const int tile = line.Tile(forward_index);
     const int elements = p.tile_lanes * kTile;
@@ -126,12 +133,12 @@ struct BackwardBody {
     T gates[K][kGroup][kRun], x[kGroup][kRun];
 
     // The states before each step, again.
-    T states[kTile][kRun], h[kRun];
+    T states[kStatesInShared ? 1 : kTile][kRun], h[kRun];
 #pragma unroll
     for (int i = 0; i < kRun; ++i) {
       h[i] = forward_index > 0 ? slot.states[local + i] : T(0);
     }
-#pragma unroll
+#pragma unroll(kWrittenOut)
     for (int half = 0; half < kGroups; ++half) {
       const int s = kReverse ? kTile - kGroup * (half + 1) : kGroup * half;
 #pragma unroll
@@ -144,8 +151,16 @@ struct BackwardBody {
 #pragma unroll
       for (int u = 0; u < kGroup; ++u) {
         const int position = tile * kTile + s + (kReverse ? kGroup - 1 - u : u);
+        const int step = half * kGroup + u;
+        if constexpr (kStatesInShared) {
+          Pack<T, kRun> run;
 #pragma unroll
-        for (int i = 0; i < kRun; ++i) states[half * kGroup + u][i] = h[i];
+          for (int i = 0; i < kRun; ++i) run.v[i] = h[i];
+          AsPack<kRun>(SharedStates(step)) = run;
+        } else {
+#pragma unroll
+          for (int i = 0; i < kRun; ++i) states[step][i] = h[i];
+        }
         if (half + 1 < kGroups || u + 1 < kGroup) {
           Step<K>(gates, x, u,
                   kReverse && !P::whole
@@ -161,7 +176,7 @@ struct BackwardBody {
     const bool last = block.form() != kFormDirections &&
                       pair == block.pairs - 1 && block.LastOfPair(line, index);
     T* x_gradient = p.x_gradient + block.offset;
-#pragma unroll
+#pragma unroll(kWrittenOut)
     for (int half = kGroups - 1; half >= 0; --half) {
       const int s = kReverse ? kTile - kGroup * (half + 1) : kGroup * half;
       const Place<kHorizontal, kReverse, P::whole> place{
@@ -186,7 +201,7 @@ struct BackwardBody {
           place.Read(x_gradient, p.vectors, in_memory, dx);
         }
       }
-      T gradient[kGroup][kRun];
+      T gradient[kGroup][kRun], before[kGroup][kRun];
       int winner[kGroup][kRun];
 #pragma unroll
       for (int k = 0; k < K; ++k) {
@@ -205,6 +220,18 @@ struct BackwardBody {
           if (winner[u][i] != direction) gradient[u][i] = T(0);
         }
       }
+#pragma unroll
+      for (int u = 0; u < kGroup; ++u) {
+        const int step = half * kGroup + u;
+        if constexpr (kStatesInShared) {
+          const Pack<T, kRun> run = AsPack<kRun>(SharedStates(step));
+#pragma unroll
+          for (int i = 0; i < kRun; ++i) before[u][i] = run.v[i];
+        } else {
+#pragma unroll
+          for (int i = 0; i < kRun; ++i) before[u][i] = states[step][i];
+        }
+      }
       TakeRaw<K, kDivideRule>(p, ends, gates);
 #pragma unroll
       for (int u = kGroup - 1; u >= 0; --u) {
@@ -214,7 +241,7 @@ struct BackwardBody {
                  kReverse && !P::whole
                      ? position == first
                      : u == 0 && half == 0 && forward_index == 0,
-                 states[half * kGroup + u], u, x, gradient, gates, dx);
+                 before[u], u, x, gradient, gates, dx);
       }
       if (owned) {
         if (block.in_shared() && !last) {
@@ -240,11 +267,21 @@ struct BackwardBody {
     }
   }
 
+  // This thread's lanes of the states before a step. Other threads do not read
+  // them, so there is no barrier.
+  __device__ __forceinline__ T* SharedStates(int step) const {
+    const int number = block.team * p.warps + block.warp;
+    return reinterpret_cast<T*>(block.after_merged) +
+           (number * kTile + step) * kWindow + threadIdx.x % kWarp * kRun;
+  }
+
   // The gradient of a warp's gates, a tile of its window, as in a tile of
   // gates.
   __device__ __forceinline__ G* Staging() const {
     const int number = block.team * p.warps + block.warp;
-    return reinterpret_cast<G*>(block.after_merged) +
+    const int states =
+        kStatesInShared ? p.teams * p.warps * kTile * kWindow * sizeof(T) : 0;
+    return reinterpret_cast<G*>(block.after_merged + states) +
            number * K * kWindow * kTile;
   }
   template <bool kReverse>

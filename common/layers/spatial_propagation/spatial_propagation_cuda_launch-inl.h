@@ -108,12 +108,7 @@ constexpr bool kCompiled = true;
 // Whether the kernels of FixedProblem<T, G, warps, lanes> are for this problem.
 template <typename T, typename G>
 bool IsFixed(const Problem<T, G>& p, int warps, int lanes) {
-  return p.warps == warps && p.tile_lanes == lanes && p.stride == kMaxStride &&
-         p.vectors && p.height % kTile == 0 && p.width % kTile == 0;
-}
-// Lanes of three windows: of a line of 128, or of any part of a line.
-constexpr int FixedLanes(Form form) {
-  return form == kFormGlobal ? 2 * kMaxStride + kWindow : 128;
+  return p.vectors && WholeTiles(p, p.height, p.width, warps, lanes);
 }
 
 // A block a plane, or a cluster.

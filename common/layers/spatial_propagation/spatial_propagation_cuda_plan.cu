@@ -90,6 +90,14 @@ Layout MakeLayout(const SpatialPropagationShape& shape,
     layout.staged = !(directions && layout.shared_bytes <= half &&
                       layout.shared_bytes + staging > half);
     if (layout.staged) layout.shared_bytes += staging;
+    // BackwardBody::kStatesInShared. Elsewhere they are in registers, so that
+    // larger planes still fit.
+    if (tuning.design == SpatialPropagationDesign::kShared &&
+        (WholeTiles(layout, shape.height, shape.width, 1, kWindow) ||
+         WholeTiles(layout, shape.height, shape.width, 3,
+                    FixedLanes(kFormShared)))) {
+      layout.shared_bytes += warps * kTile * kWindow * element;
+    }
   }
   layout.fits = warps <= (backward ? kMaxBackwardWarps : kMaxForwardWarps) &&
                 layout.shared_bytes <= kBlockShared &&
@@ -104,11 +112,29 @@ namespace {
 using spatial_propagation_cuda::CeilDiv;
 using spatial_propagation_cuda::MakeLayout;
 
-// Loads on their way that were fastest on one H100, three-way with float32
-// gates (README.md). Lines of one window are so short that more of them pay,
+// What was fastest on one H100, three-way with float32 gates (README.md).
+
+// From this number on a block a plane keeps the device busy.
+constexpr int64_t kManyPlanes = 100;
+
+// From this number of blocks on kGlobal does not divide planes further. It
+// takes more of them forward than backward, and most in training; a block that
+// is no cluster waits for no other.
+constexpr int64_t kTrainingBlocks = 512;
+int64_t EnoughBlocks(int cluster, bool training, bool backward) {
+  if (backward || (cluster == 1 && !training)) return kManyPlanes;
+  return training ? kTrainingBlocks : 256;
+}
+
+// Loads on their way. Lines of one window are so short that more of them pay,
 // but for the forward pass of training, whose shared memory holds winners too.
-int Stages(SpatialPropagationDesign design, bool one_window, bool training,
-           bool backward) {
+// In kGlobal they cost a multiprocessor a block, which pays in training where
+// blocks are so many that they come in several rounds.
+int Stages(SpatialPropagationDesign design, int64_t blocks, bool one_window,
+           bool training, bool backward) {
+  if (design == SpatialPropagationDesign::kGlobal) {
+    return training && !backward && blocks >= kTrainingBlocks ? 3 : 2;
+  }
   if (design != SpatialPropagationDesign::kShared) return 2;
   if (one_window) return backward ? 3 : training ? 2 : 4;
   return backward ? 2 : 3;
@@ -120,9 +146,9 @@ SpatialPropagationTuning ChooseSpatialPropagationTuning(
     const SpatialPropagationShape& shape, size_t element_bytes, bool training,
     bool backward) {
   using Design = SpatialPropagationDesign;
-  // From this number on a block a plane keeps the device busy.
-  constexpr int64_t kManyPlanes = 100;
   const int64_t planes = shape.planes();
+  const bool one_window =
+      LongestLine(shape) <= spatial_propagation_cuda::kWindow;
   SpatialPropagationTuning tuning;
   const DeviceLimits limits = CurrentLimits();
   const auto fits = [&] {
@@ -135,17 +161,22 @@ SpatialPropagationTuning ChooseSpatialPropagationTuning(
   };
   const auto choose = [&] {
     if (shape.directions == 4 && element_bytes == 4) {
-      tuning.design =
-          planes >= kManyPlanes ? Design::kShared : Design::kDirections;
+      // Lines of one window in training, which writes winners and states: a
+      // cluster is faster for many planes too.
+      const bool shared =
+          planes >= kManyPlanes && !(one_window && training && !backward);
+      tuning.design = shared ? Design::kShared : Design::kDirections;
       if (fits()) return;
-      tuning.design =
-          planes >= kManyPlanes ? Design::kDirections : Design::kShared;
+      tuning.design = shared ? Design::kDirections : Design::kShared;
       if (fits()) return;
     }
     tuning.design = Design::kGlobal;
     for (int cluster : {1, 2, 4, 8}) {
       tuning.cluster = cluster;
-      if (planes * cluster >= kManyPlanes && fits()) return;
+      if (planes * cluster >= EnoughBlocks(cluster, training, backward) &&
+          fits()) {
+        return;
+      }
     }
     for (int cluster : {8, 4, 2, 1}) {
       tuning.cluster = cluster;
@@ -156,9 +187,8 @@ SpatialPropagationTuning ChooseSpatialPropagationTuning(
   };
   choose();
   if (tuning.design == Design::kSteps) return tuning;
-  const bool one_window =
-      LongestLine(shape) <= spatial_propagation_cuda::kWindow;
-  tuning.stages = Stages(tuning.design, one_window, training, backward);
+  tuning.stages = Stages(tuning.design, planes * tuning.cluster, one_window,
+                         training, backward);
   while (tuning.stages > 2 && !fits()) --tuning.stages;
   return tuning;
 }

@@ -119,6 +119,20 @@ struct Layout {
   bool staged = false;
   bool fits = false;
 };
+// Whether a problem or its layout is one of FixedProblem<T, G, warps, lanes>,
+// if rows are vectors.
+template <class Sizes>
+bool WholeTiles(const Sizes& sizes, int64_t height, int64_t width, int warps,
+                int lanes) {
+  return sizes.warps == warps && sizes.tile_lanes == lanes &&
+         sizes.stride == kMaxStride && height % kTile == 0 &&
+         width % kTile == 0;
+}
+// Lanes of three windows: of a line of 128, or of any part of a line.
+constexpr int FixedLanes(Form form) {
+  return form == kFormGlobal ? 2 * kMaxStride + kWindow : 128;
+}
+
 // Whether the current device is of sm_90 or later, or there is none.
 bool DeviceHasClusters();
 

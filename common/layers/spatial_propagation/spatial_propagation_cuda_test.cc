@@ -555,13 +555,57 @@ TEST(SpatialPropagationCudaTest, ChoosesADesignThatFits) {
                          bool backward) {
     return ChooseSpatialPropagationTuning(shape, bytes, true, backward).design;
   };
-  EXPECT_EQ(design(Shape(16, 32, 64, 64), 4, false), Design::kShared);
-  EXPECT_EQ(design(Shape(16, 32, 64, 64), 4, true), Design::kShared);
-  EXPECT_EQ(design(Shape(1, 32, 128, 128), 4, false), Design::kDirections);
-  EXPECT_EQ(design(Shape(8, 32, 256, 256), 4, false), Design::kGlobal);
-  EXPECT_EQ(design(Shape(1, 32, 512, 512), 4, true), Design::kGlobal);
   EXPECT_EQ(design(Shape(1, 32, 64, 64), 8, false), Design::kGlobal);
   EXPECT_EQ(design(Shape(1, 1, 4, 100000), 4, false), Design::kSteps);
+  // The largest plane of whole tiles, and larger ones, in kShared.
+  EXPECT_EQ(design(Shape(4, 32, 128, 128), 4, true), Design::kShared);
+  EXPECT_EQ(design(Shape(4, 32, 144, 144), 4, true), Design::kShared);
+}
+
+// What was fastest on a card (README.md).
+TEST(SpatialPropagationCudaTest, ChoosesTheFastest) {
+  struct Case {
+    SpatialPropagationShape shape;
+    SpatialPropagationTuning forward, training, backward;
+  };
+  const Case cases[] = {
+      {Shape(16, 32, 64, 64),
+       {Design::kShared, 1, 4},
+       {Design::kDirections, 1, 2},
+       {Design::kShared, 1, 3}},
+      {Shape(1, 32, 128, 128),
+       {Design::kDirections, 1, 2},
+       {Design::kDirections, 1, 2},
+       {Design::kDirections, 1, 2}},
+      {Shape(4, 32, 128, 128),
+       {Design::kShared, 1, 3},
+       {Design::kShared, 1, 3},
+       {Design::kShared, 1, 2}},
+      {Shape(8, 32, 256, 256),
+       {Design::kGlobal, 1, 2},
+       {Design::kGlobal, 2, 3},
+       {Design::kGlobal, 2, 2}},
+      {Shape(1, 32, 512, 512),
+       {Design::kGlobal, 8, 2},
+       {Design::kGlobal, 8, 2},
+       {Design::kGlobal, 4, 2}},
+  };
+  for (const Case& c : cases) {
+    const auto check = [&](const SpatialPropagationTuning& expected,
+                           bool training, bool backward) {
+      const SpatialPropagationTuning actual =
+          ChooseSpatialPropagationTuning(c.shape, 4, training, backward);
+      EXPECT_TRUE(actual.design == expected.design &&
+                  actual.cluster == expected.cluster &&
+                  actual.stages == expected.stages)
+          << c.shape.height << " rows, training " << training << ", backward "
+          << backward << ": cluster " << actual.cluster << ", stages "
+          << actual.stages;
+    };
+    check(c.forward, false, false);
+    check(c.training, true, false);
+    check(c.backward, true, true);
+  }
 }
 
 }  // namespace

@@ -315,24 +315,10 @@ struct Place {
     AsPack<kGroup>(to) = p;
   }
 
-  // Calls columns(i) for lanes (horizontal) or run(u) for steps that exist, or
-  // one(u, i) for each element where memory is not read by vectors. lane <
-  // lanes.
-  template <bool kByElement, class Columns, class Run, class One>
-  __device__ __forceinline__ void Each(bool vectors, Columns columns, Run run,
-                                       One one) const {
-    if constexpr (kByElement) {
-      if (!vectors) {
-#pragma unroll
-        for (int u = 0; u < kGroup; ++u) {
-#pragma unroll
-          for (int i = 0; i < kRun; ++i) {
-            if (Has(u, i)) one(u, i);
-          }
-        }
-        return;
-      }
-    }
+  // Calls columns(i) for lanes (horizontal) or run(u) for steps that exist, of
+  // memory that is read by vectors. lane < lanes.
+  template <class Columns, class Run>
+  __device__ __forceinline__ void Each(Columns columns, Run run) const {
     if constexpr (kHorizontal) {
       if (!kWhole && position >= steps) return;
 #pragma unroll
@@ -349,29 +335,51 @@ struct Place {
       }
     }
   }
+  // Calls one(element, value) for each element that exists. A loop over the
+  // steps, all values moving up by one: written out, this would be most of the
+  // code. It is in float64, which has no registers left for that.
+  template <typename T, class One>
+  __device__ __forceinline__ void EachElement(T (&values)[kGroup][kRun],
+                                              One one) const {
+#pragma unroll(sizeof(T) == 8 ? kGroup : 1)
+    for (int u = 0; u < kGroup; ++u) {
+#pragma unroll
+      for (int i = 0; i < kRun; ++i) {
+        T value = values[0][i];
+        if (Has(u, i)) one(Row(u, i) * width + Column(u, i), value);
+#pragma unroll
+        for (int j = 0; j + 1 < kGroup; ++j) values[j][i] = values[j + 1][i];
+        values[kGroup - 1][i] = value;
+      }
+    }
+  }
 
   // What exists of the group.
   template <bool kShared, typename E, typename T>
   __device__ __forceinline__ void Read(const E* plane, bool vectors,
                                        const Offsets<kShared>& offsets,
                                        T (&to)[kGroup][kRun]) const {
-    Each<!kShared>(
-        vectors, [&](int i) { ReadColumns(plane + offsets.at[i], i, to); },
-        [&](int u) { ReadRun(plane + offsets.at[u], u, to); },
-        [&](int u, int i) {
-          to[u][i] = static_cast<T>(plane[Row(u, i) * width + Column(u, i)]);
-        });
+    if (!kShared && !vectors) {
+      EachElement(to, [&](int element, T& value) {
+        value = static_cast<T>(plane[element]);
+      });
+      return;
+    }
+    Each([&](int i) { ReadColumns(plane + offsets.at[i], i, to); },
+         [&](int u) { ReadRun(plane + offsets.at[u], u, to); });
   }
   template <bool kShared, typename E, typename T>
   __device__ __forceinline__ void Write(E* plane, bool vectors,
                                         const Offsets<kShared>& offsets,
-                                        const T (&from)[kGroup][kRun]) const {
-    Each<!kShared>(
-        vectors, [&](int i) { WriteColumns(plane + offsets.at[i], i, from); },
-        [&](int u) { WriteRun(plane + offsets.at[u], u, from); },
-        [&](int u, int i) {
-          plane[Row(u, i) * width + Column(u, i)] = Narrowed<E>(from[u][i]);
-        });
+                                        T (&from)[kGroup][kRun]) const {
+    if (!kShared && !vectors) {
+      EachElement(from, [&](int element, T& value) {
+        plane[element] = Narrowed<E>(value);
+      });
+      return;
+    }
+    Each([&](int i) { WriteColumns(plane + offsets.at[i], i, from); },
+         [&](int u) { WriteRun(plane + offsets.at[u], u, from); });
   }
 };
 
