@@ -23,6 +23,9 @@ bad_configurations
 bad_files
 bad_weights
 other_classes
+# Data compared by order have no class of the run's name.
+expect 0 "" "$eval" "${on_pack[@]}" data.pack=renamed eval.classes=by_order \
+  eval.mean_classes=[ground]
 folders a_state-2.png predict.states=true
 binary_masks
 

@@ -111,7 +111,9 @@ TilingOptions Paper::Tiling(const Config& config) {
 Measures Paper::MakeMeasures(const Config& config, System& system,
                              const DatasetInfo& info, Moment moment) {
   SegmentationScoresOptions scores = ScoresAt(moment, config.report_pictures);
-  scores.chosen = ChosenClasses(config.eval.mean_classes, info).value();
+  // Data compared by order may have other names: then there is no such mean.
+  scores.chosen = ChosenClasses(config.eval.mean_classes, info)
+                      .value_or(std::vector<int64_t>());
   Measures measures;
   measures.push_back(std::make_unique<SegmentationScores>(info, system.Names(),
                                                           std::move(scores)));

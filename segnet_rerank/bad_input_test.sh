@@ -20,6 +20,9 @@ bad_configurations
 bad_files
 bad_weights
 other_classes
+# Data compared by order have no class of the run's name.
+expect 0 "" "$eval" "${on_pack[@]}" data.pack=renamed eval.classes=by_order \
+  eval.mean_classes=[ground]
 folders a_coarse.png
 
 # Numbers that no pipeline has.

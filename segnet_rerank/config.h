@@ -86,7 +86,7 @@ struct RankConfig {
   double smoothing = 1e-3;
   double least_intersection = 0.5;
   bool chi_square_maps = false;
-  double classifier_c = 1.0;  // of the image classifiers
+  double classifier_c = 1.0;  // of image classifiers, on features of length 1
 };
 SEG_DECLARE_CONFIG(RankConfig)
 

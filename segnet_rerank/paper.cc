@@ -229,7 +229,9 @@ Measures Paper::MakeMeasures(const Config& config, System& system,
   Measures measures;
   SegmentationScoresOptions scores = ScoresAt(moment, config.report_pictures);
   ProposalScoresOptions options;
-  scores.chosen = ChosenClasses(config.eval.mean_classes, info).value();
+  // Data compared by order may have other names: then there is no such mean.
+  scores.chosen = ChosenClasses(config.eval.mean_classes, info)
+                      .value_or(std::vector<int64_t>());
   options.chosen = scores.chosen;
   options.background = config.background;
   measures.push_back(std::make_unique<SegmentationScores>(info, system.Names(),
