@@ -95,7 +95,9 @@ __global__ void __launch_bounds__(kThreads)
   if (factor != nullptr && p < count) by = factor[image * points + first + p];
 #pragma unroll
   for (int i = 0; i < kEach; ++i) {
-    tile[(l + i * (kThreads / POINTS)) * (POINTS + 1) + p] = value[i] * by;
+    const int at = l + i * (kThreads / POINTS);
+    // Beyond the last label zero, whatever the factor is.
+    tile[at * (POINTS + 1) + p] = at < filled ? value[i] * by : T(0);
   }
   __syncthreads();
   V* to = reinterpret_cast<V*>(out + (image * points + first) * row + label);

@@ -44,7 +44,8 @@ cudaError_t LatticeApplyTaps(const LatticeApplyTapsArguments<T>& arguments,
 // 2^-11. `filter` has [taps] matrices of LatticeTapColumns(labels_in) x
 // LatticeTapColumns(labels_out), already rounded and each number where
 // tap_fragments_cuda.h says: as the lanes of a warp hold it. From
-// `many_vertices` on the work is cut into larger tiles.
+// `many_vertices` on the work is cut into larger tiles; the default lies
+// between the two sizes that were timed (README.md).
 constexpr int64_t kLatticeManyVertices = 100000;
 cudaError_t LatticeApplyTapsTf32(
     const LatticeApplyTapsArguments<float>& arguments, int64_t many_vertices,

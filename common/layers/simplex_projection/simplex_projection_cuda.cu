@@ -479,15 +479,15 @@ bool WithShape(float, int64_t labels, int at_once, const Function& function) {
     if (labels <= 28) return function(Shape<25, 28, 2, 128, 3>()), true;
     if (labels <= 32) return function(Shape<29, 32, 2, 128, 3>()), true;
   }
-  if (labels <= 2) return function(Shape<1, 2, 1, 128, 16>()), true;
+  if (labels <= 2) return function(Shape<1, 2, 1, 256, 8>()), true;
   if (labels <= 4) return function(Shape<3, 4, 1, 128, 16>()), true;
   if (labels <= 8) return function(Shape<5, 8, 1, 128, 12>()), true;
-  if (labels <= 12) return function(Shape<9, 12, 1, 128, 10>()), true;
-  if (labels <= 16) return function(Shape<13, 16, 1, 128, 8>()), true;
-  if (labels <= 20) return function(Shape<17, 20, 1, 128, 7>()), true;
-  if (labels <= 24) return function(Shape<21, 24, 1, 128, 7>()), true;
-  if (labels <= 28) return function(Shape<25, 28, 1, 128, 6>()), true;
-  if (labels <= 32) return function(Shape<29, 32, 1, 128, 5>()), true;
+  if (labels <= 12) return function(Shape<9, 12, 1, 256, 5>()), true;
+  if (labels <= 16) return function(Shape<13, 16, 1, 256, 4>()), true;
+  if (labels <= 20) return function(Shape<17, 20, 1, 256, 3>()), true;
+  if (labels <= 24) return function(Shape<21, 24, 1, 256, 3>()), true;
+  if (labels <= 28) return function(Shape<25, 28, 1, 256, 2>()), true;
+  if (labels <= 32) return function(Shape<29, 32, 1, 256, 2>()), true;
   return false;
 }
 template <typename Function>

@@ -2,10 +2,10 @@
 // library. See simplex_projection.h for the definition; results are those of
 // the CPU core, bit for bit where that has fused multiply-adds.
 //
-// One thread a pixel, up to 32 labels in registers, so memory bound there; more
-// labels are walked in memory (L1 and L2) once a round. A thread has two
-// adjacent pixels (float; four of few labels), where their number and the
-// strides are multiples of that. No shared memory, no atomic: deterministic.
+// Up to 32 labels are in registers, so memory bound there; more labels are
+// walked in memory (L1 and L2) once a round. A thread has two adjacent pixels
+// (float; four of up to four labels) where number, strides and addresses are
+// multiples of that, else one. No shared memory, no atomic: deterministic.
 // Pixels should be adjacent (pixel_stride 1) or their labels; other strides are
 // right and slow.
 #ifndef COMMON_LAYERS_SIMPLEX_PROJECTION_SIMPLEX_PROJECTION_CUDA_H_

@@ -176,7 +176,7 @@ TYPED_TEST(SimplexProjectionCudaTest, AnyLayoutAndSize) {
 // block) and by two, and those that cannot.
 TYPED_TEST(SimplexProjectionCudaTest, AdjacentPixels) {
   using T = TypeParam;
-  for (int64_t labels : {1, 2, 3, 4, 6, 8, 11, 16}) {
+  for (int64_t labels : {1, 2, 3, 4, 6, 8, 11, 16, 19, 22, 27, 32}) {
     for (int64_t pixels : {520, 8, 4, 6, 2, 7}) {
       for (Layout layout : {Layout::kPlanes, Layout::kGaps}) {
         const Case<T> plain({2, labels, pixels}, layout, T(0), false);

@@ -44,9 +44,10 @@ struct BackwardBody {
   static constexpr bool kStages = sizeof(T) == 4;
   // Whether the states of a tile's steps lie in shared memory. In registers
   // they have no index, so that the groups of a tile are written out and need
-  // more of them at a time. In kShared this is 7 to 11 % faster; kDirections
-  // would lose the second block of a multiprocessor, kGlobal loses 2 %. Where
-  // tiles are not whole, planes may fit only without.
+  // more of them at a time. In kShared this is 7 to 11 % faster with many
+  // planes; kDirections would lose the second block of a multiprocessor,
+  // kGlobal loses 2 to 5 %. Where tiles are not whole, planes may fit only
+  // without.
   static constexpr bool kStatesInShared = P::whole && kForm == kFormShared;
 
   __device__ __forceinline__ explicit BackwardBody(

@@ -222,7 +222,6 @@ template <typename T>
 struct Rims {
   T* rims;  // in shared memory
   int warps, first_warp, cluster_rank;
-  bool cluster;
 
   static constexpr int kWarpElements = 2 * kHalo;
 

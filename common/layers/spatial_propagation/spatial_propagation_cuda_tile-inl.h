@@ -76,7 +76,6 @@ struct Window {
   int base;  // its first lane
   int own_begin, own_end;
   int tile_begin;  // first lane of the block's tile
-  int tile_end;
   bool below, above;  // whether others own the lanes at its rims
 
   __device__ __forceinline__ bool active() const { return own_begin < own_end; }
@@ -99,7 +98,6 @@ __device__ __forceinline__ Window MakeWindow(const P& p, const Line& line,
     w.below = w.above = false;
   }
   w.tile_begin = first * p.stride;
-  w.tile_end = min(line.lanes, w.tile_begin + p.tile_lanes);
   return w;
 }
 
