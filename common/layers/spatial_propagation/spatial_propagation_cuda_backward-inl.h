@@ -120,7 +120,7 @@ struct BackwardBody {
                                       const Line& line, const Window& window,
                                       int direction, int pair, int index) {
     constexpr int kGroups = kTile / kGroup;
-    constexpr int kWrittenOut = kStatesInShared ? 1 : kGroups;
+    [[maybe_unused]] constexpr int kWrittenOut = kStatesInShared ? 1 : kGroups;
     const int forward_index = line.tiles - 1 - index;
     const int tile = line.Tile(forward_index);
     const int elements = p.tile_lanes * kTile;

@@ -75,7 +75,7 @@ __device__ __forceinline__ Line MakeLine(const P& p, int direction) {
 struct Window {
   int base;  // its first lane
   int own_begin, own_end;
-  int tile_begin;  // first lane of the block's tile
+  int tile_begin;     // first lane of the block's tile
   bool below, above;  // whether others own the lanes at its rims
 
   __device__ __forceinline__ bool active() const { return own_begin < own_end; }
