@@ -93,7 +93,7 @@ Measures Paper::MakeMeasures(const Config& config, System& system,
   EvaluationConfig& evaluation = asked.evaluation;
   if (moment != Moment::kEval) evaluation.omission_block = 0;
   auto scores = std::make_unique<SegmentationScores>(
-      info, system.Names(), ScoresAt(moment, config.report_pictures));
+      info, system.Names(), ScoresOf(config, info, moment));
   auto paths =
       std::make_unique<PathScores>(scores.get(), evaluation.foreground);
   Measures measures;

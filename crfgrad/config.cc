@@ -24,7 +24,7 @@ SEG_DEFINE_CONFIG(CrfRnnConfig, iterations, eval_iterations, spatial_theta,
                   bilateral_weight)
 SEG_DEFINE_CONFIG(GroupConfig, backbone_lr, head_lr, crf_lr, crf_weight_decay)
 SEG_DEFINE_CONFIG(LossConfig, type, epsilon, unary, unary_steps)
-SEG_DEFINE_CONFIG(EvalConfig, classes, convergence, speck_area, mean_classes)
+SEG_DEFINE_CONFIG(EvalConfig, classes, mean_classes, convergence, speck_area)
 SEG_DEFINE_CONFIG(PredictConfig, max_pixels, tile, overlap, states)
 SEG_DEFINE_CONFIG(Config, SEG_PAPER_KEYS, model, unary, crf, crf_rnn, dense_crf,
                   loss, groups, eval, predict)

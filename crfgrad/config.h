@@ -93,9 +93,6 @@ struct EvalConfig : seg::EvalConfig {
   // Also measure energy, mean IoU and specks after each iteration.
   bool convergence = false;
   int64_t speck_area = 50;  // pixels; smaller false regions are specks
-  // Names of classes over which mean IoUs are reported too ("chosen_mean_iou"):
-  // those that the data has enough of. []: none.
-  std::vector<std::string> mean_classes;
 };
 
 struct PredictConfig {

@@ -49,7 +49,6 @@ absl::Status CheckUnary(const Config& config, const Command& command) {
 absl::Status Paper::Check(const Config& config, const DatasetInfo& info,
                           const MainArgs& /*args*/, const Command& command) {
   SEG_RETURN_IF_ERROR(CheckUnary(config, command));
-  SEG_RETURN_IF_ERROR(ChosenClasses(config.eval.mean_classes, info).status());
   const bool has_crf = config.model.inference == Inference::kCrfGrad;
   if (command == Command::kEval && config.eval.convergence && !has_crf) {
     return absl::InvalidArgumentError(
@@ -110,13 +109,9 @@ TilingOptions Paper::Tiling(const Config& config) {
 
 Measures Paper::MakeMeasures(const Config& config, System& system,
                              const DatasetInfo& info, Moment moment) {
-  SegmentationScoresOptions scores = ScoresAt(moment, config.report_pictures);
-  // Data compared by order may have other names: then there is no such mean.
-  scores.chosen = ChosenClasses(config.eval.mean_classes, info)
-                      .value_or(std::vector<int64_t>());
   Measures measures;
-  measures.push_back(std::make_unique<SegmentationScores>(info, system.Names(),
-                                                          std::move(scores)));
+  measures.push_back(std::make_unique<SegmentationScores>(
+      info, system.Names(), ScoresOf(config, info, moment)));
   if (moment == Moment::kEval && config.eval.convergence) {
     measures.push_back(
         std::make_unique<Convergence>(info, config.eval.speck_area, &system));

@@ -21,7 +21,6 @@ SEG_DEFINE_CONFIG(O2pConfig, descriptors, lbp, lbp_descriptors, pooling,
 SEG_DEFINE_CONFIG(CoarseDivergenceOptions, smoothing, background_weight)
 SEG_DEFINE_CONFIG(RankConfig, loss, c, held_out, smoothing, least_intersection,
                   chi_square_maps, classifier_c)
-SEG_DEFINE_CONFIG(RerankEvalConfig, classes, mean_classes)
 SEG_DEFINE_CONFIG(Config, SEG_PAPER_KEYS, eval, stage, stages, background,
                   folds, fold_steps, regions, o2p, generator, proposals, crf,
                   proposals_folder, segnet, loss, kl, rank)

@@ -69,13 +69,6 @@ SEG_DECLARE_CONFIG(O2pConfig)
 
 SEG_DECLARE_CONFIG(CoarseDivergenceOptions)
 
-struct RerankEvalConfig : EvalConfig {
-  // Names of classes over which mean IoUs are reported too ("chosen_mean_iou"):
-  // those that the data has enough of. []: none.
-  std::vector<std::string> mean_classes;
-};
-SEG_DECLARE_CONFIG(RerankEvalConfig)
-
 struct RankConfig {
   RankingLoss loss = RankingLoss::kMarginRescaled;
   // Candidates, of which the picks' corpus IoU on the held out share of the
@@ -91,7 +84,7 @@ struct RankConfig {
 SEG_DECLARE_CONFIG(RankConfig)
 
 struct Config : PaperConfig {
-  RerankEvalConfig eval;
+  EvalConfig eval;
   Stage stage = Stage::kAll;
   // Where stages are kept. "": `stages` in --work_dir, or without that beside
   // the runs, where trainings share them.

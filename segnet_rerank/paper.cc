@@ -151,7 +151,6 @@ absl::Status Paper::Check(const Config& config, const DatasetInfo& info,
     return absl::InvalidArgumentError("rank.c: must not be empty");
   }
   SEG_RETURN_IF_ERROR(ContourNetwork::Load(config.regions).status());
-  SEG_RETURN_IF_ERROR(ChosenClasses(config.eval.mean_classes, info).status());
   return CheckConfig(config.segnet);
 }
 
@@ -227,11 +226,8 @@ absl::Status Paper::Predicting(Restored<Paper>& restored,
 Measures Paper::MakeMeasures(const Config& config, System& system,
                              const DatasetInfo& info, Moment moment) {
   Measures measures;
-  SegmentationScoresOptions scores = ScoresAt(moment, config.report_pictures);
+  SegmentationScoresOptions scores = ScoresOf(config, info, moment);
   ProposalScoresOptions options;
-  // Data compared by order may have other names: then there is no such mean.
-  scores.chosen = ChosenClasses(config.eval.mean_classes, info)
-                      .value_or(std::vector<int64_t>());
   options.chosen = scores.chosen;
   options.background = config.background;
   measures.push_back(std::make_unique<SegmentationScores>(info, system.Names(),

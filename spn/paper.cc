@@ -131,7 +131,7 @@ Measures Paper::MakeMeasures(const Config& config, Predictor& system,
                              const DatasetInfo& info, Moment moment) {
   Measures measures;
   auto scores = std::make_unique<SegmentationScores>(
-      info, system.Names(), ScoresAt(moment, config.report_pictures));
+      info, system.Names(), ScoresOf(config, info, moment));
   auto parts = std::make_unique<PartFMeasures>(scores.get());
   measures.push_back(std::move(scores));
   measures.push_back(std::move(parts));

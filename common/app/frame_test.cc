@@ -249,6 +249,18 @@ TEST_F(FrameTest, EvalTakesDataOfAnyClasses) {
   EXPECT_EQ(eval(photographs_.folder())["classes"], 0);
 }
 
+TEST_F(FrameTest, AMeanOverAClassThatIsNotThere) {
+  const auto refused =
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               HasSubstr("eval.mean_classes: photographs has no class 'cat'"));
+  MainArgs args = Args();
+  args.overrides = {"eval.mean_classes=[cat]"};
+  EXPECT_THAT(Restore<Paper>(args, Command::kEval).status(), refused);
+  args.config = root_ + "/parts.yaml";
+  args.work_dir = root_ + "/other";
+  EXPECT_THAT(RunTrain<Paper>(args), refused);
+}
+
 TEST_F(FrameTest, WeightsWithoutTheirRun) {
   const std::string loose = root_ + "/loose.safetensors";
   fs::copy_file(root_ + "/run/checkpoints/last/model.safetensors", loose);

@@ -50,6 +50,18 @@ using SplitOpener =
     std::function<absl::StatusOr<std::shared_ptr<const Dataset>>(
         const std::string& split)>;
 
+// Options of the scores of segmentation, as `report_pictures` and
+// `eval.mean_classes` of the configuration ask.
+template <class Config>
+SegmentationScoresOptions ScoresOf(const Config& config,
+                                   const DatasetInfo& info, Moment moment) {
+  SegmentationScoresOptions options = ScoresAt(moment, config.report_pictures);
+  // Data compared by order may have other names: then there is no such mean.
+  options.chosen = ChosenClasses(config.eval.mean_classes, info)
+                       .value_or(std::vector<int64_t>());
+  return options;
+}
+
 // What most papers need not say.
 // SystemType: the paper's predictor, which its measures may look into.
 template <class ConfigType, class ModelType, class SystemType = Predictor>
@@ -146,7 +158,7 @@ struct PaperDefaults {
                                const DatasetInfo& info, Moment moment) {
     Measures measures;
     measures.push_back(std::make_unique<SegmentationScores>(
-        info, system.Names(), ScoresAt(moment, config.report_pictures)));
+        info, system.Names(), ScoresOf(config, info, moment)));
     return measures;
   }
 };

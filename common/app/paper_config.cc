@@ -4,7 +4,7 @@
 
 namespace seg {
 
-SEG_DEFINE_CONFIG(EvalConfig, classes)
+SEG_DEFINE_CONFIG(EvalConfig, classes, mean_classes)
 
 std::vector<KeyRule> PaperRules(std::vector<KeyRule> own) {
   own.push_back(SameClassesRule());

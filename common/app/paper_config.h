@@ -38,6 +38,9 @@ struct PaperConfig {
 // The `eval` section; a paper may have further keys in it.
 struct EvalConfig {
   std::string classes = "by_name";  // or by_order: same_classes.h
+  // Names of classes over which mean IoUs are reported too ("chosen_mean_iou"):
+  // those that the data has enough of. []: none.
+  std::vector<std::string> mean_classes;
 };
 SEG_DECLARE_CONFIG(EvalConfig)
 

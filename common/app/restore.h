@@ -64,6 +64,9 @@ absl::StatusOr<Restored<P>> Restore(const MainArgs& args,
     SEG_RETURN_IF_ERROR(LoadRunWeights(run, model.get(), P::MayDiffer));
     return model;
   };
+  SEG_RETURN_IF_ERROR(UsageError(
+      ChosenClasses(restored.config.eval.mean_classes, restored.run.info)
+          .status()));
   SEG_RETURN_IF_ERROR(
       UsageError(P::Check(restored.config, restored.run.info, args, command)));
   SEG_ASSIGN_OR_RETURN(typename P::Model first, load(restored.run));

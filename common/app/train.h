@@ -83,6 +83,8 @@ absl::Status RunTrain(const MainArgs& args) {
                        config.report_split, args.data_root, P::kTrainsOnMasks));
   const DatasetInfo& info = sets.train->info();
   SEG_RETURN_IF_ERROR(
+      UsageError(ChosenClasses(config.eval.mean_classes, info).status()));
+  SEG_RETURN_IF_ERROR(
       UsageError(P::Check(config, info, args, Command::kTrain)));
   at::manual_seed(static_cast<uint64_t>(run.seed));
   SEG_ASSIGN_OR_RETURN(typename P::Model model, P::Build(config, info));

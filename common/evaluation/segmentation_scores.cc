@@ -48,8 +48,10 @@ absl::StatusOr<std::vector<int64_t>> ChosenClasses(
     const auto found = std::find(known.begin(), known.end(), name);
     if (found == known.end()) {
       return absl::InvalidArgumentError(absl::StrCat(
-          "eval.mean_classes: ", info.name, " has no class '", name,
-          "'; did you mean '", NearestKey(name, known), "'?"));
+          "eval.mean_classes: ", info.name, " has no class '", name, "'",
+          known.empty() ? ""
+                        : absl::StrCat("; did you mean '",
+                                       NearestKey(name, known), "'?")));
     }
     chosen.insert(found - known.begin());
   }

@@ -66,9 +66,17 @@ std::vector<std::string> Labels(const Axis& axis,
   return labels;
 }
 
-bool Shown(const Series& s, size_t i, bool log_y) {
+bool Shown(const Series& s, size_t i, const LinePlotOptions& o) {
   return i < s.x.size() && i < s.y.size() && std::isfinite(s.x[i]) &&
-         std::isfinite(s.y[i]) && (!log_y || s.y[i] > 0);
+         std::isfinite(s.y[i]) && (!o.log_x || s.x[i] > 0) &&
+         (!o.log_y || s.y[i] > 0);
+}
+
+// A logarithmic axis from the data's range, wider by the factor `margin`.
+void WidenLog(double margin, Axis* axis) {
+  axis->log = true;
+  if (axis->high / axis->low < 1.01) axis->low /= 2, axis->high *= 2;
+  axis->low /= margin, axis->high *= margin;
 }
 
 // Range of the data; false where there is none.
@@ -77,7 +85,7 @@ bool DataRange(const std::vector<Series>& series, const LinePlotOptions& o,
   bool any = false;
   for (const Series& s : series) {
     for (size_t i = 0; i < s.y.size(); ++i) {
-      if (!Shown(s, i, o.log_y)) continue;
+      if (!Shown(s, i, o)) continue;
       if (!any) x->low = x->high = s.x[i], y->low = y->high = s.y[i];
       any = true;
       x->low = std::min(x->low, s.x[i]), x->high = std::max(x->high, s.x[i]);
@@ -85,10 +93,8 @@ bool DataRange(const std::vector<Series>& series, const LinePlotOptions& o,
     }
   }
   if (!any) return false;
-  y->log = o.log_y;
-  if (y->log) {
-    if (y->high / y->low < 1.01) y->low /= 2, y->high *= 2;
-    y->low *= 0.93, y->high *= 1.07;
+  if (o.log_y) {
+    WidenLog(1.07, y);
   } else {
     // Begin at zero where that costs less than half of the picture.
     const double span = y->high - y->low;
@@ -107,6 +113,7 @@ bool DataRange(const std::vector<Series>& series, const LinePlotOptions& o,
   if (std::isfinite(o.y_min) && (!y->log || o.y_min > 0)) y->low = o.y_min;
   if (std::isfinite(o.y_max) && (!y->log || o.y_max > 0)) y->high = o.y_max;
   if (!(y->high > y->low)) y->high = y->low + (y->log ? y->low : 1);
+  if (o.log_x) WidenLog(o.name_points ? 1.3 : 1.0, x);
   if (x->high == x->low) x->low -= 0.5, x->high += 0.5;
   return true;
 }
@@ -159,6 +166,54 @@ constexpr const char* kDashes[] = {"", "6 3", "2 3", "8 3 2 3"};
 std::string Dash(size_t index) {
   const std::string dash = kDashes[(index / kSeriesColours) % 4];
   return dash.empty() ? "" : absl::StrCat(" stroke-dasharray=\"", dash, "\"");
+}
+
+struct Box {
+  double left, top, right, bottom;
+  bool Meets(const Box& other) const {
+    return left < other.right && other.left < right && top < other.bottom &&
+           other.top < bottom;
+  }
+};
+
+// Names beside their points, each at the first of six places around it that is
+// inside `frame` and free of points and of names before.
+std::string NamePoints(const std::vector<std::pair<std::string, Point>>& named,
+                       const Box& frame) {
+  constexpr double kRadius = 4, kHeight = 12;
+  std::vector<Box> taken;
+  for (const auto& [name, p] : named) {
+    taken.push_back({p.first - kRadius, p.second - kRadius, p.first + kRadius,
+                     p.second + kRadius});
+  }
+  std::string out;
+  for (const auto& [name, p] : named) {
+    const double width = kCharWidth * TextLength(name);
+    const double right = p.first + kRadius + 3;
+    const double left = p.first - kRadius - 3 - width;
+    Box best{};
+    bool placed = false;
+    for (const double shift : {0.0, -kHeight, kHeight}) {
+      for (const double x : {right, left}) {
+        const double middle = p.second + shift;
+        const Box box = {x, middle - kHeight / 2, x + width,
+                         middle + kHeight / 2};
+        if (placed || box.left < frame.left || box.right > frame.right) {
+          continue;
+        }
+        if (best.right == 0) best = box;  // where none is free
+        if (std::none_of(taken.begin(), taken.end(),
+                         [&](const Box& other) { return box.Meets(other); })) {
+          best = box;
+          placed = true;
+        }
+      }
+    }
+    if (best.right == 0) continue;  // wider than the plot
+    taken.push_back(best);
+    out += TextAt(best.left, best.bottom - 2, "start", "", name);
+  }
+  return out;
 }
 
 // The polyline(s) of one series in the plot rectangle.
@@ -214,8 +269,9 @@ std::string LinePlot(const std::vector<Series>& series,
     top = 28;
   }
   // Legend, in rows above the plot.
-  if (series.size() > 1 || (series.size() == 1 && !series[0].name.empty() &&
-                            series[0].name != options.title)) {
+  const bool one_named = series.size() == 1 && !series[0].name.empty() &&
+                         series[0].name != options.title;
+  if (!options.name_points && (series.size() > 1 || one_named)) {
     double at = 0;
     for (size_t i = 0; i < series.size(); ++i) {
       const std::string name =
@@ -254,7 +310,7 @@ std::string LinePlot(const std::vector<Series>& series,
   }
   const std::vector<double> x_ticks =
       x.Ticks(std::max(2, static_cast<int>((right - left) / 90)));
-  const std::vector<std::string> x_labels = TickLabels(x_ticks);
+  const std::vector<std::string> x_labels = Labels(x, x_ticks);
   for (size_t i = 0; i < x_ticks.size(); ++i) {
     body += LineAt(px(x_ticks[i]), bottom, px(x_ticks[i]), bottom + 4, "axis");
     // The outermost labels stay inside the picture.
@@ -267,15 +323,20 @@ std::string LinePlot(const std::vector<Series>& series,
     body += TextAt((left + right) / 2, height - 4, "middle", "soft",
                    options.x_label);
   }
+  std::vector<std::pair<std::string, Point>> named;
   for (size_t i = 0; i < series.size(); ++i) {
     const Series& s = series[i];
     const size_t n = std::min(s.x.size(), s.y.size());
+    if (options.name_points && Shown(s, 0, options)) {
+      named.push_back({s.name, {px(s.x[0]), py(s.y[0])}});
+    }
     const auto points = [&](const std::vector<double>& values) {
       std::vector<Point> out;
       for (size_t k = 0; k < n; ++k) {
         const double v = y.At(values[k]);
-        // Values beyond bounds given by the caller run along the edge.
-        out.emplace_back(std::isfinite(s.x[k]) ? px(s.x[k]) : v * NAN,
+        // A coordinate that no axis shows is NaN; values beyond bounds given
+        // by the caller run along the edge.
+        out.emplace_back(px(s.x[k]),
                          bottom -
                              std::max(-0.0, std::min(1.0, v)) * (bottom - top) +
                              (std::isfinite(v) ? 0 : NAN));
@@ -290,6 +351,7 @@ std::string LinePlot(const std::vector<Series>& series,
       body += DrawSeries(points(raw), i, false);
     }
   }
+  body += NamePoints(named, {left, top, right, bottom});
   return Svg(width, height, options.title, "line plot", body);
 }
 

@@ -33,8 +33,12 @@ struct LinePlotOptions {
   std::string y_label;
   int width = 640;
   int height = 300;
-  // Logarithmic y axis; values <= 0 become gaps.
+  // Logarithmic axes; values <= 0 become gaps.
+  bool log_x = false;
   bool log_y = false;
+  // Each series' name stands beside its first point, in place of a legend: for
+  // series of one point.
+  bool name_points = false;
   // Bounds of the y axis; NaN means from the data.
   double y_min = std::numeric_limits<double>::quiet_NaN();
   double y_max = std::numeric_limits<double>::quiet_NaN();

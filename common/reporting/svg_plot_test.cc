@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <limits>
 #include <string>
@@ -151,6 +152,32 @@ TEST(LinePlotTest, LogarithmicAxisLeavesOutWhatIsNotPositive) {
   EXPECT_THAT(svg, HasSubstr(">0.01</text>"));
   EXPECT_THAT(svg, Not(HasSubstr("nan")));
   EXPECT_THAT(LinePlot({Line("", {0}, {-1})}, options), HasSubstr("no data"));
+}
+
+TEST(LinePlotTest, NamesStandBesideTheirPoints) {
+  LinePlotOptions options;
+  options.log_x = true;
+  options.name_points = true;
+  const std::string svg =
+      LinePlot({Line("ten", {10}, {1}), Line("its twin", {10}, {1}),
+                Line("thousand", {1000}, {2}), Line("nowhere", {0}, {1})},
+               options);
+  EXPECT_EQ(Count(svg, "<circle"), 3);
+  EXPECT_EQ(Count(svg, "<path"), 0);  // no legend
+  EXPECT_THAT(svg, HasSubstr(">100</text>"));
+  EXPECT_THAT(svg, Not(HasSubstr("nowhere")));
+  EXPECT_THAT(svg, Not(HasSubstr("nan")));
+  // Two names of one place do not lie on each other, and the one at the right
+  // edge is to the left of its point.
+  const auto at = [&](const std::string& name) {
+    const size_t text = svg.rfind("<text", svg.find(">" + name + "<"));
+    double x = 0, y = 0;
+    std::sscanf(svg.c_str() + text, "<text x=\"%lf\" y=\"%lf\"", &x, &y);
+    return std::make_pair(x, y);
+  };
+  EXPECT_GE(std::abs(at("ten").second - at("its twin").second), 12);
+  EXPECT_GT(at("ten").first, 0);
+  EXPECT_LT(at("thousand").first, 560);
 }
 
 TEST(LinePlotTest, SmoothingAddsTheRawValuesFaintly) {

@@ -1,5 +1,7 @@
 // bazel run //tools:shootout -- --probabilities=DIR|--checkpoint=RUN
 // data.pack=P: see README.md beside this file.
+#include <stdlib.h>
+
 #include <cstdio>
 #include <filesystem>
 #include <string>
@@ -180,13 +182,20 @@ absl::Status Main(std::vector<std::string> data) {
   }
   SEG_ASSIGN_OR_RETURN(const std::vector<Shot> shots, RunShootout(options));
   SEG_ASSIGN_OR_RETURN(const Hardware hardware, ReadHardware(options.work_dir));
-  const nlohmann::json environment = {{"cpu", hardware.cpu},
-                                      {"cores", hardware.cores},
-                                      {"gpu", hardware.gpu},
-                                      {"date", UtcNow()}};
-  SEG_RETURN_IF_ERROR(WriteShootout(options, shots, environment));
-  std::printf("%s\nreport: %s/report.html\n", ShootoutTable(shots).c_str(),
-              options.work_dir.c_str());
+  const char* workspace = getenv("BUILD_WORKSPACE_DIRECTORY");
+  SEG_ASSIGN_OR_RETURN(const TreeState state,
+                       ReadTreeState(workspace == nullptr ? "." : workspace, {},
+                                     options.work_dir));
+  const nlohmann::json tree = ShootoutJson(options, shots,
+                                           {{"commit", state.commit},
+                                            {"dirty", state.dirty()},
+                                            {"cpu", hardware.cpu},
+                                            {"cores", hardware.cores},
+                                            {"gpu", hardware.gpu},
+                                            {"date", UtcNow()}});
+  SEG_RETURN_IF_ERROR(WriteShootout(tree, options.work_dir));
+  std::printf("%s\n%s\nreport: %s/report.html\n", ShootoutTable(tree).c_str(),
+              ShootoutClasses(tree).c_str(), options.work_dir.c_str());
   return absl::OkStatus();
 }
 

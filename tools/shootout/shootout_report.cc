@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -17,34 +19,52 @@ namespace {
 using nlohmann::json;
 
 constexpr char kMeanIou[] = "/metrics/mean_iou";
+constexpr char kChosenMeanIou[] = "/metrics/chosen_mean_iou";
 
-// NaN where eval printed none.
-std::vector<double> Values(const Shot& shot, const std::string& pointer) {
+// NaN where there is no number.
+double Number(const json& tree, const std::string& pointer) {
+  const json::json_pointer at(pointer);
+  const bool there = tree.contains(at) && tree[at].is_number();
+  return there ? tree[at].get<double>() : std::nan("");
+}
+
+// One a seed, in percent.
+std::vector<double> Percents(const json& shot, const std::string& pointer) {
   std::vector<double> values;
-  for (const json& eval : shot.eval) {
-    const json::json_pointer at(pointer);
-    const bool there = eval.contains(at) && eval[at].is_number();
-    values.push_back(there ? eval[at].get<double>() : std::nan(""));
+  for (const json& eval : shot["eval"]) {
+    values.push_back(100 * Number(eval, pointer));
   }
   return values;
 }
 
-std::string Percent(const Shot& shot, const std::string& pointer) {
-  std::vector<double> values = Values(shot, pointer);
-  for (double& value : values) {
+std::string Percent(const json& shot, const std::string& pointer) {
+  const std::vector<double> values = Percents(shot, pointer);
+  for (const double value : values) {
     if (std::isnan(value)) return kNone;
-    value *= 100;
   }
   return MeanAndSd(values, 1);
 }
 
-std::vector<const Shot*> InOrder(const std::vector<Shot>& shots) {
-  std::vector<const Shot*> order;
-  for (const Shot& shot : shots) order.push_back(&shot);
-  std::stable_partition(order.begin(), order.end(), [](const Shot* shot) {
-    return !shot->refiner.learned();
+std::string Title(const json& shot) {
+  return Escape(shot["title"].get<std::string>());
+}
+
+// Those that learn nothing first.
+std::vector<json> InOrder(const json& tree) {
+  std::vector<json> order = tree["refiners"];
+  std::stable_partition(order.begin(), order.end(), [](const json& shot) {
+    return !shot["learned"].get<bool>();
   });
   return order;
+}
+
+bool HasChosenClasses(const json& tree) {
+  for (const json& shot : tree["refiners"]) {
+    for (const json& eval : shot["eval"]) {
+      if (!std::isnan(Number(eval, kChosenMeanIou))) return true;
+    }
+  }
+  return false;
 }
 
 double Mean(const std::vector<double>& values) {
@@ -53,16 +73,20 @@ double Mean(const std::vector<double>& values) {
   return sum / static_cast<double>(values.size());
 }
 
-ReportChart Chart(const std::vector<Shot>& shots) {
+ReportChart Chart(const json& tree) {
+  const bool chosen = tree["metric"] == kChosenMeanIou;
   ReportChart chart;
   chart.options.title = "Accuracy against time";
+  chart.options.log_x = true;
+  chart.options.name_points = true;
   chart.options.x_label = "ms an image, two threads";
-  chart.options.y_label = "mean IoU (%)";
-  for (const Shot* shot : InOrder(shots)) {
+  chart.options.y_label =
+      chosen ? "mean IoU of chosen classes (%)" : "mean IoU (%)";
+  for (const json& shot : InOrder(tree)) {
     Series point;
-    point.name = shot->refiner.title;
-    point.x = {shot->ms_two_threads};
-    point.y = {100 * Mean(Values(*shot, kMeanIou))};
+    point.name = shot["title"];
+    point.x = {Number(shot, "/ms_two_threads")};
+    point.y = {Mean(Percents(shot, chosen ? kChosenMeanIou : kMeanIou))};
     chart.series.push_back(std::move(point));
   }
   return chart;
@@ -98,55 +122,90 @@ json ShootoutJson(const ShootoutOptions& options,
   return tree;
 }
 
-std::string ShootoutTable(const std::vector<Shot>& shots) {
+std::string ShootoutTable(const json& tree) {
+  const bool chosen = HasChosenClasses(tree);
   MarkdownTable table;
   table.AddColumn("refiner", /*right=*/false);
-  for (const char* name : {"mean IoU (%)", "IoU within 2 px of the contour (%)",
+  table.AddColumn("mean IoU (%)");
+  if (chosen) table.AddColumn("mean IoU of chosen classes (%)");
+  for (const char* name : {"IoU within 2 px of the contour (%)",
                            "ms, one thread", "ms, two threads", "memory (MiB)",
                            "parameters", "settings tried", "trained for (s)"}) {
     table.AddColumn(name);
   }
-  for (const Shot* shot : InOrder(shots)) {
-    const bool learned = shot->refiner.learned();
-    table.AddRow({Escape(shot->refiner.title), Percent(*shot, kMeanIou),
-                  Percent(*shot, "/metrics/boundary_iou_2"),
-                  Fixed(shot->ms_one_thread, 1), Fixed(shot->ms_two_threads, 1),
-                  absl::StrCat(shot->peak_mib),
-                  learned ? absl::StrCat(shot->parameters) : kNone,
-                  absl::StrCat(std::max<size_t>(shot->settings.size(), 1)),
-                  learned ? Fixed(shot->train_seconds, 0) : kNone});
+  for (const json& shot : InOrder(tree)) {
+    const bool learned = shot["learned"];
+    std::vector<std::string> row = {Title(shot), Percent(shot, kMeanIou)};
+    if (chosen) row.push_back(Percent(shot, kChosenMeanIou));
+    for (const std::string& cell :
+         {Percent(shot, "/metrics/boundary_iou_2"),
+          Fixed(Number(shot, "/ms_one_thread"), 1),
+          Fixed(Number(shot, "/ms_two_threads"), 1), shot["peak_mib"].dump(),
+          learned ? shot["parameters"].dump() : kNone,
+          absl::StrCat(std::max<size_t>(shot["settings"].size(), 1)),
+          learned ? Fixed(Number(shot, "/train_seconds"), 0) : kNone}) {
+      row.push_back(cell);
+    }
+    table.AddRow(row);
   }
   return table.Text();
 }
 
-std::string ShootoutPlot(const std::vector<Shot>& shots) {
-  const ReportChart chart = Chart(shots);
+std::string ShootoutClasses(const json& tree) {
+  const std::vector<json> order = InOrder(tree);
+  MarkdownTable table;
+  table.AddColumn("class", /*right=*/false);
+  std::set<std::string> classes;
+  for (const json& shot : order) {
+    table.AddColumn(Title(shot));
+    for (const json& eval : shot["eval"]) {
+      if (!eval.contains("per_class")) continue;
+      for (const auto& item : eval["per_class"].items()) {
+        classes.insert(item.key());
+      }
+    }
+  }
+  for (const std::string& name : classes) {
+    std::vector<std::string> row = {Escape(name)};
+    for (const json& shot : order) {
+      const json::json_pointer at = json::json_pointer("/per_class") / name;
+      row.push_back(Percent(shot, at.to_string()));
+    }
+    table.AddRow(row);
+  }
+  return table.Text();
+}
+
+std::string ShootoutPlot(const json& tree) {
+  const ReportChart chart = Chart(tree);
   return LinePlot(chart.series, chart.options);
 }
 
-absl::Status WriteShootout(const ShootoutOptions& options,
-                           const std::vector<Shot>& shots,
-                           const json& environment) {
-  const std::string root = options.work_dir + "/";
-  const json tree = ShootoutJson(options, shots, environment);
+absl::Status WriteShootout(const json& tree, const std::string& folder) {
+  const std::string root = folder + "/";
+  const std::string tables =
+      absl::StrCat(ShootoutTable(tree), "\n", ShootoutClasses(tree));
   SEG_RETURN_IF_ERROR(
       WriteFileAtomically(root + "shootout.json", tree.dump(1) + "\n"));
   SEG_RETURN_IF_ERROR(
-      WriteFileAtomically(root + "table.md", ShootoutTable(shots)));
+      WriteFileAtomically(root + "table.md", ShootoutTable(tree)));
   SEG_RETURN_IF_ERROR(
-      WriteFileAtomically(root + "accuracy.svg", ShootoutPlot(shots)));
+      WriteFileAtomically(root + "classes.md", ShootoutClasses(tree)));
+  SEG_RETURN_IF_ERROR(
+      WriteFileAtomically(root + "accuracy.svg", ShootoutPlot(tree)));
   ReportData report;
   report.title = "Refiners on the same probabilities";
-  report.subtitle =
-      absl::StrCat(absl::StrJoin(options.data, " "), ", split ", options.split,
-                   ", ", options.steps, " updates");
-  for (const Shot* shot : InOrder(shots)) {
+  report.subtitle = absl::StrCat(
+      absl::StrJoin(tree["data"].get<std::vector<std::string>>(), " "),
+      ", split ", tree["split"].get<std::string>(), ", ", tree["steps"].dump(),
+      " updates");
+  for (const json& shot : InOrder(tree)) {
     report.facts.push_back(
-        {shot->refiner.title, Percent(*shot, kMeanIou) + " %"});
+        {shot["title"].get<std::string>(), Percent(shot, kMeanIou) + " %"});
   }
-  report.charts.push_back(Chart(shots));
-  report.config_text = ShootoutTable(shots);
-  report.environment_text = environment.dump(2);
+  report.charts.push_back(Chart(tree));
+  report.config_text = tables;
+  report.environment_text = tree["environment"].dump(2);
   return WriteReport(root + "report.html", report);
 }
 

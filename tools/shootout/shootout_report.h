@@ -11,23 +11,27 @@
 
 namespace seg {
 
-// Everything that was measured. `environment`: commit, hardware, date.
+// Everything that was measured, from which all else is drawn. `environment`:
+// commit, hardware, date.
 nlohmann::json ShootoutJson(const ShootoutOptions& options,
                             const std::vector<Shot>& shots,
                             const nlohmann::json& environment);
 
-// Markdown: a row a refiner, those that learn nothing first. Numbers of several
-// seeds as mean +- standard deviation.
-std::string ShootoutTable(const std::vector<Shot>& shots);
+// Markdown of what ShootoutJson gave: a row a refiner, those that learn nothing
+// first. Numbers of several seeds as mean +- standard deviation.
+std::string ShootoutTable(const nlohmann::json& tree);
+
+// Markdown: IoU (%), a row a class, a column a refiner.
+std::string ShootoutClasses(const nlohmann::json& tree);
 
 // SVG: mean IoU (%) over milliseconds an image with two threads, a point each.
-std::string ShootoutPlot(const std::vector<Shot>& shots);
+// Where settings were chosen by the mean over chosen classes, that mean.
+std::string ShootoutPlot(const nlohmann::json& tree);
 
-// Writes shootout.json, table.md, accuracy.svg and report.html into the
-// work_dir.
-absl::Status WriteShootout(const ShootoutOptions& options,
-                           const std::vector<Shot>& shots,
-                           const nlohmann::json& environment);
+// Writes shootout.json, table.md, classes.md, accuracy.svg and report.html into
+// `folder`.
+absl::Status WriteShootout(const nlohmann::json& tree,
+                           const std::string& folder);
 
 }  // namespace seg
 

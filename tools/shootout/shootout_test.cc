@@ -97,6 +97,7 @@ if [ "$(basename "$0")" == train ]; then
 fi
 [ -n "$x" ] || x=$(cat "$run/x")
 echo "{\"metrics\": {\"mean_iou\": 0.$x$more}, \"parameters\": 12,
+       \"per_class\": {\"a/b\": 0.$x},
        \"ms_per_image\": $((20 / threads))}"
 )sh";
 
@@ -230,19 +231,40 @@ TEST_F(ShootoutTest, AMetricThatIsNotThere) {
 
 TEST_F(ShootoutTest, TableAndPage) {
   ASSERT_OK_AND_ASSIGN(const std::vector<Shot> shots, RunShootout(options_));
-  const std::string table = ShootoutTable(shots);
+  const nlohmann::json tree = ShootoutJson(options_, shots, {{"cpu", "a CPU"}});
+  const std::string table = ShootoutTable(tree);
   // What learns nothing comes first.
   EXPECT_LT(table.find("A fixed one"), table.find("A learned one"));
   EXPECT_THAT(table, HasSubstr("41.0"));
-  EXPECT_OK(WriteShootout(options_, shots, {{"cpu", "a CPU"}}));
-  for (const char* name :
-       {"shootout.json", "table.md", "accuracy.svg", "report.html"}) {
+  EXPECT_THAT(table, Not(HasSubstr("chosen")));
+  EXPECT_THAT(
+      ShootoutClasses(tree),
+      HasSubstr("| a/b | 60.0 \xC2\xB1 0.0 | 10.0 \xC2\xB1 0.0 | 40.0"));
+  EXPECT_OK(WriteShootout(tree, options_.work_dir));
+  for (const char* name : {"shootout.json", "table.md", "classes.md",
+                           "accuracy.svg", "report.html"}) {
     EXPECT_TRUE(fs::exists(options_.work_dir + "/" + name)) << name;
   }
-  const auto tree = nlohmann::json::parse(
+  const auto read = nlohmann::json::parse(
       ReadFile(options_.work_dir + "/shootout.json").value());
-  EXPECT_EQ(tree["refiners"][0]["settings"][1]["val"], 0.4);
-  EXPECT_EQ(tree["environment"]["cpu"], "a CPU");
+  EXPECT_EQ(read["refiners"][0]["settings"][1]["val"], 0.4);
+  EXPECT_EQ(read["environment"]["cpu"], "a CPU");
+  // All else is drawn from this file.
+  EXPECT_EQ(ShootoutTable(read), table);
+  EXPECT_EQ(ShootoutPlot(read), ShootoutPlot(tree));
+}
+
+TEST_F(ShootoutTest, MeansOverChosenClassesHaveAColumn) {
+  options_.metric = "/metrics/chosen_mean_iou";
+  Shot shot;
+  shot.refiner = options_.refiners[0];
+  shot.ms_two_threads = 3;
+  shot.eval = {{{"metrics", {{"mean_iou", 0.25}, {"chosen_mean_iou", 0.75}}}}};
+  const nlohmann::json tree = ShootoutJson(options_, {shot}, {});
+  EXPECT_THAT(ShootoutTable(tree),
+              AllOf(HasSubstr("mean IoU of chosen classes"),
+                    HasSubstr("| 25.0 | 75.0 |")));
+  EXPECT_THAT(ShootoutPlot(tree), HasSubstr("mean IoU of chosen classes"));
 }
 
 }  // namespace
