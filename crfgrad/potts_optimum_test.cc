@@ -1,5 +1,6 @@
 // Two labels and Potts weights that are not negative: the least energy of all
-// labellings is a minimum cut. It is the floor of what inference finds.
+// labellings is a minimum cut. It is the floor of what inference finds. And
+// what holds for any tied filters, on photographs.
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
@@ -167,26 +168,81 @@ TEST(PottsOptimumTest, IsTheFloorOfInferenceOnADisc) {
   }
 }
 
-TEST(PottsOptimumTest, IsTheFloorOfInferenceOnTenHorses) {
-  const char* root = std::getenv("SEG_DATA_ROOT");
-  if (root == nullptr ||
-      !std::filesystem::exists(std::string(root) + "/weizmann_horse")) {
-    GTEST_SKIP() << "no weizmann_horse under SEG_DATA_ROOT";
+// The first ten test images of Weizmann's horses, at height x width.
+class TenHorsesTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    const char* root = std::getenv("SEG_DATA_ROOT");
+    if (root == nullptr ||
+        !std::filesystem::exists(std::string(root) + "/weizmann_horse")) {
+      GTEST_SKIP() << "no weizmann_horse under SEG_DATA_ROOT";
+    }
+    at::manual_seed(29);
+    root_ = root;
   }
-  at::manual_seed(29);
-  DataConfig data;
-  data.pack = "weizmann_horse";
-  data.resize_height = 24;
-  data.resize_width = 32;
-  ASSERT_OK_AND_ASSIGN(const auto test, OpenDataset(data, root, "test"));
-  ASSERT_GE(test->size(), 10);
-  for (int64_t i = 0; i < 10; ++i) {
-    ASSERT_OK_AND_ASSIGN(const Sample sample, test->Get(i));
-    SCOPED_TRACE(sample.id);
-    CheckOrder(Gaussians(/*bilateral=*/true),
-               sample.image.unsqueeze(0).to(at::kDouble),
-               NoisyProbabilities(sample.mask == 1));
+
+  //   check: of an image [1,3,H,W] and probabilities [1,2,H,W], both float64
+  template <typename Check>
+  void ForEach(int64_t height, int64_t width, Check check) const {
+    DataConfig data;
+    data.pack = "weizmann_horse";
+    data.resize_height = height;
+    data.resize_width = width;
+    ASSERT_OK_AND_ASSIGN(const auto test, OpenDataset(data, root_, "test"));
+    ASSERT_GE(test->size(), 10);
+    for (int64_t i = 0; i < 10; ++i) {
+      ASSERT_OK_AND_ASSIGN(const Sample sample, test->Get(i));
+      SCOPED_TRACE(sample.id);
+      check(sample.image.unsqueeze(0).to(at::kDouble),
+            NoisyProbabilities(sample.mask == 1));
+    }
   }
+
+  std::string root_;
+};
+
+TEST_F(TenHorsesTest, TheOptimumIsTheFloorOfInference) {
+  ForEach(24, 32, [](const at::Tensor& image, const at::Tensor& z) {
+    CheckOrder(Gaussians(/*bilateral=*/true), image, z);
+  });
+}
+
+// Tied filters of any sign, as training makes them from Gaussians.
+TEST_F(TenHorsesTest, TiedFiltersDescendAndRoundingCostsNoMore) {
+  CrfConfig config = Gaussians(/*bilateral=*/true);
+  config.iterations = 15;
+  config.step = 0.05;
+  config.spatial.mode = config.bilateral.mode = TermMode::kLearned;
+  config.spatial.tied = config.bilateral.tied = true;
+  CrfLayer layer(config, 2);
+  layer->to(at::kDouble);
+  const c10::AutoGradMode no_grad(false);
+  for (at::Tensor& parameter : layer->parameters()) {
+    if (parameter.numel() > 1) parameter += 0.02 * at::randn_like(parameter);
+  }
+  ForEach(72, 96, [&](const at::Tensor& image, const at::Tensor& z) {
+    const LatticeVector lattices = layer->BuildLattices(image);
+    std::vector<at::Tensor> states;
+    const at::Tensor q = layer->forward(z, lattices, &states);
+    ASSERT_EQ(states.size(), 16u);
+    std::vector<double> energies;
+    for (const at::Tensor& state : states) {
+      energies.push_back(Value(layer->Energy(z, state, lattices)));
+    }
+    for (size_t t = 1; t < energies.size(); ++t) {
+      EXPECT_LE(energies[t], energies[t - 1] + kSlack) << t;
+    }
+    EXPECT_LT(energies.back(), energies.front());
+    const CrfFilters filters = layer->filters();
+    const at::Tensor unary = CrfUnary(z, filters, config.epsilon);
+    const auto without_self = [&](const at::Tensor& x) {
+      return Value(CrfEnergy(unary, x, filters, lattices).Total() -
+                   CrfSelfEnergy(x, filters, lattices));
+    };
+    const at::Tensor hard = HardLabelling(
+        RoundSequentially(unary, q, filters, lattices, SelfTerms::kLeftOut), q);
+    EXPECT_LE(without_self(hard), without_self(q) + kSlack);
+  });
 }
 
 }  // namespace

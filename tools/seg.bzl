@@ -61,6 +61,16 @@ def _with_cuda(deps, cuda_deps):
         "//conditions:default": [],
     })
 
+def _link_only_impl(ctx):
+    linked = [CcInfo(linking_context = dep[CcInfo].linking_context) for dep in ctx.attr.deps]
+    return [cc_common.merge_cc_infos(cc_infos = linked)]
+
+_link_only = rule(
+    implementation = _link_only_impl,
+    attrs = {"deps": attr.label_list(providers = [CcInfo])},
+    doc = "Hands on what programs link of `deps`, and none of their headers.",
+)
+
 def _files(parts, extension):
     """PART.extension of each part that has such a file."""
     return native.glob([part + extension for part in parts], allow_empty = True)
@@ -86,13 +96,23 @@ def seg_cc_library(
       copts: further compiler options.
       linkopts: further linker options.
       deps: what the sources include.
-      cuda_deps: what it also needs under --config=cuda.
+      cuda_deps: what programs link besides under --config=cuda: operators for
+        a card. No header of theirs reaches the library or its users, so a CUDA
+        build compiles the very objects of the other one.
       **kwargs: passed to cc_library.
     """
     for part in parts or []:
         if not _files([part], ".cc") + _files([part], ".h"):
             fail("%s: there is no %s.cc and no %s.h" % (name, part, part))
     parts = parts or [name]
+    if cuda_deps:
+        _link_only(
+            name = name + "_cuda_deps",
+            tags = ["manual"],
+            visibility = ["//visibility:private"],
+            deps = cuda_deps,
+        )
+        cuda_deps = [":" + name + "_cuda_deps"]
     native.cc_library(
         name = name,
         srcs = _files(parts, ".cc") if srcs == None else srcs,
@@ -112,7 +132,10 @@ def seg_cc_binary(
         deps = [],
         cuda_deps = [],
         **kwargs):
-    """A program of NAME.cc; the arguments are those of seg_cc_library."""
+    """A program of NAME.cc; the arguments are those of seg_cc_library.
+
+    Of `cuda_deps` it sees the headers too.
+    """
     native.cc_binary(
         name = name,
         srcs = [name + ".cc"] if srcs == None else srcs,

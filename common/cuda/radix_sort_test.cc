@@ -17,6 +17,7 @@ namespace {
 
 using emulator::DeviceArray;
 using emulator::ExpectSameInAllSchedules;
+using emulator::ForEachSchedule;
 
 struct Sorted {
   std::vector<uint64_t> keys;
@@ -110,23 +111,31 @@ TEST(RadixSortTest, IsTheSameInEverySchedule) {
 
 TEST(ScanTest, SumsEachRow) {
   for (const int64_t columns : {1, 31, 32, 511, 512, 513, 1500}) {
+    SCOPED_TRACE(columns);
     std::vector<int32_t> numbers(3 * columns);
     std::mt19937 random(static_cast<unsigned>(columns));
     for (int32_t& x : numbers) x = static_cast<int32_t>(random() % 1000);
-    const DeviceArray<int32_t> data(numbers), totals(3);
-    ASSERT_EQ(
-        ExclusiveScanRows(data.data(), 3, columns, totals.data(), nullptr),
-        cudaSuccess)
-        << emulator::LastError();
-    const std::vector<int32_t> got = data.ToVector(), sums = totals.ToVector();
+    std::vector<int32_t> expected;  // then the rows' sums
+    std::vector<int32_t> totals;
     for (int64_t row = 0; row < 3; ++row) {
-      int32_t sum = 0;
-      for (int64_t i = row * columns; i < (row + 1) * columns; ++i) {
-        ASSERT_EQ(got[i], sum) << "of " << columns;
-        sum += numbers[i];
-      }
-      EXPECT_EQ(sums[row], sum);
+      const auto begin = numbers.begin() + row * columns;
+      const size_t at = expected.size();
+      expected.resize(at + columns);
+      std::exclusive_scan(begin, begin + columns, expected.begin() + at, 0);
+      totals.push_back(std::accumulate(begin, begin + columns, 0));
     }
+    expected.insert(expected.end(), totals.begin(), totals.end());
+    ForEachSchedule([&] {
+      const DeviceArray<int32_t> data(numbers), sums(3);
+      ASSERT_EQ(
+          ExclusiveScanRows(data.data(), 3, columns, sums.data(), nullptr),
+          cudaSuccess)
+          << emulator::LastError();
+      std::vector<int32_t> got = data.ToVector();
+      const std::vector<int32_t> end = sums.ToVector();
+      got.insert(got.end(), end.begin(), end.end());
+      EXPECT_EQ(got, expected);
+    });
   }
 }
 

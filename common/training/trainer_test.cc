@@ -616,6 +616,27 @@ TEST(TrainerTest, WhatLibTorchSaysComesWithStepAndImages) {
             HasSubstr("--resume"), Not(HasSubstr("\n"))));
 }
 
+TEST(TrainerTest, WhereMemoryEndsTheLastCheckpointStays) {
+  Trial options;
+  options.folder = Folder("memory");
+  options.throw_at = 8;
+  options.text =
+      "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total "
+      "capacity of 79.19 GiB of which 1.31 GiB is free.";
+  std::string message;
+  EXPECT_NE(RunInChild(options, &message), 0);
+  EXPECT_THAT(message,
+              AllOf(HasSubstr("step 9, phase main: the memory does not"),
+                    HasSubstr("lower train.batch_size")));
+  options.throw_at = kNever;
+  options.resume = true;
+  EXPECT_EQ(RunInChild(options, &message), 0) << message;
+  EXPECT_TRUE(End(options.folder) == Uninterrupted());
+  ASSERT_OK_AND_ASSIGN(const std::vector<nlohmann::json> records,
+                       ReadJsonLines(options.folder + "/metrics.jsonl"));
+  EXPECT_EQ(records.size(), 18u + 3u);
+}
+
 TEST(TrainerTest, AFailedStartDoesNotHoldItsFolder) {
   Trial options;
   options.folder = Folder("failed");

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Usage: cuda_build_test.sh DOCTOR TRAIN...
+# Usage: cuda_build_test.sh DOCTOR PROGRAM... (of the papers)
 # Programs of a CUDA build need LibTorch's two CUDA libraries and no other that
 # is not needed without CUDA, and they start where there is no card.
 set -u
@@ -33,16 +33,18 @@ elif [ $status = 1 ] && ! grep -q "MISSING  device" <<<"$output"; then
   fail "doctor does not name the device as missing: $output"
 fi
 
-# Without a card a trainer that is told to use one says so in one line.
-if grep -q "MISSING  device" <<<"$output"; then
-  shift
-  for train in "$@"; do
-    output=$("$train" --device=cuda:0 --dry_run 2>&1)
-    status=$?
-    [ $status = 2 ] || fail "$train: exit code $status, not 2: $output"
-    grep -q -- "--device" <<<"$output" || fail "$train: $output"
-    ! grep -q -- "--config=cuda" <<<"$output" ||
-      fail "$train asks for the build it is: $output"
-  done
-fi
+# All start; without a card a trainer that is told to use one says so in one
+# line.
+shift
+for program in "$@"; do
+  "$program" --help >/dev/null 2>&1 || fail "$program --help: exit code $?"
+  [ "$(basename "$program")" = train ] || continue
+  grep -q "MISSING  device" <<<"$output" || continue
+  said=$("$program" --device=cuda:0 --dry_run 2>&1)
+  status=$?
+  [ $status = 2 ] || fail "$program: exit code $status, not 2: $said"
+  grep -q -- "--device" <<<"$said" || fail "$program: $said"
+  ! grep -q -- "--config=cuda" <<<"$said" ||
+    fail "$program asks for the build it is: $said"
+done
 exit $failed

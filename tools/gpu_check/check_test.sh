@@ -38,6 +38,18 @@ grep -q "toy .* 101.0 images/s" out || fail "no rate: $(cat out)"
 [ "$(value '[c["results"]["rows"] for c in r["checks"] if "results" in c]')" = "[[1]]" ] ||
   fail "the benchmark's results are not in the JSON"
 
+# The sanitizer goes over all tests, before what is timed; for races over those
+# of kernels alone.
+mkdir "$TEST_TMPDIR/bin"
+printf '#!/bin/bash\nwhile [ "${1:0:2}" = -- ]; do shift 2; done\nexec "$@"\n' \
+  >"$TEST_TMPDIR/bin/compute-sanitizer"
+chmod +x "$TEST_TMPDIR/bin/compute-sanitizer"
+program gpu_check/tests/c_gpu_test 'echo "[       OK ] c"'
+PATH=$TEST_TMPDIR/bin:$PATH check || fail "good pack: $(cat out log)"
+[ "$(value '[c["name"] for c in r["checks"]]')" = "['doctor', 'a_on_card', 'c_gpu_test', 'a_on_card memcheck', 'a_on_card racecheck', 'c_gpu_test memcheck', 'b', 'toy']" ] ||
+  fail "other checks, or in another order: $(cat out)"
+rm "$tree/gpu_check/tests/c_gpu_test"
+
 program gpu_check/tests/a_on_card 'echo "wrong at 3"; exit 1'
 check --only=tests,doctor && fail "a failed test passes"
 grep -q "wrong at 3" out || fail "its output is not shown: $(cat out)"

@@ -16,6 +16,7 @@ namespace {
 
 using cuda::emulator::DeviceArray;
 using cuda::emulator::ExpectSameInAllSchedules;
+using cuda::emulator::ForEachSchedule;
 
 struct Case {
   int64_t images, points, dim, labels_in, labels_out;
@@ -173,6 +174,11 @@ TEST(TapFilterCudaTest, MultipliesInTf32) {
                  << c.points << " points, " << c.labels_in << " labels");
     TapFilter<float>(c, at::kFloat).ExpectSame(true);
   }
+}
+
+TEST(TapFilterCudaTest, MultipliesInTf32InEverySchedule) {
+  const TapFilter<float> filter({1, 40, 2, 5, 9}, at::kFloat);
+  ForEachSchedule([&] { filter.ExpectSame(true); }, 3);
 }
 
 TEST(TapFilterCudaTest, RoundsToTf32) {

@@ -35,7 +35,6 @@ struct Block {
     rank = form() != kFormShared && p.cluster > 1 ? cuda::ClusterRank() : 0;
     plane = static_cast<int64_t>(blockIdx.x) / p.cluster;
     offset = plane * pixels();
-    const int team_threads = p.warps * kWarp;
     // Of lane 0, so that the compiler knows them for the same in all lanes.
     const int number =
         __shfl_sync(kAllLanes, static_cast<int>(threadIdx.x) / kWarp, 0);

@@ -22,6 +22,7 @@ namespace {
 
 using cuda::emulator::DeviceArray;
 using cuda::emulator::ExpectSameInAllSchedules;
+using cuda::emulator::ForEachSchedule;
 using cuda::emulator::LastError;
 using Design = SpatialPropagationDesign;
 using Rule = GateNormalization;
@@ -405,6 +406,12 @@ TEST(SpatialPropagationCudaTest, Bfloat16Gates) {
     Check<float>(shape, {Design::kGlobal, 2, 2});
     Check<float>(shape, {Design::kDirections, 1, 2});
     Check<float>(shape, {Design::kSteps, 1, 2});
+  }
+  SpatialPropagationShape tanh = Shape(1, 2, 9, 16);
+  tanh.normalization = Rule::kTanh;
+  tanh.bfloat16_gates = true;
+  for (const SpatialPropagationTuning& tuning : kEveryDesign) {
+    ForEachSchedule([&] { Check<float>(tanh, tuning); }, 3);
   }
   for (SpatialPropagationShape shape :
        {Shape(1, 1, 7, 12), Shape(2, 1, 5, 3)}) {
