@@ -28,8 +28,10 @@ _COLD = [
 ]
 
 # LibTorch's headers take 10 to 20 s to parse. Targets that name one of these
-# start from it parsed (tools/precompiled_header.bzl); of two, the larger.
+# start from it parsed (tools/precompiled_header.bzl); of several, the largest.
+_PRECOMPILED_FOR_TESTS = "//third_party/libtorch:test"
 _PRECOMPILED = [
+    _PRECOMPILED_FOR_TESTS,
     "//third_party/libtorch:nn",
     "//third_party/libtorch",
 ]
@@ -154,6 +156,8 @@ def seg_cc_test(
         linkopts = [],
         **kwargs):
     """A GoogleTest binary of NAME.cc; `main` comes with it."""
+    if [header for header in _PRECOMPILED if header in deps]:
+        deps = deps + [_PRECOMPILED_FOR_TESTS]
     native.cc_test(
         name = name,
         size = size,
