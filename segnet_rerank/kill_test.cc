@@ -17,6 +17,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
 #include "common/base/runfiles.h"
 #include "common/io/file.h"
 #include "common/testing/status_matchers.h"
@@ -178,6 +179,10 @@ constexpr Moment kMoments[] = {{"regions", "", true},
                                {"image_scorer", "", false},
                                {"features", "", true},
                                {"ranker", "", false}};
+// With a random field (generator=crf): its own stage, and the one that comes
+// at another place.
+constexpr Moment kFieldMoments[] = {{"superpixels", "", true},
+                                    {"proposals", "", true}};
 
 // Removes what there is of a stage: it was over before the kill came.
 void RemoveStage(const std::string& root, const std::string& stage) {
@@ -190,20 +195,16 @@ void RemoveStage(const std::string& root, const std::string& stage) {
   for (const fs::path& path : found) fs::remove_all(path);
 }
 
-TEST(KillTest, AKillInEachStageChangesNothing) {
-  const std::string root = testing::TempDir() + "/kill";
-  fs::remove_all(root);
-  fs::create_directories(root);
-  const std::string whole = root + "/whole", killed = root + "/killed";
-  const std::string log = root + "/log.txt";
-  Training alone(whole, root + "/whole.txt");
-  ASSERT_EQ(alone.Wait(), 0) << ReadFile(root + "/whole.txt").value_or("");
-
-  const std::string stages = killed + "/stages";
-  for (const Moment& moment : kMoments) {
+// Kills a training in each of the moments, in turn; the same command goes on
+// each time.
+void KillInEach(absl::Span<const Moment> moments, const std::string& work_dir,
+                const std::string& log,
+                const std::vector<std::string>& more = {}) {
+  const std::string stages = work_dir + "/stages";
+  for (const Moment& moment : moments) {
     bool during = false;
     for (int attempt = 0; attempt < 10 && !during; ++attempt) {
-      Training training(killed, log);
+      Training training(work_dir, log, more);
       const bool hit = training.KillWhen([&] {
         return moment.items ? Has(stages, moment.stage, moment.file)
                             : !InTheMaking(stages, moment.stage).empty();
@@ -214,6 +215,19 @@ TEST(KillTest, AKillInEachStageChangesNothing) {
     }
     EXPECT_TRUE(during) << moment.stage << " was always over before the kill";
   }
+}
+
+TEST(KillTest, AKillInEachStageChangesNothing) {
+  const std::string root = testing::TempDir() + "/kill";
+  fs::remove_all(root);
+  fs::create_directories(root);
+  const std::string whole = root + "/whole", killed = root + "/killed";
+  const std::string log = root + "/log.txt";
+  Training alone(whole, root + "/whole.txt");
+  ASSERT_EQ(alone.Wait(), 0) << ReadFile(root + "/whole.txt").value_or("");
+
+  const std::string stages = killed + "/stages";
+  ASSERT_NO_FATAL_FAILURE(KillInEach(kMoments, killed, log));
 
   // A damaged file of the first stage is named, and made again.
   std::string damaged;
@@ -242,6 +256,23 @@ TEST(KillTest, AKillInEachStageChangesNothing) {
   ExpectEqualFiles(whole + "/stages", stages);
   ExpectEqualFiles(whole + "/checkpoints/step-8",
                    killed + "/checkpoints/step-8");
+}
+
+TEST(KillTest, AKillInAStageOfARandomFieldChangesNothing) {
+  const std::string root = testing::TempDir() + "/field";
+  fs::remove_all(root);
+  fs::create_directories(root);
+  const std::string whole = root + "/whole", killed = root + "/killed";
+  const std::string log = root + "/log.txt";
+  const std::vector<std::string> field = {
+      "generator=crf",     "background=false",  "crf.proposals=6",
+      "segnet.trunk=tiny", "segnet.weights=''", "stage=rank"};
+  Training alone(whole, log, field);
+  ASSERT_EQ(alone.Wait(), 0) << ReadFile(log).value_or("");
+  ASSERT_NO_FATAL_FAILURE(KillInEach(kFieldMoments, killed, log, field));
+  Training end(killed, log, field);
+  ASSERT_EQ(end.Wait(), 0) << ReadFile(log).value_or("");
+  ExpectEqualFiles(whole + "/stages", killed + "/stages");
 }
 
 }  // namespace

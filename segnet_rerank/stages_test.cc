@@ -6,11 +6,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "common/datasets/open.h"
@@ -49,8 +53,32 @@ Config Small() {
   return config;
 }
 
+// A data set in which one class covers a whole image.
+class OneMaskReplaced : public Dataset {
+ public:
+  OneMaskReplaced(std::shared_ptr<const Dataset> base, int64_t index,
+                  int64_t label)
+      : base_(std::move(base)), index_(index), label_(label) {}
+  const DatasetInfo& info() const override { return base_->info(); }
+  int64_t size() const override { return base_->size(); }
+  std::string id(int64_t index) const override { return base_->id(index); }
+  absl::StatusOr<Sample> Get(int64_t index) const override {
+    absl::StatusOr<Sample> sample = base_->Get(index);
+    if (sample.ok() && index == index_) {
+      sample->mask = at::full_like(sample->mask, label_);
+    }
+    return sample;
+  }
+
+ private:
+  const std::shared_ptr<const Dataset> base_;
+  const int64_t index_, label_;
+};
+
 class StagesTest : public testing::Test {
  protected:
+  static constexpr int64_t kSeed = 5;
+
   StagesTest()
       : root_(testing::TempDir() + "/stages_" +
               testing::UnitTest::GetInstance()->current_test_info()->name()) {
@@ -62,10 +90,19 @@ class StagesTest : public testing::Test {
 
   absl::StatusOr<std::optional<Fitted>> Run(const Config& config,
                                             const std::string& root) const {
+    return Run(config, root, train_);
+  }
+  absl::StatusOr<std::optional<Fitted>> Run(
+      const Config& config, const std::string& root,
+      const std::shared_ptr<const Dataset>& train) const {
     testing::internal::CaptureStderr();
-    auto fitted = RunStages(config, train_, {root, 5, c10::kCPU});
+    auto fitted = RunStages(config, train, {root, kSeed, c10::kCPU});
     log_ = testing::internal::GetCapturedStderr();
     return fitted;
+  }
+
+  std::string Folder(const std::string& root, const StageKey& key) const {
+    return root + "/" + key.name + "-" + Fingerprint(key);
   }
 
   // Number of folders of each stage.
@@ -137,14 +174,12 @@ TEST_F(StagesTest, WhatIsMadeAndKept) {
 // that a kill has left half done.
 TEST_F(StagesTest, DamagedAndUnfinishedStages) {
   ASSERT_OK_AND_ASSIGN(const auto whole, Run(Small(), root_));
-  const StageKeys keys(Small(), *train_, 5);
-  const auto folder = [&](const StageKey& key) {
-    return root_ + "/" + key.name + "-" + Fingerprint(key);
-  };
+  const StageKeys keys(Small(), *train_, kSeed);
   for (const StageKey& key :
        {keys.Regions(), keys.Proposals(), keys.Features()}) {
     std::string file;
-    for (const auto& entry : fs::recursive_directory_iterator(folder(key))) {
+    for (const auto& entry :
+         fs::recursive_directory_iterator(Folder(root_, key))) {
       if (absl::EndsWith(entry.path().string(), ".safetensors")) {
         file = entry.path().string();
       }
@@ -156,7 +191,7 @@ TEST_F(StagesTest, DamagedAndUnfinishedStages) {
     ExpectEqual(*whole, *mended);
   }
   // As a kill leaves it: no result, but a part with some of the images.
-  const std::string features = folder(keys.Features());
+  const std::string features = Folder(root_, keys.Features());
   fs::create_directories(features + ".part");
   fs::rename(features, features + ".part/result");
   fs::remove(features + ".part/result/done.json");
@@ -165,9 +200,48 @@ TEST_F(StagesTest, DamagedAndUnfinishedStages) {
        fs::recursive_directory_iterator(features + ".part/result")) {
     if (entry.is_regular_file() && removed++ < 2) fs::remove(entry.path());
   }
-  fs::remove_all(folder(keys.Ranker()));
+  fs::remove_all(Folder(root_, keys.Ranker()));
   ASSERT_OK_AND_ASSIGN(const auto mended, Run(Small(), root_));
   ExpectEqual(*whole, *mended);
+}
+
+// The map that the ranker learns from is as one of an image that is new: made
+// by the network of the fold that holds the image out. Another mask of an image
+// leaves its own map as it was, to the bit, and changes those of the other
+// folds' images, whose networks learn from it.
+TEST_F(StagesTest, ACoarseMapDoesNotDependOnItsOwnMask) {
+  Config small = Small();
+  small.stage = Stage::kSegnet;
+  small.train.batch_size = 3;  // a fold's images: each is in each update
+  Config frozen = small;
+  frozen.segnet.trunk = SegNetConfig().trunk;
+  frozen.segnet.weights = SegNetConfig().weights;
+  ASSERT_TRUE(TrunkIsFrozen(frozen.segnet));
+  ASSERT_FALSE(TrunkIsFrozen(small.segnet));
+  constexpr int64_t kChanged = 2;
+  const auto changed = std::make_shared<OneMaskReplaced>(train_, kChanged, 1);
+  for (const Config& config : {small, frozen}) {
+    // Masks are no part of a stage's key: the others need a folder of theirs.
+    const std::string root = root_ + (TrunkIsFrozen(config.segnet) ? "/f" : "");
+    ASSERT_OK(Run(config, root + "/a").status());
+    ASSERT_OK(Run(config, root + "/b", changed).status());
+    const StageKey coarse = StageKeys(config, *train_, kSeed).Coarse();
+    const ImageItems images(train_, config.folds, kSeed);
+    for (int64_t fold = 0; fold < config.folds; ++fold) {
+      const std::vector<int64_t> own = images.Fold(fold, FoldPart::kHeldOut);
+      ASSERT_EQ(own.size(), 3u);
+      const bool held_out =
+          std::find(own.begin(), own.end(), kChanged) != own.end();
+      for (const int64_t index : own) {
+        ASSERT_OK_AND_ASSIGN(const TensorMap a,
+                             images.Read(Folder(root + "/a", coarse), index));
+        ASSERT_OK_AND_ASSIGN(const TensorMap b,
+                             images.Read(Folder(root + "/b", coarse), index));
+        EXPECT_EQ(at::equal(a.at("coarse"), b.at("coarse")), held_out)
+            << "image " << index << ", fold " << fold;
+      }
+    }
+  }
 }
 
 // A random field's proposals come from the maps of networks that did not see
@@ -214,14 +288,14 @@ TEST_F(StagesTest, FewerImagesThanFolds) {
 }
 
 TEST_F(StagesTest, KeysSayWhatAStageDependsOn) {
-  const StageKeys keys(Small(), *train_, 5);
+  const StageKeys keys(Small(), *train_, kSeed);
   Config other = Small();
   other.loss.type = SegNetLossType::kIou;
-  const StageKeys loss(other, *train_, 5);
+  const StageKeys loss(other, *train_, kSeed);
   EXPECT_EQ(Fingerprint(keys.Proposals()), Fingerprint(loss.Proposals()));
   EXPECT_NE(Fingerprint(keys.Network(0)), Fingerprint(loss.Network(0)));
   EXPECT_NE(Fingerprint(keys.Ranker()), Fingerprint(loss.Ranker()));
-  const StageKeys seed(Small(), *train_, 6);
+  const StageKeys seed(Small(), *train_, kSeed + 1);
   EXPECT_EQ(Fingerprint(keys.Regions()), Fingerprint(seed.Regions()));
   EXPECT_NE(Fingerprint(keys.RegionScorer(0)),
             Fingerprint(seed.RegionScorer(0)));
@@ -233,9 +307,9 @@ TEST_F(StagesTest, AChangeIsAnotherNetworkWhereItMatters) {
   ASSERT_OK(WriteFileAtomically(file, "one"));
   Config base = Small();
   base.segnet.weights = file;
-  const StageKeys keys(base, *train_, 5);
+  const StageKeys keys(base, *train_, kSeed);
   const auto changes = [&](const Config& config) {
-    const StageKeys other(config, *train_, 5);
+    const StageKeys other(config, *train_, kSeed);
     return std::array<bool, 2>{
         Fingerprint(keys.Network(0)) != Fingerprint(other.Network(0)),
         Fingerprint(keys.TrunkFeatures()) !=

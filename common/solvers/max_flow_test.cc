@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/base/random.h"
+#include "common/solvers/max_flow_reference.h"
 #include "common/testing/status_matchers.h"
 
 namespace seg {
@@ -230,6 +231,26 @@ TEST(MaxFlowTest, PottsGridAgreesWithAllLabellings) {
     const MinCut expected = BruteForce(p), cut = SolveAnew(p);
     ASSERT_EQ(cut.value, expected.value) << "seed " << seed;
     ASSERT_EQ(cut.source_side, expected.source_side) << "seed " << seed;
+  }
+}
+
+// Also where there are too many cuts to try. The limits make many ties, and
+// hardly any.
+TEST(MaxFlowTest, AgreesWithShortestAugmentingPaths) {
+  const auto compare = [](const Problem& p) {
+    const MinCut expected = EdmondsKarp(p.edges, p.source, p.sink);
+    const MinCut cut = SolveAnew(p);
+    EXPECT_EQ(cut.value, expected.value);
+    EXPECT_EQ(cut.source_side, expected.source_side);
+    EXPECT_GT(cut.value, 0);
+  };
+  for (uint64_t seed = 0; seed < 60; ++seed) {
+    SCOPED_TRACE(seed);
+    Rng rng(RandomKey({seed, 19}));
+    const int64_t nodes = rng.Between(60, 300);
+    const int64_t limit = seed % 2 == 0 ? 4 : 100000;
+    compare(RandomProblem(nodes, rng.Between(nodes, 6 * nodes), limit, seed));
+    compare(RandomGrid(rng.Between(8, 24), rng.Between(8, 24), seed));
   }
 }
 
