@@ -23,6 +23,7 @@ expect 0 "" "$sample" --checkpoint=run --out=samples sample.move_part=1
 bad_configurations
 bad_files
 bad_weights
+folders a_overlay.png --overlay
 
 # Photographs without masks train too.
 mkdir packs/plain

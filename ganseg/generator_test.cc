@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <functional>
 #include <set>
 #include <string>
@@ -17,6 +18,7 @@
 #include "common/testing/status_matchers.h"
 #include "common/testing/test_tensors.h"
 #include "common/testing/torch_errors.h"
+#include "ganseg/losses.h"
 
 namespace seg {
 namespace ganseg {
@@ -49,6 +51,27 @@ GeneratorOptions Tiny() {
       .foreground_channels({6, 5, 5})
       .background_channels({6, 5, 5})
       .head(HeadType::kConv1x1);
+}
+
+// The four and six blocks of the released models of faces and birds, of 128
+// pixels, with few channels.
+GeneratorOptions Narrow(bool six_blocks) {
+  const GeneratorOptions released =
+      six_blocks ? GeneratorOptions::Cub() : GeneratorOptions::CelebA();
+  const auto narrow = [](std::vector<int64_t> channels) {
+    for (int64_t& c : channels) c /= 4;
+    return channels;
+  };
+  return GeneratorOptions(released)
+      .noise_size(64)
+      .mlp_width(64)
+      .embedding_size(32)
+      .position_channels(64)
+      .spade_hidden(32)
+      .adain_hidden(32)
+      .mask_channels(narrow(released.mask_channels()))
+      .foreground_channels(narrow(released.foreground_channels()))
+      .background_channels(narrow(released.background_channels()));
 }
 
 // Two blocks a level.
@@ -217,6 +240,28 @@ TEST(GeneratorTest, PointsAtTheStart) {
   EXPECT_LT(area, 44);
 }
 
+// Masks of a fresh network in training are near uniform (eight parts and the
+// background, 1,820 pixels each): no part is too small, and the concentration
+// is near 2/3, the mean square of a distance from the middle of the image (of
+// single networks 0.65 to 0.72).
+TEST(GeneratorTest, LossesAtTheStart) {
+  const c10::NoGradGuard no_grad;
+  const GeneratorOptions options = Narrow(/*six_blocks=*/false);
+  double concentration = 0;
+  constexpr int kSeeds = 3;
+  for (int seed = 0; seed < kSeeds; ++seed) {
+    at::manual_seed(seed);
+    Generator net(options);
+    const Generated out = net->forward(SampleLatents(4, options));
+    ASSERT_THAT(out.masks.sizes(), ElementsAre(4, 9, 128, 128));
+    EXPECT_EQ(Area(out.masks, out.points).item<double>(), 0) << seed;
+    concentration +=
+        Concentration(out.masks, out.centres).item<double>() / kSeeds;
+  }
+  EXPECT_GT(concentration, 0.67);
+  EXPECT_LT(concentration, 0.72);
+}
+
 // --- Embedding --------------------------------------------------------------
 
 TEST(PositionalEmbeddingTest, AgreesWithMapsOfDifferences) {
@@ -344,27 +389,44 @@ Codes RandomCodes(const Generator& net) {
 }
 
 // Points and background moved by a pixel of the smallest level, to the right.
+// On the end-point grid that is not a whole pixel of the larger ones.
 Codes Moved(const Codes& codes, const GeneratorOptions& options) {
+  const auto size = static_cast<double>(options.block_sizes()[0]);
   const at::Tensor step = at::tensor(
-      {0.0, 2.0 / static_cast<double>(options.block_sizes()[0])}, at::kDouble);
+      {0.0, 2 / (options.grid() == GridType::kEndpoint ? size - 1 : size)},
+      at::kDouble);
   Codes moved = codes;
   moved.points = codes.points + step;
   moved.background_position = codes.background_position + step;
   return moved;
 }
 
-// RMS of b's difference from a moved as much, over a's standard deviation.
+// RMS of b's difference from a moved as much, over a's standard deviation; of
+// the pixels at least `border` away from the image's edge.
 double ShiftError(const at::Tensor& a, const at::Tensor& b,
-                  const GeneratorOptions& options) {
+                  const GeneratorOptions& options, int64_t border = 0) {
   const int64_t shift = options.image_size() / options.block_sizes()[0];
-  const int64_t rest = a.size(3) - shift;
-  const at::Tensor difference = b.narrow(3, shift, rest) - a.narrow(3, 0, rest);
-  return (difference.square().mean().sqrt() / a.std()).item<double>();
+  const int64_t size = a.size(3) - 2 * border;
+  const auto inside = [&](const at::Tensor& x) {
+    return x.narrow(2, border, size).narrow(3, border, size);
+  };
+  const int64_t rest = size - shift;
+  const at::Tensor difference =
+      inside(b).narrow(3, shift, rest) - inside(a).narrow(3, 0, rest);
+  return (difference.square().mean().sqrt() / inside(a).std()).item<double>();
 }
 
 struct ShiftErrors {
-  double masks, background, images;
+  double masks, background, foreground, images;
 };
+
+ShiftErrors ErrorsOf(const Generated& a, const Generated& b,
+                     const GeneratorOptions& options, int64_t border = 0) {
+  return {ShiftError(a.masks, b.masks, options, border),
+          ShiftError(a.background, b.background, options, border),
+          ShiftError(a.foreground, b.foreground, options, border),
+          ShiftError(a.images, b.images, options, border)};
+}
 
 ShiftErrors MeasureShift(const GeneratorOptions& options) {
   const c10::NoGradGuard no_grad;
@@ -374,9 +436,7 @@ ShiftErrors MeasureShift(const GeneratorOptions& options) {
   const Generated b = net->Render(Moved(codes, options));
   // The networks answer to the motion at all.
   EXPECT_GT((a.masks - b.masks).abs().max().item<double>(), 1e-3);
-  return {ShiftError(a.masks, b.masks, options),
-          ShiftError(a.background, b.background, options),
-          ShiftError(a.images, b.images, options)};
+  return ErrorsOf(a, b, options);
 }
 
 GeneratorOptions Wide(const GeneratorOptions& options) {
@@ -450,6 +510,76 @@ TEST(EquivarianceTest, EndpointGridIsNotExact) {
   const ShiftErrors errors =
       MeasureShift(Wide(Tiny()).grid(GridType::kEndpoint));
   EXPECT_GT(errors.masks, 1e-4);
+  EXPECT_LT(errors.background, kGate);
+}
+
+// Prints the rows of the table in NOTES.md: a fresh network each, with running
+// statistics of its own pictures; errors of all pixels / of those 24 inside. On
+// pixel centres the generator commutes with the motion, but for the foreground:
+// masks are padded by copies of their border there, which shows at the border
+// and leaves the inside within the fact sheet's bounds.
+TEST(EquivarianceTest, TableOfTheReleasedBlocks) {
+  const c10::NoGradGuard no_grad;
+  constexpr int64_t kBorder = 24;
+  std::printf(
+      "| blocks | grid | head | masks | background | foreground | image |\n"
+      "| --- | --- | --- | --- | --- | --- | --- |\n");
+  for (const bool six_blocks : {false, true}) {
+    for (const GridType grid : {GridType::kEndpoint, GridType::kPixelCentred}) {
+      for (const HeadType head : {HeadType::kConv3x3, HeadType::kConv1x1}) {
+        const GeneratorOptions options =
+            Narrow(six_blocks).grid(grid).head(head);
+        Generator net = Make(options);
+        // One forward pass moves the statistics by a tenth towards the
+        // batch's, which they become.
+        net->forward(SampleLatents(4, options));
+        for (auto& item : net->named_buffers()) {
+          at::Tensor& statistic = item.value();
+          if (item.key().find("var") != std::string::npos) statistic -= 0.9;
+          statistic *= 10;
+        }
+        net->to(at::kDouble);
+        net->eval();
+        Latents latents = SampleLatents(1, options);
+        for (at::Tensor* x :
+             {&latents.points_noise, &latents.appearance_noise,
+              &latents.background_noise, &latents.background_position}) {
+          *x = x->to(at::kDouble);
+        }
+        const Codes codes = net->Embed(latents);
+        const Generated a = net->Render(codes);
+        const Generated b = net->Render(Moved(codes, options));
+        const ShiftErrors all = ErrorsOf(a, b, options);
+        const ShiftErrors inside = ErrorsOf(a, b, options, kBorder);
+        std::printf(
+            "| %d | %s | %s | %.1e / %.1e | %.1e / %.1e | %.1e / %.1e | "
+            "%.1e / %.1e |\n",
+            six_blocks ? 6 : 4,
+            grid == GridType::kEndpoint ? "end-point" : "pixel-centred",
+            head == HeadType::kConv3x3 ? "3x3" : "1x1", all.masks, inside.masks,
+            all.background, inside.background, all.foreground,
+            inside.foreground, all.images, inside.images);
+        // The background takes its positions at the smallest level alone, of
+        // which the motion is a pixel on either grid.
+        EXPECT_LT(all.background, kGate);
+        EXPECT_LT(inside.background, kGate);
+        const double gate = six_blocks ? 2e-3 : 1e-3;
+        if (grid == GridType::kPixelCentred) {
+          EXPECT_LT(all.masks, kGate);
+          EXPECT_LT(inside.masks, kGate);
+          EXPECT_LT(inside.foreground, gate);
+          EXPECT_LT(inside.images, gate);
+        } else {
+          EXPECT_GT(inside.masks, gate);
+          EXPECT_GT(inside.foreground, gate);
+          EXPECT_GT(inside.images, gate);
+        }
+        // At the border the copies show.
+        EXPECT_GT(all.foreground, gate);
+        EXPECT_GT(all.images, gate);
+      }
+    }
+  }
 }
 
 // --- Edits ------------------------------------------------------------------

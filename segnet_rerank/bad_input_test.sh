@@ -24,6 +24,7 @@ other_classes
 expect 0 "" "$eval" "${on_pack[@]}" data.pack=renamed eval.classes=by_order \
   eval.mean_classes=[ground]
 folders a_coarse.png
+binary_masks
 
 # Numbers that no pipeline has.
 expect 2 "folds: must lie in [2, " "$train" folds=1
