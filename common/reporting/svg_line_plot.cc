@@ -43,7 +43,7 @@ struct Axis {
     std::vector<double> ticks;
     const int first = static_cast<int>(std::floor(std::log10(low)));
     const int last = static_cast<int>(std::ceil(std::log10(high)));
-    const bool fine = last - first <= 2;
+    const bool fine = high / low < 300;  // else powers of ten alone
     const int stride = std::max(1, (last - first) / 8);
     for (int e = first; e <= last; e += stride) {
       for (int m : {1, 2, 5}) {

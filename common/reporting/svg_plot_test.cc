@@ -165,6 +165,7 @@ TEST(LinePlotTest, NamesStandBesideTheirPoints) {
   EXPECT_EQ(Count(svg, "<circle"), 3);
   EXPECT_EQ(Count(svg, "<path"), 0);  // no legend
   EXPECT_THAT(svg, HasSubstr(">100</text>"));
+  EXPECT_THAT(svg, HasSubstr(">200</text>"));
   EXPECT_THAT(svg, Not(HasSubstr("nowhere")));
   EXPECT_THAT(svg, Not(HasSubstr("nan")));
   // Two names of one place do not lie on each other, and the one at the right
