@@ -1,13 +1,11 @@
 #include "common/app/main.h"
 
 #include <ATen/Parallel.h>
-#include <c10/util/Exception.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <exception>
 #include <filesystem>
 #include <set>
 #include <string>
@@ -24,6 +22,7 @@
 #include "common/base/printable.h"
 #include "common/base/runfiles.h"
 #include "common/base/usage_error.h"
+#include "common/base/without_exceptions.h"
 #include "common/io/file.h"
 
 ABSL_FLAG(std::string, config, "",
@@ -220,21 +219,6 @@ int Report(const std::string& program, const absl::Status& status) {
   return IsUsageError(status) ? kExitUsage : kExitFailed;
 }
 
-absl::Status RunGuarded(
-    const MainArgs& args,
-    const std::function<absl::Status(const MainArgs&)>& body) {
-  try {
-    return body(args);
-  } catch (const c10::Error& e) {
-    // An error is one line, where LibTorch writes several.
-    std::string line = e.what_without_backtrace();
-    std::replace(line.begin(), line.end(), '\n', ' ');
-    return absl::InternalError(line);
-  } catch (const std::exception& e) {
-    return absl::InternalError(e.what());
-  }
-}
-
 }  // namespace
 
 int RunMain(int argc, char** argv, const Command& command,
@@ -265,7 +249,7 @@ int RunMain(int argc, char** argv, const Command& command,
   const int64_t cores = std::max(1u, std::thread::hardware_concurrency());
   at::set_num_threads(
       static_cast<int>(args.threads > 0 ? args.threads : cores));
-  return Report(program, RunGuarded(args, body));
+  return Report(program, WithoutExceptions([&] { return body(args); }));
 }
 
 ConfigSource SourceOf(const MainArgs& args, const std::string& otherwise) {

@@ -1,11 +1,9 @@
 #include "common/app/predict.h"
 
 #include <ATen/ATen.h>
-#include <c10/util/Exception.h>
 
 #include <algorithm>
 #include <cstdio>
-#include <exception>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -20,6 +18,7 @@
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
 #include "common/base/usage_error.h"
+#include "common/base/without_exceptions.h"
 #include "common/datasets/probabilities.h"
 #include "common/evaluation/picture_book.h"
 #include "common/io/file.h"
@@ -104,14 +103,7 @@ absl::Status PredictFile(const InputFile& file, const std::string& prefix,
 // the picture. The message names the file.
 absl::Status Guarded(const InputFile& file,
                      const std::function<absl::Status()>& body) {
-  absl::Status status;
-  try {
-    status = body();
-  } catch (const c10::Error& e) {
-    status = absl::InternalError(e.what_without_backtrace());
-  } catch (const std::exception& e) {
-    status = absl::InternalError(e.what());
-  }
+  const absl::Status status = WithoutExceptions(body);
   if (status.ok() || absl::StrContains(status.message(), file.path)) {
     return status;
   }
