@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <exception>
-#include <new>
 #include <string>
 
 #include "absl/strings/match.h"
@@ -12,17 +11,11 @@
 namespace seg {
 namespace {
 
-absl::Status NoMemory() {
-  return absl::ResourceExhaustedError(
-      "the memory does not suffice; give smaller images, fewer at a time, or a "
-      "configuration that cuts them into tiles");
-}
-
 absl::Status Thrown(std::string line) {
-  // LibTorch's CPU and CUDA allocators.
-  if (absl::StrContains(line, "can't allocate memory") ||
-      absl::StrContains(line, "out of memory")) {
-    return NoMemory();
+  if (SaysMemoryEnded(line)) {
+    return absl::ResourceExhaustedError(
+        "the memory does not suffice; give smaller images, fewer at a time, or "
+        "a configuration that cuts them into tiles");
   }
   // LibTorch writes several lines.
   std::replace(line.begin(), line.end(), '\n', ' ');
@@ -31,13 +24,17 @@ absl::Status Thrown(std::string line) {
 
 }  // namespace
 
+bool SaysMemoryEnded(const std::string& what) {
+  return absl::StrContains(what, "can't allocate memory") ||
+         absl::StrContains(what, "out of memory") ||
+         absl::StrContains(what, "std::bad_alloc");
+}
+
 absl::Status WithoutExceptions(const std::function<absl::Status()>& body) {
   try {
     return body();
   } catch (const c10::Error& e) {
     return Thrown(e.what_without_backtrace());
-  } catch (const std::bad_alloc&) {
-    return NoMemory();
   } catch (const std::exception& e) {
     return Thrown(e.what());
   }

@@ -4,35 +4,28 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/without_exceptions.h"
 
 namespace seg {
 namespace {
-
-struct Known {
-  const char* part;  // of LibTorch's text
-  const char* explanation;
-};
 
 constexpr char kNoMemory[] =
     "the memory does not suffice for this step; lower train.batch_size, or the "
     "size of the training images (data.augment.crop_height and crop_width, "
     "data.resize_height and resize_width)";
 
-constexpr Known kKnown[] = {
-    {"Expected more than 1 value per channel",
-     "batch normalisation needs two values a channel or more, and one image "
-     "that shrinks to a map of 1 x 1 gives one; raise train.batch_size, or the "
-     "size of the training images (data.augment.crop_height and crop_width, "
-     "data.resize_height and resize_width)"},
-    {"out of memory", kNoMemory},
-    {"can't allocate memory", kNoMemory},
-};
+constexpr char kOneValue[] =
+    "batch normalisation needs two values a channel or more, and one image "
+    "that shrinks to a map of 1 x 1 gives one; raise train.batch_size, or the "
+    "size of the training images (data.augment.crop_height and crop_width, "
+    "data.resize_height and resize_width)";
 
 }  // namespace
 
 std::string ExplainStepError(const std::string& what) {
-  for (const Known& known : kKnown) {
-    if (absl::StrContains(what, known.part)) return known.explanation;
+  if (SaysMemoryEnded(what)) return kNoMemory;
+  if (absl::StrContains(what, "Expected more than 1 value per channel")) {
+    return kOneValue;
   }
   // LibTorch adds hints for debugging in further lines.
   const size_t error = what.find("CUDA error: ");

@@ -183,14 +183,12 @@ std::string ShootoutPlot(const json& tree) {
 
 absl::Status WriteShootout(const json& tree, const std::string& folder) {
   const std::string root = folder + "/";
-  const std::string tables =
-      absl::StrCat(ShootoutTable(tree), "\n", ShootoutClasses(tree));
+  const std::string table = ShootoutTable(tree);
+  const std::string classes = ShootoutClasses(tree);
   SEG_RETURN_IF_ERROR(
       WriteFileAtomically(root + "shootout.json", tree.dump(1) + "\n"));
-  SEG_RETURN_IF_ERROR(
-      WriteFileAtomically(root + "table.md", ShootoutTable(tree)));
-  SEG_RETURN_IF_ERROR(
-      WriteFileAtomically(root + "classes.md", ShootoutClasses(tree)));
+  SEG_RETURN_IF_ERROR(WriteFileAtomically(root + "table.md", table));
+  SEG_RETURN_IF_ERROR(WriteFileAtomically(root + "classes.md", classes));
   SEG_RETURN_IF_ERROR(
       WriteFileAtomically(root + "accuracy.svg", ShootoutPlot(tree)));
   ReportData report;
@@ -204,7 +202,7 @@ absl::Status WriteShootout(const json& tree, const std::string& folder) {
         {shot["title"].get<std::string>(), Percent(shot, kMeanIou) + " %"});
   }
   report.charts.push_back(Chart(tree));
-  report.config_text = tables;
+  report.config_text = absl::StrCat(table, "\n", classes);
   report.environment_text = tree["environment"].dump(2);
   return WriteReport(root + "report.html", report);
 }
